@@ -1,0 +1,236 @@
+/* See client.h. One thread, blocking calls: the time that a send takes is what is to be seen. */
+#define _GNU_SOURCE /* sigaction, setitimer */
+#include "client.h"
+
+#include "conn.h"
+#include "events.h"
+#include "source.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+/* Lines about chunks are written in batches, but none is held back longer than this while chunks are being sent. */
+#define FLUSH_NS 200000000u
+
+/* How long the program may take to end once it is told to, wherever it hangs: in the resolver, or at an output that
+ * nobody reads. */
+#define STOP_US 500000
+
+struct client {
+    const struct options *options;
+    int fd;
+    uint64_t total_bytes;
+    uint64_t flushed_ns;
+    struct event_log log;
+};
+
+static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t connected_fd = -1;
+static int stop_pipe[2];
+
+/* Ends every wait, whether it has begun or not: the connect by the pipe, send and receive by the shutdown. */
+static void on_stop(int signal_number)
+{
+    const struct itimerval last_call = {.it_value = {.tv_usec = STOP_US}};
+    const int error = errno;
+
+    (void)signal_number;
+    stopping = 1;
+    if (write(stop_pipe[1], "", 1) < 0 && errno != EAGAIN)
+        _exit(1);
+    if (connected_fd >= 0)
+        shutdown(connected_fd, SHUT_RDWR);
+    setitimer(ITIMER_REAL, &last_call, NULL);
+    errno = error;
+}
+
+static void on_last_call(int signal_number)
+{
+    (void)signal_number;
+    _exit(0);
+}
+
+/* Returns 0, or -1 with errno set. */
+static int take_signals(void)
+{
+    const struct sigaction stop = {.sa_handler = on_stop};
+    const struct sigaction last_call = {.sa_handler = on_last_call};
+
+    signal(SIGPIPE, SIG_IGN);
+    if (pipe(stop_pipe) != 0 || sigaction(SIGALRM, &last_call, NULL) != 0)
+        return -1;
+    return sigaction(SIGTERM, &stop, NULL) != 0 || sigaction(SIGINT, &stop, NULL) != 0 ? -1 : 0;
+}
+
+/* Say that something on the connection failed; returns -1. */
+static int fail(const struct client *client, const char *attempt)
+{
+    fflush(stdout);
+    fprintf(stderr, "client: %s %s port %" PRIu64 " over %s: %s\n", attempt, client->options->host,
+            client->options->port, conn_family_name((enum family)client->options->family), strerror(errno));
+    return -1;
+}
+
+static int connect_as_asked(struct client *client)
+{
+    const struct options *options = client->options;
+    const struct conn_options wanted = {(int)options->sndbuf_bytes, (int)options->rcvbuf_bytes, (int)options->nodelay};
+    uint64_t start_ns;
+    uint64_t end_ns;
+    char error[CONN_ERROR_BYTES];
+
+    client->fd = conn_connect((enum family)options->family, options->host, (uint16_t)options->port, &wanted,
+                              stop_pipe[0], &start_ns, &end_ns, error);
+    if (client->fd < 0) {
+        if (!stopping)
+            fprintf(stderr, "client: %s\n", error);
+        return -1;
+    }
+    event_log_add(&client->log, EVENT_CONNECT, start_ns, end_ns, 0, 0);
+    connected_fd = client->fd;
+    if (stopping) /* asked before the handler could know the descriptor */
+        shutdown(client->fd, SHUT_RDWR);
+    return 0;
+}
+
+/* Send one chunk: one call, and more of them only for what it did not take. Returns 0, or -1 with errno set. */
+static int send_chunk(struct client *client, const uint8_t *chunk, size_t size)
+{
+    uint64_t first_ns = 0;
+    uint64_t end_ns = 0;
+
+    for (size_t sent = 0; sent < size;) {
+        const uint64_t start_ns = monotonic_ns();
+        const ssize_t took = conn_send(client->fd, chunk + sent, size - sent);
+        const int error = errno;
+        end_ns = monotonic_ns();
+        if (took > 0)
+            client->total_bytes += (uint64_t)took;
+        event_log_add(&client->log, EVENT_WRITE, start_ns, end_ns, took > 0 ? (uint64_t)took : 0, client->total_bytes);
+        if (took < 0) {
+            errno = error;
+            return -1;
+        }
+        if (sent == 0)
+            first_ns = start_ns;
+        sent += (size_t)took;
+    }
+    printf("%zu B sent after %" PRIu64 " ms\n", size, (end_ns - first_ns) / 1000000);
+    if (end_ns - client->flushed_ns >= FLUSH_NS) {
+        fflush(stdout);
+        client->flushed_ns = end_ns;
+    }
+    return 0;
+}
+
+/* Send `total` bytes of the list over and over. Returns 0, or -1 after saying why. */
+static int send_stream(struct client *client, struct source *source, uint8_t *chunk, uint64_t total)
+{
+    const uint64_t chunk_bytes = client->options->chunk_bytes;
+
+    while (client->total_bytes < total && !stopping) {
+        const uint64_t left = total - client->total_bytes;
+        const size_t size = (size_t)(left < chunk_bytes ? left : chunk_bytes);
+        source_take(source, chunk, size);
+        if (send_chunk(client, chunk, size) != 0)
+            return stopping ? 0 : fail(client, "send to");
+    }
+    return 0;
+}
+
+/* Say that nothing more comes, and wait until the peer has read it all and closes. Returns 0, or -1 after it has said
+ * why. */
+static int finish(struct client *client)
+{
+    char dropped[4096];
+    uint64_t start_ns;
+    ssize_t got;
+
+    if (shutdown(client->fd, SHUT_WR) != 0 && !stopping)
+        return fail(client, "end the stream to");
+    do {
+        start_ns = monotonic_ns();
+        got = conn_recv(client->fd, dropped, sizeof(dropped));
+    } while (got > 0);
+    if (stopping)
+        return 0;
+    if (got < 0)
+        return fail(client, "wait for the end of");
+    event_log_add(&client->log, EVENT_EOF, start_ns, monotonic_ns(), 0, client->total_bytes);
+    return 0;
+}
+
+static int exchange(struct client *client, uint8_t *chunk)
+{
+    struct source source;
+    uint64_t total = UINT64_MAX;
+
+    source_init(&source, (uint32_t)client->options->nodes, (uint32_t)client->options->content_bytes);
+    if (client->options->repeat > 0 && source.list_bytes > UINT64_MAX / client->options->repeat) {
+        fprintf(stderr, "client: --repeat %" PRIu64 ": the stream would have more than 2^64 bytes\n",
+                client->options->repeat);
+        return -1;
+    }
+    if (client->options->repeat > 0)
+        total = source.list_bytes * client->options->repeat;
+    printf("Will connect to %s : %" PRIu64 "\n", client->options->host, client->options->port);
+    fflush(stdout);
+    if (connect_as_asked(client) != 0)
+        return stopping ? 0 : -1;
+    printf("Sending %" PRIu64 " bytes!\n", source.list_bytes);
+    fflush(stdout);
+    client->flushed_ns = monotonic_ns();
+    if (send_stream(client, &source, chunk, total) != 0)
+        return -1;
+    if (!stopping)
+        puts("Data sent");
+    fflush(stdout);
+    return finish(client);
+}
+
+static void close_connection(struct client *client)
+{
+    const uint64_t start_ns = monotonic_ns();
+
+    if (client->fd < 0)
+        return;
+    connected_fd = -1;
+    close(client->fd);
+    event_log_add(&client->log, EVENT_CLOSE, start_ns, monotonic_ns(), 0, client->total_bytes);
+}
+
+int client_run(const struct options *options)
+{
+    struct client client = {.options = options, .fd = -1};
+    uint8_t *chunk = malloc((size_t)options->chunk_bytes);
+    int status;
+
+    if (chunk == NULL || take_signals() != 0) {
+        fprintf(stderr, "client: set up a chunk and signals: %s\n", strerror(errno));
+        free(chunk);
+        return 1;
+    }
+    if (event_log_open(&client.log, options->events) != 0) {
+        fprintf(stderr, "client: create event log %s: %s\n", options->events, strerror(errno));
+        free(chunk);
+        return 1;
+    }
+    status = exchange(&client, chunk) == 0 ? 0 : 1;
+    close_connection(&client);
+    free(chunk);
+    if (event_log_close(&client.log) != 0) {
+        fprintf(stderr, "client: write event log %s: %s\n", options->events, strerror(errno));
+        status = 1;
+    }
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "client: write to standard output: %s\n", strerror(errno));
+        status = 1;
+    }
+    return status;
+}

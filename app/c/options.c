@@ -1,0 +1,335 @@
+/* See options.h. */
+#include "options.h"
+
+#include "conn.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind {
+    NUMBER,
+    SWITCH,
+    CHOICE,
+    TEXT,
+};
+
+enum user {
+    CLIENT = 1,
+    SERVER = 2,
+    BOTH = CLIENT | SERVER,
+};
+
+struct row {
+    const char *name;
+    enum kind kind;
+    unsigned users;
+    size_t offset; /* in struct options: a uint64_t, or a const char * */
+    const char *initial; /* the default, written as an argument would be; NULL = none */
+    const char *initial_server; /* where a server's differs */
+    uint64_t min;
+    uint64_t max;
+    const char *choices[4];
+    const char *help;
+};
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct row rows[] = {
+    {"role", CHOICE, BOTH, AT(role), .choices = {"client", "server"}, .help = "what to be"},
+    {"family", CHOICE, BOTH, AT(family), "ipv4", "dual", .choices = {"ipv4", "ipv6", "dual"}, .help = "address family"},
+    {"host", TEXT, CLIENT, AT(host), "localhost", .help = "name or address to connect to"},
+    {"port", NUMBER, BOTH, AT(port), "8888", .max = 65535, .help = "port; a server's 0 = a free one"},
+    {"nodes", NUMBER, CLIENT, AT(nodes), "10", .max = INT32_MAX, .help = "nodes of the list"},
+    {"content-bytes", NUMBER, CLIENT, AT(content_bytes), "1000", .max = UINT32_MAX, .help = "content of each node"},
+    {"chunk-bytes", NUMBER, CLIENT, AT(chunk_bytes), "10000", .min = 1, .max = 1 << 26, .help = "size of a send call"},
+    {"read-delay-us", NUMBER, SERVER, AT(read_delay_us), "0", .max = 3600000000, .help = "pause after each read"},
+    {"read-bytes", NUMBER, SERVER, AT(read_bytes), "8192", .min = 1, .max = 1 << 26, .help = "size of a receive call"},
+    {"sndbuf-bytes", NUMBER, BOTH, AT(sndbuf_bytes), "0", .max = 1073741823, .help = "SO_SNDBUF; 0 = the kernel's"},
+    {"rcvbuf-bytes", NUMBER, BOTH, AT(rcvbuf_bytes), "0", .max = 1073741823, .help = "SO_RCVBUF; 0 = the kernel's"},
+    {"nodelay", SWITCH, BOTH, AT(nodelay), "0", .max = 1, .help = "TCP_NODELAY"},
+    {"repeat", NUMBER, BOTH, AT(repeat), "1", .max = INT32_MAX, .help = "lists on a connection; 0 = any number"},
+    {"events", TEXT, BOTH, AT(events), .help = "path of the event log"},
+    {"seed", NUMBER, BOTH, AT(seed), "0", .max = UINT64_MAX, .help = "accepted; nothing is drawn by chance"},
+    {"verbose", SWITCH, BOTH, AT(verbose), "0", .max = 1, .help = "print more"},
+    {"bind", TEXT, SERVER, AT(bind), .help = "address to listen on"},
+    {"print", CHOICE, SERVER, AT(print), "all", .choices = {"all", "some", "none"}, .help = "nodes to print"},
+    {"content", CHOICE, SERVER, AT(content), "digest", .choices = {"digest", "keep"},
+     .help = "what becomes of contents"},
+    {"max-nodes", NUMBER, SERVER, AT(max_nodes), "100000", .max = INT32_MAX, .help = "cap on the nodes of a list"},
+    {"max-content-bytes", NUMBER, SERVER, AT(max_content_bytes), "16777216", .max = UINT32_MAX,
+     .help = "cap on one content"},
+    {"max-total-bytes", NUMBER, SERVER, AT(max_total_bytes), "17179869184", .max = INT64_MAX,
+     .help = "cap on a list; with --content keep 268435456"},
+    {"max-connections", NUMBER, SERVER, AT(max_connections), "1024", .min = 1, .max = 65535,
+     .help = "connections served at a time"},
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+/* With --content keep, contents are memory: the cap that is right for a digest would not protect it. */
+#define MAX_TOTAL_BYTES_KEPT 268435456u
+
+struct reading {
+    struct options *options;
+    enum role role;
+    bool given[ROWS]; /* by an argument or the environment */
+    char *error;
+};
+
+static enum options_outcome wrong(struct reading *reading, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(reading->error, OPTIONS_ERROR_BYTES, format, arguments);
+    va_end(arguments);
+    for (char *p = reading->error; *p != '\0'; p++)
+        if (iscntrl((unsigned char)*p))
+            *p = '?';
+    return OPTIONS_WRONG;
+}
+
+static enum options_outcome unsupported(struct reading *reading, const char *what, const char *value)
+{
+    wrong(reading, "%s %s is not supported", what, value);
+    return OPTIONS_UNSUPPORTED;
+}
+
+static const struct row *find_row(const char *name, size_t length)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (strlen(rows[i].name) == length && memcmp(rows[i].name, name, length) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+static bool is_number(const char *text)
+{
+    return *text != '\0' && text[strspn(text, "0123456789")] == '\0';
+}
+
+/* Returns whether the text is a plain decimal number that fits. */
+static bool parse_number(const char *text, uint64_t *value)
+{
+    if (!is_number(text))
+        return false;
+    *value = 0;
+    for (; *text != '\0'; text++) {
+        const unsigned digit = (unsigned)(*text - '0');
+        if (*value > (UINT64_MAX - digit) / 10)
+            return false;
+        *value = *value * 10 + digit;
+    }
+    return true;
+}
+
+static enum options_outcome set_number(struct reading *reading, const struct row *row, const char *text)
+{
+    uint64_t *value = (uint64_t *)((char *)reading->options + row->offset);
+    uint64_t min = row->min;
+
+    if (row->offset == AT(port) && reading->role == ROLE_CLIENT)
+        min = 1;
+    if (!parse_number(text, value) || *value < min || *value > row->max)
+        return wrong(reading, "--%s %s: not a number from %" PRIu64 " to %" PRIu64, row->name, text, min, row->max);
+    return OPTIONS_RUN;
+}
+
+static enum options_outcome set_choice(struct reading *reading, const struct row *row, const char *text)
+{
+    uint64_t *value = (uint64_t *)((char *)reading->options + row->offset);
+    uint64_t i = 0;
+
+    while (row->choices[i] != NULL && strcmp(row->choices[i], text) != 0)
+        i++;
+    *value = i;
+    if (row->offset == AT(role) && i != (uint64_t)reading->role)
+        return unsupported(reading, "role", text);
+    if (row->choices[i] != NULL)
+        return OPTIONS_RUN;
+    if (row->offset == AT(family))
+        return unsupported(reading, "family", text);
+    return wrong(reading, "--%s %s: not one of %s, %s%s%s", row->name, text, row->choices[0], row->choices[1],
+                 row->choices[2] == NULL ? "" : ", ", row->choices[2] == NULL ? "" : row->choices[2]);
+}
+
+static enum options_outcome set_row(struct reading *reading, const struct row *row, const char *text)
+{
+    if (row->kind == TEXT) {
+        const bool none = *text == '\0' && row->initial == NULL;
+        *(const char **)((char *)reading->options + row->offset) = none ? NULL : text;
+        return OPTIONS_RUN;
+    }
+    return row->kind == CHOICE ? set_choice(reading, row, text) : set_number(reading, row, text);
+}
+
+/* One positional argument. */
+static enum options_outcome set_positional(struct reading *reading, const char *name, const char *text)
+{
+    const struct row *row = find_row(name, strlen(name));
+
+    if (reading->given[row - rows])
+        return wrong(reading, "--%s is given twice: as an option and as the argument %s", name, text);
+    reading->given[row - rows] = true;
+    return set_row(reading, row, text);
+}
+
+static enum options_outcome read_positionals(struct reading *reading, int count, const char *const texts[])
+{
+    static const char *const names[] = {"family", "host", "port", "nodes", "content-bytes"};
+    const char *values[5] = {NULL};
+    enum options_outcome outcome = OPTIONS_RUN;
+
+    if (count == 0)
+        return OPTIONS_RUN;
+    if (reading->role == ROLE_SERVER)
+        return wrong(reading, "a server takes no argument like %s", texts[0]);
+    if (count == 2 && is_number(texts[0]) && is_number(texts[1])) {
+        values[0] = "ipv4";
+        values[1] = "localhost";
+        values[2] = texts[0];
+        values[3] = texts[1];
+    } else {
+        const bool v4 = strcmp(texts[0], "v4") == 0;
+        if (count > 5)
+            return wrong(reading, "one argument too many: %s", texts[5]);
+        if (!v4 && strcmp(texts[0], "v6") != 0)
+            return unsupported(reading, "mode", texts[0]);
+        for (int i = 1; i < count; i++)
+            values[i] = texts[i];
+        values[0] = v4 ? "ipv4" : "ipv6";
+    }
+    for (int i = 0; i < 5 && outcome == OPTIONS_RUN; i++)
+        if (values[i] != NULL)
+            outcome = set_positional(reading, names[i], values[i]);
+    return outcome;
+}
+
+/* The option at `*at`, and its value, which may be the next argument; `*at` moves to the last argument used. */
+static enum options_outcome read_option(struct reading *reading, int count, char *const arguments[], int *at)
+{
+    const char *name = arguments[*at] + 2;
+    const size_t length = strcspn(name, "=");
+    const char *value = name[length] == '=' ? name + length + 1 : NULL;
+    const struct row *row = find_row(name, length);
+
+    if (row == NULL)
+        return wrong(reading, "there is no option --%.*s", (int)length, name);
+    if (value == NULL && row->kind == SWITCH)
+        value = "1";
+    if (value == NULL && *at + 1 < count)
+        value = arguments[++*at];
+    if (value == NULL || (*value == '\0' && name[length] != '='))
+        return wrong(reading, "--%s needs a value", row->name);
+    reading->given[row - rows] = true;
+    return set_row(reading, row, value);
+}
+
+static bool asks_for_help(int count, char *const arguments[])
+{
+    for (int at = 1; at < count && strcmp(arguments[at], "--") != 0; at++)
+        if (strcmp(arguments[at], "--help") == 0)
+            return true;
+    return false;
+}
+
+static enum options_outcome read_arguments(struct reading *reading, int count, char *const arguments[])
+{
+    const char *positionals[6]; /* one more than there can be */
+    int found = 0;
+    bool options_end = false;
+
+    for (int at = 1; at < count; at++) {
+        enum options_outcome outcome = OPTIONS_RUN;
+        if (!options_end && strcmp(arguments[at], "--") == 0)
+            options_end = true;
+        else if (!options_end && strncmp(arguments[at], "--", 2) == 0)
+            outcome = read_option(reading, count, arguments, &at);
+        else if (found < 6)
+            positionals[found++] = arguments[at];
+        if (outcome != OPTIONS_RUN)
+            return outcome;
+    }
+    return read_positionals(reading, found, positionals);
+}
+
+static void environment_name(const struct row *row, char name[64])
+{
+    int length = snprintf(name, 64, "TESTBED_%s", row->name);
+
+    for (int i = 0; i < length; i++)
+        name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+}
+
+static const char *initial(const struct row *row, enum role role)
+{
+    return role == ROLE_SERVER && row->initial_server != NULL ? row->initial_server : row->initial;
+}
+
+static bool uses(const struct row *row, enum role role)
+{
+    return (row->users & (role == ROLE_CLIENT ? CLIENT : SERVER)) != 0;
+}
+
+/* Everything that no argument gave. */
+static enum options_outcome read_environment(struct reading *reading)
+{
+    enum options_outcome outcome = OPTIONS_RUN;
+    char name[64];
+
+    for (size_t i = 0; i < ROWS && outcome == OPTIONS_RUN; i++) {
+        if (reading->given[i] || !uses(&rows[i], reading->role))
+            continue;
+        environment_name(&rows[i], name);
+        const char *value = getenv(name);
+        reading->given[i] = value != NULL && *value != '\0';
+        if (!reading->given[i])
+            value = initial(&rows[i], reading->role);
+        if (value != NULL)
+            outcome = set_row(reading, &rows[i], value);
+    }
+    return outcome;
+}
+
+enum options_outcome options_read(struct options *options, enum role role, int count, char *const arguments[],
+                                  char error[OPTIONS_ERROR_BYTES])
+{
+    struct reading reading = {.options = options, .role = role, .error = error};
+    enum options_outcome outcome;
+
+    *options = (struct options){.role = role};
+    error[0] = '\0';
+    if (asks_for_help(count, arguments))
+        return OPTIONS_HELP;
+    outcome = read_arguments(&reading, count, arguments);
+    if (outcome == OPTIONS_RUN)
+        outcome = read_environment(&reading);
+    if (options->content == CONTENT_KEEP && !reading.given[find_row("max-total-bytes", 15) - rows])
+        options->max_total_bytes = MAX_TOTAL_BYTES_KEPT;
+    return outcome;
+}
+
+void options_help(enum role role, FILE *out)
+{
+    fputs(role == ROLE_SERVER ? "usage: server [options]\n"
+                              : "usage: client [v4|v6] [HOST] [PORT] [NODES] [CONTENT] [options]\n"
+                                "       client PORT NODES [options]\n",
+          out);
+    fputs("\nEach option is also an environment variable: --read-bytes is TESTBED_READ_BYTES.\n\n", out);
+    for (size_t i = 0; i < ROWS; i++) {
+        const char *first = initial(&rows[i], role);
+        if (!uses(&rows[i], role))
+            continue;
+        fprintf(out, "  --%-18s %s", rows[i].name, rows[i].help);
+        for (int c = 0; rows[i].choices[c] != NULL; c++)
+            fprintf(out, "%s%s", c == 0 ? ": " : ", ", rows[i].choices[c]);
+        if (first != NULL)
+            fprintf(out, " (%s)", first);
+        fputc('\n', out);
+    }
+    fputs("  --help               print this\n", out);
+}

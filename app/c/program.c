@@ -1,0 +1,42 @@
+/* See program.h. */
+#include "program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Take the places of standard descriptors that are closed: else a socket or a log becomes one, and gets what is
+ * printed. They are opened for reading only, so that printing fails, as it should. Returns 0, or -1 with errno set. */
+static int hold_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd < 0 ? -1 : close(fd);
+}
+
+int program_main(enum role role, int (*run)(const struct options *options), int count, char *const arguments[])
+{
+    struct options options;
+    char error[OPTIONS_ERROR_BYTES];
+    const char *name = role == ROLE_CLIENT ? "client" : "server";
+
+    if (hold_standard_descriptors() != 0) {
+        fprintf(stderr, "%s: open /dev/null: %s\n", name, strerror(errno));
+        return 1;
+    }
+    const enum options_outcome outcome = options_read(&options, role, count, arguments, error);
+    if (outcome == OPTIONS_HELP) {
+        options_help(role, stdout);
+        return 0;
+    }
+    if (outcome != OPTIONS_RUN) {
+        fprintf(stderr, "%s: %s (--help lists the options)\n", name, error);
+        return outcome == OPTIONS_UNSUPPORTED ? 127 : 1;
+    }
+    return run(&options);
+}

@@ -1,0 +1,6 @@
+"""`python -m testbed`, where the command itself is not installed."""
+
+from testbed.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What the programs must print when everything that was asked for arrived, and whether they did."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from itertools import repeat, zip_longest
+from pathlib import Path
+from typing import Any, Final
+
+from testbed.result import Check
+from testbed.wire.encoder import list_blocks, list_bytes
+
+OURS: Final = ("py", "c")
+"""Programs whose printed lines are part of the contract; what an image prints is its own affair."""
+
+_CHUNK_LINE: Final = re.compile(r"\d+ B sent after \d+ ms")
+_SHOWN: Final = 120
+
+
+def expected_server_lines(nodes: int, content_bytes: int, lists: int) -> Iterator[str]:
+    """Yield what a server prints of the lists that our clients send, with the digest of each list."""
+    digest = hashlib.sha256()
+    for block in list_blocks(nodes, content_bytes):
+        digest.update(block)
+    size_bytes = list_bytes(nodes, content_bytes)
+    for _ in repeat(None, lists):
+        for index in range(nodes):
+            rating = (2 * index + 0x8000 & 0xFFFF) - 0x8000
+            price = 3 * index & 0xFFFFFFFF
+            yield (
+                f'Node: {index}, rating: {rating}, price: {price}, title: "Book by {index}", '
+                f"content length: {content_bytes}"
+            )
+        yield f"List of {nodes} nodes, {size_bytes} bytes, sha256 {digest.hexdigest()}"
+    yield "Ending connection"
+
+
+def expected_client_lines(nodes: int, content_bytes: int) -> Iterator[str]:
+    """Yield what a client prints, lines about single chunks apart."""
+    yield "Will connect to server : 8888"
+    yield f"Sending {list_bytes(nodes, content_bytes)} bytes!"
+    yield "Data sent"
+
+
+def _printed(path: Path) -> Iterator[str]:
+    # Only \n ends a line here; universal newlines would forgive a stray \r.
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        for line in file:
+            yield line.removesuffix("\n")
+
+
+def first_difference(expected: Iterator[str], printed: Iterator[str]) -> str:
+    """Return a sentence about the first line that differs; empty when none does."""
+    for number, (wanted, found) in enumerate(zip_longest(expected, printed), 1):
+        if wanted != found:
+            shown = "nothing" if found is None else repr(found[:_SHOWN])
+            wish = "nothing" if wanted is None else repr(wanted[:_SHOWN])
+            return f"line {number} is {shown}, not {wish}"
+    return ""
+
+
+def check_output(asked: dict[str, Any], folder: Path) -> list[Check]:
+    """Compare what our programs printed with what they must have; nothing is checked of other images.
+
+    The server's lines depend on every field of every node and on the digest of all bytes, so when a server prints
+    them, it has received exactly what its client, whoever wrote it, was told to send.
+    """
+    nodes, content_bytes, lists = asked["nodes"], asked["content"], asked["repeat"]
+    checks = []
+    if asked["server"] in OURS:
+        flaw = first_difference(
+            expected_server_lines(nodes, content_bytes, lists), _printed(folder / "server" / "stdout.log")
+        )
+        good = f"the server printed all {nodes} nodes and the digest as they were to be sent"
+        checks.append(
+            Check(name="server-output", ok=not flaw, sentence=f"the server's output: {flaw}" if flaw else good)
+        )
+    if asked["client"] in OURS:
+        printed = (line for line in _printed(folder / "client" / "stdout.log") if not _CHUNK_LINE.fullmatch(line))
+        flaw = first_difference(expected_client_lines(nodes, content_bytes), printed)
+        good = "the client printed that it sent everything"
+        checks.append(
+            Check(name="client-output", ok=not flaw, sentence=f"the client's output: {flaw}" if flaw else good)
+        )
+    return checks

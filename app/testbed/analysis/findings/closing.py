@@ -1,0 +1,149 @@
+"""Closing: who ended the connection, when, with what still unread, and whether it was reset."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.analysis.findings.evidence import frames
+from testbed.analysis.findings.rule import Answer, Rule, percent, silent, unseen
+from testbed.analysis.join.observation import End, Observation
+from testbed.analysis.packets.flags import FIN, RST
+from testbed.analysis.packets.model import Frames
+from testbed.result import Evidence, Finding
+from testbed.units import format_bytes, format_seconds
+
+NAME: Final = "closing"
+
+EARLY_SHARE: Final = 0.1
+QUEUED_S: Final = 0.001
+"""A FIN that goes out sooner did not wait."""
+
+
+def explain(seen: Observation) -> Answer:
+    """Speak when the connection was reset, not ended, or ended by the sender long before all was read."""
+    end = seen.wire()
+    if end is None or end.connection is None:
+        return unseen(NAME, "there is no capture")
+    marked = end.connection.frames
+    sent = seen.from_sender(marked)
+    resets = (marked.tcp_flags & RST) != 0
+    ends = (marked.tcp_flags & FIN) != 0
+    over = _over_at(sent, ends)
+    if resets.any() and over is not None and int(np.flatnonzero(resets)[0]) > over:
+        return _stray(end, seen, marked, resets)
+    if resets.any():
+        return _reset(seen, marked, resets)
+    if not ends.any():
+        return Finding(
+            name=NAME,
+            sentence="The connection was not closed while it was watched: the capture has neither FIN nor RST.",
+            numbers={"fins": 0, "resets": 0},
+            evidence=frames(end, np.ones(len(marked), np.bool_), "all frames, none with FIN or RST"),
+            confidence="medium",
+            strength=0.2,
+        )
+    return _early(seen, marked, ends & sent)
+
+
+def _over_at(sent: NDArray[np.bool_], ends: NDArray[np.bool_]) -> int | None:
+    """Return at which frame both sides had ended their streams; None when they did not."""
+    first = [np.flatnonzero(ends & side) for side in (sent, ~sent)]
+    return max(int(side[0]) for side in first) if all(len(side) for side in first) else None
+
+
+def _stray(end: End, seen: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Finding:
+    who = seen.sender.role if seen.from_sender(marked)[resets][0] else seen.receiver.role
+    return Finding(
+        name=NAME,
+        sentence=(
+            f"Both ends closed the connection with FIN; the {who} answered what came late or twice after that with "
+            "RST, which harms nothing."
+        ),
+        numbers={"resets": int(resets.sum()), "reset_by": who},
+        evidence=frames(end, resets, "RST after the end", "tcp.flags.reset == 1"),
+        strength=0.1,
+    )
+
+
+def _reset(seen: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Finding:
+    end = seen.wire()
+    assert end is not None
+    by_sender = bool(seen.from_sender(marked)[resets][0])
+    who = seen.sender.role if by_sender else seen.receiver.role
+    unread = _unread(seen)
+    numbers: dict[str, float | int | str] = {"resets": int(resets.sum()), "reset_by": who}
+    why = ""
+    if unread is not None:
+        numbers["unread_bytes"] = unread
+        if unread and not by_sender:
+            why = f" with {format_bytes(unread)} in its queue that its program never read"
+    return Finding(
+        name=NAME,
+        sentence=f"The {who} reset the connection (RST){why}.",
+        numbers=numbers,
+        evidence=frames(end, resets, "RST", "tcp.flags.reset == 1"),
+        not_observed=[] if unread is not None else ["what the receiver had not read"],
+        strength=0.8,
+    )
+
+
+def _unread(seen: Observation) -> int | None:
+    """Return what had come and was never read: by the log of reads, else by the last sample."""
+    reads, connection = seen.receiver.calls("read"), seen.receiver.connection
+    if reads is not None and connection is not None:
+        marked = connection.frames
+        data = seen.from_sender(marked) & (marked.payload_bytes > 0)
+        ends = marked.relative_seq_bytes[data] + marked.payload_bytes[data]
+        return max(0, int(ends.max(initial=1)) - 1 - int(reads.total_bytes[-1]))
+    samples = seen.receiver.samples
+    if samples is None:
+        return None
+    queue = samples.column("receive_queue_bytes")[~samples.state_in(("CLOSE",))]
+    return int(queue[-1]) if len(queue) else None
+
+
+def _early(seen: Observation, marked: Frames, fins: NDArray[np.bool_]) -> Answer:
+    if not fins.any() or seen.end_ns is None or not seen.duration_s:
+        return silent(NAME, "both ends closed the connection with FIN")
+    asked_ns = _close_asked_ns(seen)
+    fin_ns = int(seen.at_ns(marked)[fins][0])
+    ahead_s = (seen.end_ns - min(fin_ns, asked_ns or fin_ns)) / 1e9
+    if ahead_s < EARLY_SHARE * seen.duration_s or seen.duration_s < 1.0:
+        return silent(NAME, "the sender ended the stream when nearly all was read, and both ends closed with FIN")
+    queued_s = (fin_ns - asked_ns) / 1e9 if asked_ns is not None else None
+    numbers: dict[str, float | int | str] = {
+        "ahead_s": round(ahead_s, 6),
+        "ahead_share": round(ahead_s / seen.duration_s, 4),
+    }
+    waited = ""
+    if queued_s is not None and queued_s > QUEUED_S:
+        numbers["fin_queued_s"] = round(queued_s, 6)
+        waited = f"; the FIN itself stood {format_seconds(queued_s)} in the queue behind the data"
+    end = seen.wire()
+    assert end is not None
+    evidence: list[Evidence] = frames(end, fins, "the sender's FIN", "tcp.flags.fin == 1")
+    return Finding(
+        name=NAME,
+        sentence=(
+            f"The sender's program was done {format_seconds(ahead_s)} before the receiver had read everything "
+            f"({percent(ahead_s / seen.duration_s)} of the time){waited}. What is queued is delivered all the same."
+        ),
+        numbers=numbers,
+        evidence=evidence,
+        strength=round(0.5 * min(1.0, ahead_s / seen.duration_s), 3),
+    )
+
+
+def _close_asked_ns(seen: Observation) -> int | None:
+    """Return when the sender's program ended the stream: when its last write returned."""
+    writes = seen.sender.calls("write")
+    return int(writes.end_ns[-1]) if writes is not None else None
+
+
+RULE: Final = Rule(
+    NAME,
+    "Who closed the connection, how, when, and was anything unread?",
+    "FIN and RST, the receive queue, the logs",
+    explain,
+)

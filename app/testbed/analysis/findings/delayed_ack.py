@@ -1,0 +1,106 @@
+"""Delayed acknowledgements: the receiver's wait of 40 ms, and whether the sender waited for it (RFC 9293, 3.8.6.3)."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.analysis.findings.evidence import frames
+from testbed.analysis.findings.rule import Answer, Rule, percent, plural, silent, unseen
+from testbed.analysis.join.observation import Observation
+from testbed.analysis.join.samples import Int64
+from testbed.analysis.packets.delays import time_to_ack_ns
+from testbed.analysis.packets.model import NONE, Connection
+from testbed.result import Finding
+from testbed.units import format_seconds
+
+NAME: Final = "delayed-ack"
+
+LOW_NS: Final = 30_000_000
+"""Linux delays an acknowledgement by 40 ms (TCP_DELACK_MIN), less what of its tick has gone."""
+HIGH_NS: Final = 65_000_000
+FEWEST: Final = 3
+
+
+def explain(seen: Observation) -> Answer:
+    """Speak when some acknowledgements came about 40 ms after the data, at the receiver's own tap."""
+    connection = seen.receiver.connection
+    if connection is None:
+        return unseen(NAME, "the receiver's own capture is not there, and elsewhere the round trip is in the times")
+    if seen.receiver is not seen.sender and seen.one_capture:
+        return unseen(NAME, "it is not known at which end this capture was made")
+    marked = connection.frames
+    took_ns = silent_for_ns(seen, connection)
+    data = seen.from_sender(marked) & (marked.payload_bytes > 0)
+    late = _late(took_ns)
+    count, total = int(late.sum()), int(data.sum())
+    if count < FEWEST:
+        return silent(NAME, "acknowledgements were not delayed by 40 ms more than now and then")
+    waited = len(_waited(seen, connection, took_ns))
+    median_s = float(np.median(took_ns[late])) / 1e9
+    sentence = (
+        f"{plural(count, 'frame')} of {total} with data ({percent(count / total)}) were acknowledged only after "
+        f"{format_seconds(median_s)} (median): the receiver's kernel waits, about 40 ms, for its program to read or "
+        "answer."
+    )
+    if waited:
+        sentence += f" In {plural(waited, 'case')} the sender sent nothing until the acknowledgement came."
+    return Finding(
+        name=NAME,
+        sentence=sentence,
+        numbers={
+            "delayed_frames": count,
+            "data_frames": total,
+            "delay_median_s": round(median_s, 6),
+            "sender_waited": waited,
+        },
+        evidence=frames(seen.receiver, late, "acknowledged late", "tcp.len > 0"),
+        strength=round(0.1 + 0.3 * count / total, 3),
+    )
+
+
+def waited_ns(seen: Observation) -> int:
+    """Return for how long in all the sender sent nothing until a delayed acknowledgement came."""
+    connection = seen.receiver.connection
+    if connection is None or seen.one_capture:
+        return 0
+    took_ns = silent_for_ns(seen, connection)
+    return int(took_ns[_waited(seen, connection, took_ns)].sum())
+
+
+def _late(took_ns: Int64) -> NDArray[np.bool_]:
+    late: NDArray[np.bool_] = (took_ns >= LOW_NS) & (took_ns <= HIGH_NS)
+    return late
+
+
+def silent_for_ns(seen: Observation, connection: Connection) -> Int64:
+    """Return for how long the receiver sent nothing after each frame with data, -1 where it then did not acknowledge.
+
+    While a segment is missing, a receiver answers at once, but cannot acknowledge what came after the gap.
+    """
+    marked = connection.frames
+    sent = seen.from_sender(marked)
+    took_ns = np.where(sent & (marked.payload_bytes > 0), time_to_ack_ns(connection), NONE)
+    answers = np.flatnonzero(~sent)
+    following = np.searchsorted(answers, np.arange(len(marked)))
+    found = (took_ns >= 0) & (following < len(answers))
+    next_ns = marked.time_ns[answers[np.minimum(following, len(answers) - 1)]] if len(answers) else marked.time_ns
+    silent_for: Int64 = np.where(found & (next_ns - marked.time_ns == took_ns), took_ns, NONE)
+    return silent_for
+
+
+def _waited(seen: Observation, connection: Connection, took_ns: Int64) -> Int64:
+    """Return the frames that were acknowledged late and after which the sender's next one stayed away so long."""
+    marked = connection.frames
+    at = np.flatnonzero(seen.from_sender(marked) & (marked.payload_bytes > 0))
+    gap_ns = np.diff(marked.time_ns[at])
+    waited: Int64 = at[:-1][_late(took_ns[at[:-1]]) & (gap_ns >= took_ns[at[:-1]])]
+    return waited
+
+
+RULE: Final = Rule(
+    NAME,
+    "Were acknowledgements delayed by 40 ms, and did the sender wait for them?",
+    "time from data to acknowledgement at the receiver's tap",
+    explain,
+)

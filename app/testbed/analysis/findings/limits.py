@@ -1,0 +1,153 @@
+"""What the sender waited for: the kernel's own chronograph, and what the other instruments make of it.
+
+The kernel counts the time in which a sender had unacknowledged data (`busy_time`), and of that the time in which the
+peer's window (`rwnd_limited`) or an empty send buffer (`sndbuf_limited`) kept it from sending (tcp_info, Linux 4.10).
+Window is waited for because of the reader or because of the path; `testbed.analysis.join.occupancy` tells them apart.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from testbed.analysis.findings.delayed_ack import silent_for_ns
+from testbed.analysis.findings.path import QUEUE, Path, path_of
+from testbed.analysis.join.observation import SHORT_S, Observation
+from testbed.analysis.join.occupancy import unread_share
+from testbed.analysis.join.samples import ABSENT
+from testbed.analysis.join.unsent import nothing_unsent
+from testbed.analysis.predict import receiver_bytes
+
+Limit = Literal["receiver", "window", "network", "send buffer", "application"]
+
+NAME: Final = "limits"
+
+FULL_SHARE: Final = 0.3
+"""Without a capture of the receiver's: a queue that is on average fuller than this waits for its program."""
+ALSO_SHARE: Final = 0.2
+"""What holds the sender up for so much of its time is told, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Shares of the time from the first write to the last acknowledgement; those in `shares` add up to 1.
+
+    `receive_window` is what the kernel calls limited by the window; it is divided among the receiver that does not
+    read, a window that is too small for the round trip, and a network in whose queue the data stands. Of the rest of
+    the busy time, a program that writes slowly and a send buffer full of bytes on their way take their parts.
+    """
+
+    total_s: float
+    busy_s: float
+    receive_window: float
+    shares: dict[Limit, float]
+    path: Path
+    unread: float | None
+    """How much of the window was taken by bytes that the receiver had not read, while it limited; None = not seen."""
+    receiver_full: float | None
+    """How full the receiver's queue was on average, of what it can hold; None = not sampled."""
+
+    @property
+    def limit(self) -> Limit:
+        """What held the sender up longest."""
+        return max(self.shares, key=self.shares.__getitem__)
+
+    @property
+    def share(self) -> float:
+        """The share of the limit."""
+        return self.shares[self.limit]
+
+    @property
+    def also(self) -> list[Limit]:
+        """What else held it up for long, the longest first."""
+        rest = sorted(self.shares, key=self.shares.__getitem__, reverse=True)[1:]
+        return [limit for limit in rest if self.shares[limit] >= ALSO_SHARE]
+
+
+def sending_s(seen: Observation) -> float | None:
+    """Return the time from the first write to the last acknowledgement, less what the receiver delayed that one."""
+    if seen.sending_s is None:
+        return None
+    return max(0.0, seen.sending_s - _last_delay_s(seen))
+
+
+def hardly_began(seen: Observation) -> bool:
+    """Tell whether so little time passed, with the window open, that a write that took long only waited for a CPU."""
+    lasted_s = sending_s(seen)
+    return lasted_s is not None and lasted_s < SHORT_S and not seen.closures
+
+
+def _last_delay_s(seen: Observation) -> float:
+    connection = seen.receiver.connection
+    if connection is None or seen.one_capture:
+        return 0.0
+    frames = connection.frames
+    data = np.flatnonzero(seen.from_sender(frames) & (frames.payload_bytes > 0))
+    return max(0.0, float(silent_for_ns(seen, connection)[data[-1]]) / 1e9) if len(data) else 0.0
+
+
+def find_limits(seen: Observation) -> Limits | None:
+    """Return what limited the sender; None when nothing tells or the transfer was too short to tell."""
+    if NAME not in seen.memory:
+        seen.memory[NAME] = _find(seen)
+    limits: Limits | None = seen.memory[NAME]
+    return limits
+
+
+def _find(seen: Observation) -> Limits | None:
+    samples, total_s = seen.sender.samples, sending_s(seen)
+    if samples is None or total_s is None or seen.sending_s is None or total_s < SHORT_S:
+        return None
+    counters = [samples.last(name) for name in ("busy_time", "rwnd_limited", "sndbuf_limited")]
+    if None in counters:
+        return None
+    busy_s, window_s, buffer_s = (float(value or 0) / 1e6 for value in counters)
+    busy_s = max(busy_s - (seen.sending_s - total_s), window_s + buffer_s)
+    total_s = max(total_s, busy_s)
+    window, path, full = window_s / total_s, path_of(seen), _receiver_full(seen)
+    unread = unread_share(seen) if window_s else None
+    reader = window * (unread if unread is not None else _reader_without_capture(seen, full))
+    queued = window - reader if QUEUE in path.causes else 0.0
+    network, buffer, idle = (busy_s - window_s - buffer_s) / total_s, buffer_s / total_s, (total_s - busy_s) / total_s
+    not_written, no_room = _moved(seen, path, total_s, network, idle)
+    return Limits(
+        total_s=total_s,
+        busy_s=busy_s,
+        receive_window=window,
+        shares={
+            "receiver": reader,
+            "window": window - reader - queued,
+            "network": network + queued - not_written - no_room,
+            "send buffer": buffer + no_room,
+            "application": idle + not_written,
+        },
+        path=path,
+        unread=unread,
+        receiver_full=full,
+    )
+
+
+def _moved(seen: Observation, path: Path, total_s: float, network: float, idle: float) -> tuple[float, float]:
+    """Return which shares of the time that the kernel leaves to the network are its program's and its buffer's."""
+    nothing = nothing_unsent(seen)
+    if nothing is None:
+        return 0.0, 0.0
+    not_written = min(max(nothing.not_written_s / total_s - idle, 0.0), network)
+    # A greater buffer would let more into the queue of the network, and none of it arrive sooner.
+    no_room = 0.0 if QUEUE in path.causes else min(nothing.no_room_s / total_s, network - not_written)
+    return not_written, no_room
+
+
+def _reader_without_capture(seen: Observation, full: float | None) -> float:
+    closed = seen.closed_ns / 1e9 / (seen.sending_s or 1.0)
+    return 1.0 if closed >= FULL_SHARE or (full is not None and full >= FULL_SHARE) else 0.0
+
+
+def _receiver_full(seen: Observation) -> float | None:
+    timeline, samples = seen.timeline, seen.receiver.samples
+    rcvbuf = samples.most("rcvbuf") if samples is not None else None
+    if timeline is None or not rcvbuf:
+        return None
+    queue = timeline.receive_queue_bytes
+    queue = queue[(queue != ABSENT) & seen.while_sending(timeline.at_ns)]
+    return float(queue.mean()) / receiver_bytes(rcvbuf) if len(queue) else None

@@ -1,0 +1,125 @@
+"""What the path did to a sender that waited for it: a queue before its rate, losses, late answers, round trips."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from testbed.analysis.findings.delayed_ack import waited_ns
+from testbed.analysis.join.observation import Observation
+from testbed.analysis.join.samples import ABSENT
+from testbed.analysis.packets.delays import one_way_delays
+from testbed.units import format_seconds
+
+QUEUE: Final = "queue"
+LOSSES: Final = "losses"
+LATE: Final = "late acknowledgements"
+ROUND_TRIP: Final = "round trip"
+DELAY: Final = "delay"
+MACHINE: Final = "machine"
+
+QUEUED_RTT: Final = 2.0
+"""A round trip so many times as long as on the idle link is spent in a queue of the network."""
+QUEUED_RTT_MS: Final = 10.0
+RATED_RTT_MS: Final = 1.0
+"""The same, where the link is asked to have a rate."""
+LOST_SHARE: Final = 0.005
+"""So many of the segments lost halve a congestion window again and again."""
+LATE_SHARE: Final = 0.3
+FEW_ROUND_TRIPS: Final = 1.5
+"""What is over so soon was not held back by a congestion window: it was on its way."""
+FEWEST: Final = 5
+"""Frames of which it must be known how long they were on their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """`causes` are why a sender waits for the path, none when nothing tells; `because` says it in a clause.
+
+    `rtt_ms` is the sender's smoothed round trip, median over its samples.
+    """
+
+    causes: tuple[str, ...] = ()
+    because: str = "it had data and permission to send and waited for the path: its rate, its delay or its losses"
+    rtt_ms: float | None = None
+
+
+def path_of(seen: Observation) -> Path:
+    """Return what the path did while the sender was sending."""
+    rtt_ms = _rtt_ms(seen)
+    told = _queue(seen, rtt_ms)
+    lost, timeouts, segments = _lost(seen)
+    if timeouts or lost > max(1, LOST_SHARE * segments):
+        again = f"{lost} of {segments} segments were sent again" if lost else "it waited for a time-out"
+        told[LOSSES] = f"the path lost or delayed segments ({again})"
+    told = told or _only_waited(seen, rtt_ms)
+    return Path(tuple(told), " and ".join(told.values()), rtt_ms) if told else Path(rtt_ms=rtt_ms)
+
+
+def _only_waited(seen: Observation, rtt_ms: float | None) -> dict[str, str]:
+    """Tell what took the time on a path that neither queued nor lost anything; nothing where that is not known."""
+    if waited_ns(seen) / 1e9 > LATE_SHARE * (seen.sending_s or 1.0):
+        return {LATE: "it waited for acknowledgements that the receiver's kernel delayed by about 40 ms"}
+    if seen.impairment and not _impaired(seen):
+        return {MACHINE: "it waited for acknowledgements over a link without impairment"}
+    if rtt_ms is None:
+        return {}
+    took = format_seconds(rtt_ms / 1e3)
+    if (seen.sending_s or 0.0) < FEW_ROUND_TRIPS * rtt_ms / 1e3:
+        return {DELAY: f"the bytes and their acknowledgements were on their way: a round trip takes {took}"}
+    return {ROUND_TRIP: f"it sent what its congestion window allows and waited a round trip of {took} for it"}
+
+
+def _impaired(seen: Observation) -> bool:
+    return any(seen.impairment.values()) or bool(seen.asked.get("profile"))
+
+
+def _queue(seen: Observation, rtt_ms: float | None) -> dict[str, str]:
+    """Tell whether data stood in a queue of the path, by times on the way, else by the sender's round trips."""
+    # What a profile makes of the link was not there when its idle round trip was measured.
+    if seen.rtt_ms is None or seen.asked.get("profile") or (seen.impairment and not _impaired(seen)):
+        return {}
+    on_way_ms = _on_way_ms(seen)
+    measured_ms = rtt_ms if on_way_ms is None else on_way_ms
+    rated = "rate " in seen.impairment.get(seen.sender.role, "")
+    longer_ms = RATED_RTT_MS if rated else QUEUED_RTT_MS
+    if measured_ms is None or measured_ms <= max(QUEUED_RTT * seen.rtt_ms, seen.rtt_ms + longer_ms):
+        return {}
+    took, idle = format_seconds(measured_ms / 1e3), format_seconds(seen.rtt_ms / 1e3)
+    return {QUEUE: f"the data queued for the path's rate (the way there and back took {took}, {idle} when idle)"}
+
+
+def _on_way_ms(seen: Observation) -> float | None:
+    """Return how long data and acknowledgements were on their way, from both captures; None when they do not tell.
+
+    Unlike the sender's round trips this has no delayed acknowledgement in it.
+    """
+    mine, theirs = seen.sender.connection, seen.receiver.connection
+    if mine is None or theirs is None or seen.one_capture:
+        return None
+    there = one_way_delays(mine, theirs, from_client=seen.sender_is_client)
+    back = one_way_delays(theirs, mine, from_client=not seen.sender_is_client)
+    data = there.delay_ns[mine.frames.payload_bytes[there.sent_at] > 0]
+    if min(len(data), len(back.delay_ns)) < FEWEST:
+        return None
+    return float(np.median(data) + np.median(back.delay_ns)) / 1e6
+
+
+def _lost(seen: Observation) -> tuple[int, int, int]:
+    """Return segments sent again that were not there already, time-outs, and all segments with data."""
+    samples = seen.sender.samples
+    if samples is None:
+        return 0, 0, 0
+    again, needless, timeouts, segments = (
+        samples.most(name) or 0 for name in ("total_retrans", "dsack_dups", "total_rto", "data_segs_out")
+    )
+    return max(again - needless, 0), timeouts, segments
+
+
+def _rtt_ms(seen: Observation) -> float | None:
+    samples = seen.sender.samples
+    if samples is None or not samples.has("rtt"):
+        return None
+    rtt = samples.column("rtt")
+    rtt = rtt[(rtt != ABSENT) & (rtt > 0) & seen.while_sending(samples.at_ns)]
+    return float(np.median(rtt)) / 1e3 if len(rtt) else None

@@ -1,0 +1,96 @@
+"""The stall point of a cell: predicted before the run, predicted from its real buffers, and observed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from testbed.analysis.join.observation import Observation
+from testbed.analysis.join.samples import ABSENT, Int64, Samples
+from testbed.analysis.join.timeline import Timeline
+from testbed.analysis.predict import Kernel, StallPoint, stall_point, stall_point_of
+
+BOUNDED_BYTES: Final = 131_072
+"""A program may keep a bounded buffer of its own: that of asyncio's streams takes 64 KiB and a write."""
+
+ETHERNET_MSS: Final = {"ipv4": 1448, "ipv6": 1428}
+"""MTU 1500 less the headers and the time stamp option."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """`before` from what was asked, `after` from the buffers in the samples.
+
+    `held_bytes` is the most that was accepted and not read at any sample.
+    """
+
+    before: StallPoint | None
+    after: StallPoint | None
+    held_bytes: int | None
+
+
+def kernel_of(seen: Observation) -> Kernel:
+    """Return what is known of the kernel: from `run.json`, and the algorithm from the samples."""
+    sysctls: Mapping[str, Any] = seen.host.get("sysctls") or {}
+    known = Kernel()
+    congestion = seen.sender.samples.text("congestion") if seen.sender.samples is not None else ""
+    return Kernel(
+        congestion=congestion or str(sysctls.get("net.ipv4.tcp_congestion_control", known.congestion)),
+        default_rcvbuf_bytes=_value(sysctls, "net.ipv4.tcp_rmem", 1, known.default_rcvbuf_bytes),
+        max_sndbuf_bytes=_value(sysctls, "net.ipv4.tcp_wmem", 2, known.max_sndbuf_bytes),
+        rmem_max_bytes=_value(sysctls, "net.core.rmem_max", 0, known.rmem_max_bytes),
+        wmem_max_bytes=_value(sysctls, "net.core.wmem_max", 0, known.wmem_max_bytes),
+    )
+
+
+def _value(sysctls: Mapping[str, Any], name: str, index: int, otherwise: int) -> int:
+    try:
+        return int(str(sysctls[name]).split()[index])
+    except (KeyError, IndexError, ValueError):
+        return otherwise
+
+
+def find_stall(seen: Observation) -> Stall:
+    """Return predicted and observed stall point, as far as anything tells of them."""
+    before = None
+    if {"sndbuf", "rcvbuf"} <= seen.asked.keys():
+        mss = ETHERNET_MSS.get(str(seen.asked.get("family")), ETHERNET_MSS["ipv4"])
+        before = stall_point(seen.asked["sndbuf"], seen.asked["rcvbuf"], mss, kernel_of(seen))
+    return Stall(before, _after(seen), _held(seen))
+
+
+def _after(seen: Observation) -> StallPoint | None:
+    sender, receiver = seen.sender.samples, seen.receiver.samples
+    if sender is None or receiver is None or seen.mss_bytes is None:
+        return None
+    sndbuf, rcvbuf = _sndbuf_when_fullest(seen, sender), receiver.most("rcvbuf")
+    if not sndbuf or not rcvbuf:
+        return None
+    # The window after the last reopening may be much greater than any that the sender's queue was made for.
+    return stall_point_of(sndbuf, rcvbuf, seen.mss_bytes)
+
+
+def _sndbuf_when_fullest(seen: Observation, sender: Samples) -> int | None:
+    """Return the send buffer when the most was held: later, when the window has opened, it may grow further."""
+    timeline = seen.timeline
+    if timeline is None or not len(timeline):
+        return sender.most("sndbuf")
+    line = timeline.line[int(timeline.held_bytes.argmax())]
+    sndbuf = int(sender.column("sndbuf")[int(np.searchsorted(sender.line, line))])
+    return sndbuf if sndbuf > 0 else sender.most("sndbuf")
+
+
+def in_program_bytes(timeline: Timeline) -> Int64:
+    """Return, at every sample, what the program calls written and the kernel has not accepted; 0 where not known."""
+    known = (timeline.accepted_bytes != ABSENT) & (timeline.written_bytes != ABSENT)
+    return np.where(known, timeline.written_bytes - timeline.accepted_bytes, 0)
+
+
+def _held(seen: Observation) -> int | None:
+    timeline = seen.timeline
+    if timeline is None:
+        return None
+    held = timeline.held_bytes
+    held = held[held != ABSENT]
+    return int(held.max()) if len(held) else None

@@ -1,0 +1,124 @@
+"""Window closed: how long, how often, since when, and why the receiver told the sender to stop."""
+
+from typing import Final
+
+import numpy as np
+
+from testbed.analysis.findings.evidence import frames, samples
+from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, percent, plural, silent, unseen
+from testbed.analysis.join.observation import Observation
+from testbed.analysis.packets.closures import Cause, Closure
+from testbed.analysis.packets.flags import Mark
+from testbed.result import Confidence, Evidence, Finding
+from testbed.units import format_seconds
+
+NAME: Final = "window-closed"
+
+COUNTER: Final = "TcpExtTCPToZeroWindowAdv"
+
+CAUSES: Final = {
+    Cause.FILLED: "its buffer had filled up, because its program read more slowly than data came",
+    Cause.WITHDRAWN: "it took back window that it had offered, for want of memory",
+    Cause.ADVANCED: "the sender had sent more than was offered",
+    Cause.UNKNOWN: "what led to it is not in the capture",
+}
+
+
+def explain(seen: Observation) -> Answer:
+    """Speak when the receiver's window was closed at all."""
+    if seen.window_end is None:
+        return unseen(NAME, NO_WINDOW)
+    closures = seen.closures
+    if not closures:
+        return silent(NAME, "the receive window never closed")
+    numbers = _numbers(seen, closures)
+    closed_s, longest_s = numbers["closed_s"], numbers["longest_s"]
+    of = f" of {format_seconds(numbers['sending_s'])} ({percent(numbers['closed_share'])})" if seen.sending_s else ""
+    causes = [closure.cause for closure in closures]
+    most = max(set(causes), key=causes.count)
+    sentence = (
+        f"The receive window was closed for {format_seconds(closed_s)}{of} in {plural(len(closures), 'closure')}, "
+        f"the longest {format_seconds(longest_s)}, the first {format_seconds(numbers['first_at_s'])} after the start: "
+        f"{CAUSES[most]}."
+    )
+    return Finding(
+        name=NAME,
+        sentence=sentence,
+        numbers={name: round(value, 6) for name, value in numbers.items()},
+        evidence=_evidence(seen),
+        confidence=_confidence(seen),
+        contradicting=_contradicting(seen),
+        not_observed=[] if seen.receiver.connection else ["the receiver's own capture: times are the sender's"],
+        strength=min(1.0, numbers.get("closed_share", 0.5)),
+    )
+
+
+def _numbers(seen: Observation, closures: tuple[Closure, ...]) -> dict[str, float]:
+    longest = max(closures, key=lambda closure: closure.duration_ns)
+    start_ns = (seen.start_ns or 0) + seen.realtime_offset_ns
+    numbers: dict[str, float] = {
+        "closed_s": seen.closed_ns / 1e9,
+        "closures": len(closures),
+        "longest_s": longest.duration_ns / 1e9,
+        "longest_at_s": (longest.start_ns - start_ns) / 1e9,
+        "first_at_s": (closures[0].start_ns - start_ns) / 1e9,
+        "zero_window_frames": sum(closure.closed_frames for closure in closures),
+    }
+    if seen.sending_s:
+        numbers["sending_s"] = seen.sending_s
+        numbers["closed_share"] = min(1.0, numbers["closed_s"] / seen.sending_s)
+    receiver = seen.receiver.samples
+    kernel = seen.receiver.counted(COUNTER)
+    if kernel is not None:
+        numbers["kernel_closures"] = kernel
+    for key, name in (("rcvbuf_bytes", "rcvbuf"), ("receive_queue_max_bytes", "receive_queue_bytes")):
+        told = receiver.most(name) if receiver is not None else None
+        if told is not None:
+            numbers[key] = told
+    return numbers
+
+
+def _evidence(seen: Observation) -> list[Evidence]:
+    end = seen.window_end
+    assert end is not None
+    assert end.connection is not None
+    marked = end.connection.frames
+    zero = ~seen.from_sender(marked) & marked.having(Mark.ZERO_WINDOW)
+    found = frames(end, zero, "the receiver says: send nothing", "tcp.analysis.zero_window")
+    own = seen.receiver.samples
+    if own is not None and own.has("rcv_wnd"):
+        found += samples(seen.receiver, own, own.column("rcv_wnd") == 0, "the kernel offers no window (rcv_wnd)")
+    return found
+
+
+def _confidence(seen: Observation) -> Confidence:
+    end = seen.window_end
+    assert end is not None
+    assert end.capture is not None
+    if end.capture.complete is False:
+        return "medium"
+    return "high" if end.connection is not None and end.connection.complete_handshake else "medium"
+
+
+def _contradicting(seen: Observation) -> list[str]:
+    kernel = seen.receiver.counted(COUNTER)
+    if kernel is not None and kernel != len(seen.closures):
+        return [f"the receiver's kernel counts {plural(kernel, 'closure')}"]
+    sender = seen.sender.samples
+    limited = sender.last("rwnd_limited") if sender is not None else None
+    closed_s = seen.closed_ns / 1e9
+    if limited is not None and limited / 1e6 < closed_s / 2 and closed_s > 0.1:
+        counted = format_seconds(limited / 1e6)
+        return [f"the sender's kernel counts {counted} in which the window kept it from sending: else it had nothing"]
+    own = seen.receiver.samples
+    if own is not None and own.has("rcv_wnd") and closed_s > 0.5 and not np.any(own.column("rcv_wnd") == 0):
+        return ["no sample of the receiver's socket shows a closed window"]
+    return []
+
+
+RULE: Final = Rule(
+    NAME,
+    "Was the receive window closed, for how long, how often, and why?",
+    "window of the receiver's frames, `rcv_wnd`, the kernel's TCPToZeroWindowAdv",
+    explain,
+)

@@ -1,0 +1,112 @@
+"""Window probes: how often the sender asked whether the closed window is open again, expected and observed."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.analysis.findings.evidence import frames
+from testbed.analysis.findings.rule import Answer, Rule, plural, silent, times, unseen
+from testbed.analysis.join.observation import Observation
+from testbed.analysis.packets.closures import Closure
+from testbed.analysis.packets.model import Frames
+from testbed.analysis.predict import MIN_RTO_S, probes_per_closure
+from testbed.result import Finding
+from testbed.units import format_seconds
+
+NAME: Final = "window-probes"
+
+COUNTER: Final = "TcpExtTCPWinProbe"
+
+TICK_S: Final = 0.02
+"""The kernel's timers are coarse: the first probe comes a little after the RTO."""
+TOLERANCE: Final = 0.5
+
+
+def explain(seen: Observation) -> Answer:
+    """Speak when the sender probed a closed window."""
+    end = seen.wire()
+    if end is None or end.connection is None:
+        return unseen(NAME, "no capture shows the sender's frames")
+    marked = end.connection.frames
+    probes = seen.probes(marked)
+    count = int(probes.sum())
+    if not count:
+        reason = (
+            "no closure lasted long enough to be probed" if seen.closures else "there was no closed window to probe"
+        )
+        return silent(NAME, reason)
+    waits_s = [_first_rto_s(seen, closure) for closure in seen.closures] or [MIN_RTO_S + TICK_S]
+    rto_s = float(np.median(waits_s))
+    expected = sum(
+        probes_per_closure(closure.duration_ns / 1e9, wait_s)
+        for closure, wait_s in zip(seen.closures, waits_s, strict=False)
+    )
+    unanswered = int((probes & ~_answered(seen, marked)).sum())
+    numbers: dict[str, float | int | str] = {
+        "probes": count,
+        "expected_probes": expected,
+        "unanswered_probes": unanswered,
+        "closures": len(seen.closures),
+        "first_rto_s": round(rto_s, 4),
+        "longest_wait_s": round(_longest_wait_s(marked, probes), 6),
+    }
+    kernel = seen.sender.counted(COUNTER)
+    if kernel is not None:
+        numbers["kernel_probes"] = kernel
+    silence = f"; {unanswered} got no answer, as answers are limited to one in 0.5 s" if unanswered else ""
+    return Finding(
+        name=NAME,
+        sentence=(
+            f"The sender probed the closed window {times(count)}; a wait that doubles from "
+            f"{format_seconds(rto_s)} makes {expected} in {plural(len(seen.closures), 'closure')} of these lengths"
+            f"{silence}. Wireshark calls these frames keep-alives."
+        ),
+        numbers=numbers,
+        evidence=frames(end, probes, "window probes", "tcp.analysis.keep_alive"),
+        confidence="high" if end.capture and end.capture.complete is not False else "medium",
+        contradicting=_contradicting(count, expected, len(seen.closures), kernel),
+        not_observed=[] if kernel is not None else [f"the kernel's own count ({COUNTER})"],
+        strength=round(0.6 * min(1.0, seen.closed_ns / 1e9 / (seen.sending_s or 1e9)), 3),
+    )
+
+
+def _first_rto_s(seen: Observation, closure: Closure) -> float:
+    """Return the wait before the first probe of a closure: the retransmission time-out when it began."""
+    samples = seen.sender.samples
+    if samples is None or not samples.has("rto"):
+        return MIN_RTO_S + TICK_S
+    at = int(np.searchsorted(samples.at_ns, closure.start_ns - seen.realtime_offset_ns))
+    told = samples.column("rto")[min(at, len(samples) - 1)]
+    return float(told) / 1e6 + TICK_S / 2 if told > 0 else MIN_RTO_S + TICK_S
+
+
+def _answered(seen: Observation, marked: Frames) -> NDArray[np.bool_]:
+    """Tell for each frame whether the next one is the other side's."""
+    found = np.zeros(len(marked), np.bool_)
+    sent = seen.from_sender(marked)
+    found[:-1] = sent[:-1] & ~sent[1:]
+    return found
+
+
+def _longest_wait_s(marked: Frames, probes: NDArray[np.bool_]) -> float:
+    before = marked.time_ns[np.maximum(np.flatnonzero(probes) - 1, 0)]
+    return float((marked.time_ns[probes] - before).max()) / 1e9
+
+
+def _contradicting(count: int, expected: int, closures: int, kernel: int | None) -> list[str]:
+    found = []
+    # One probe more or less a closure depends on where within a tick it began.
+    if abs(count - expected) > max(TOLERANCE * expected, closures):
+        found.append(f"{count} probes are seen where the law expects {expected}")
+    if kernel is not None and kernel != count:
+        found.append(f"the sender's kernel counts {kernel} probes")
+    return found
+
+
+RULE: Final = Rule(
+    NAME,
+    "How often was a closed window probed, and is that what exponential backoff makes?",
+    "keep-alive frames while the peer's window is 0, `rto`, the kernel's TCPWinProbe",
+    explain,
+)

@@ -1,0 +1,99 @@
+"""Window reopening: how far a closed window opened at once, and whether a silly one was avoided (RFC 9293, 3.8.6)."""
+
+from typing import Final
+
+import numpy as np
+
+from testbed.analysis.findings.evidence import frames
+from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, plural, silent, times, unseen
+from testbed.analysis.join.observation import Observation
+from testbed.analysis.packets.closures import Closure, Ending
+from testbed.result import Finding
+from testbed.units import format_bytes
+
+NAME: Final = "window-reopening"
+
+
+def explain(seen: Observation) -> Answer:
+    """Speak when a closed window opened again with a known size."""
+    end = seen.window_end
+    if end is None or end.connection is None:
+        return unseen(NAME, NO_WINDOW)
+    opened = [c for c in seen.closures if c.ending is Ending.REOPENED and c.reopened_bytes > 0]
+    if not opened:
+        return silent(NAME, "no closed window opened again" if seen.closures else "the receive window never closed")
+    sizes = [closure.reopened_bytes for closure in opened]
+    mss = seen.mss_bytes
+    # A receiver may offer less than a segment where that is half of its buffer (RFC 9293, 3.8.6.2.2).
+    least = None if mss is None else min(mss, _greatest_window_bytes(seen) // 2)
+    numbers: dict[str, float | int | str] = {
+        "reopenings": len(opened),
+        "reopened_min_bytes": min(sizes),
+        "reopened_median_bytes": int(np.median(sizes)),
+        "reopened_max_bytes": max(sizes),
+    }
+    if mss is not None:
+        numbers |= {"mss_bytes": mss, "silly_windows": sum(size < (least or 0) for size in sizes)}
+    reads = _reads_per_closure(seen, opened)
+    if reads is not None:
+        numbers["reads_per_closure_median"] = reads
+    marked = end.connection.frames
+    chosen = np.isin(marked.number, [closure.last_frame for closure in opened])
+    return Finding(
+        name=NAME,
+        sentence=_sentence(sizes, mss, least, reads),
+        numbers=numbers,
+        evidence=frames(end, chosen, "the window opens again", "tcp.analysis.window_update"),
+        not_observed=[] if reads is not None else ["how many reads it took: no log of the receiver"],
+        strength=0.6 if least is not None and min(sizes) < least else 0.3,
+    )
+
+
+def _sentence(sizes: list[int], mss: int | None, least: int | None, reads: int | None) -> str:
+    span = (
+        format_bytes(min(sizes))
+        if min(sizes) == max(sizes)
+        else f"{format_bytes(min(sizes))} to {format_bytes(max(sizes))}"
+    )
+    sentence = f"A closed window opened again {times(len(sizes))}, by {span} at once"
+    if reads is not None:
+        sentence += f", after {plural(reads, 'read')} (median)"
+    if mss is None or least is None:
+        return sentence + "."
+    if least <= min(sizes) < mss:
+        return sentence + f": less than a segment ({format_bytes(mss)}), but half of the buffer, so no silly window."
+    if min(sizes) < mss:
+        return sentence + f": less than a segment ({format_bytes(mss)}), a silly window."
+    return (
+        sentence
+        + f": never less than a segment ({format_bytes(mss)}), so silly windows were avoided. The kernel waits "
+        "until whole buffers are free, not single bytes."
+    )
+
+
+def _greatest_window_bytes(seen: Observation) -> int:
+    end = seen.window_end
+    assert end is not None
+    assert end.connection is not None
+    marked = end.connection.frames
+    return int(marked.window_bytes[~seen.from_sender(marked)].max(initial=0))
+
+
+def _reads_per_closure(seen: Observation, closures: list[Closure]) -> int | None:
+    reads = seen.receiver.calls("read")
+    if reads is None:
+        return None
+    bounds = np.array([(c.start_ns, c.end_ns) for c in closures], np.int64) - seen.realtime_offset_ns
+    # The read that opens the window sends the update before it returns, so it is counted by its start.
+    counts = np.searchsorted(reads.start_ns, bounds[:, 1], side="right") - np.searchsorted(
+        reads.start_ns, bounds[:, 0], side="right"
+    )
+    return int(np.median(counts))
+
+
+RULE: Final = Rule(
+    NAME,
+    "By how much did a closed window open again, and after how many reads?",
+    "first window after each closure, MSS, the log of reads",
+    explain,
+)

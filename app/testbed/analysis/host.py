@@ -1,0 +1,88 @@
+"""How far the machine can be trusted: how busy it was, and whether both ends had the same clock."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from testbed.analysis.findings.rule import percent
+from testbed.result import CellRecord, HostState
+from testbed.units import format_seconds
+
+SHORTEST_S: Final = 0.2
+"""In less time a share says more about where it began than about the machine."""
+
+CPU_PRESSURE_SHARE: Final = 0.5
+"""Half of the time somebody waited for a CPU: then times of milliseconds say more about the host than about TCP."""
+MEMORY_PRESSURE_SHARE: Final = 0.1
+STEAL_SHARE: Final = 0.05
+THROTTLED_SHARE: Final = 0.01
+MISSED_SHARE: Final = 0.2
+FEWEST_SAMPLES: Final = 20
+
+_SHARES: Final = (
+    ("cpu_pressure_share", CPU_PRESSURE_SHARE, "something waited for a CPU"),
+    ("memory_pressure_share", MEMORY_PRESSURE_SHARE, "something waited for memory"),
+    ("steal_share", STEAL_SHARE, "the processors worked for other machines (steal)"),
+)
+
+
+def host_state(record: CellRecord) -> HostState | None:
+    """Return what the sidecars tell of the machine during the transfer: the worse of both; None when none does."""
+    stopped = [events.get("stopped") or {} for events in record.sidecars.values()]
+    told = [host for each in stopped if (host := each.get("host"))]
+    offsets = (record.sidecars.get("client", {}).get("verified") or {}).get("clock_offset_ns") or {}
+    offset = offsets.get("server")
+    if not told and offset is None:
+        return None
+    counted = [(each.get("counters") or {}).get("sockets") or {} for each in stopped]
+    missed = [_missed_share(each) for each in counted]
+    return HostState(
+        duration_s=max(((host["until_ns"] - host["from_ns"]) / 1e9 for host in told), default=0.0),
+        **{
+            name: _most(told, name)
+            for name in HostState.model_fields
+            if name.endswith(("pressure_share", "steal_share"))
+        },
+        throttled_s=_most(told, "throttled_s"),
+        samples_missed_share=max((share for share in missed if share is not None), default=None),
+        clock_offset_ns=None if offset is None else (int(offset[0]), int(offset[1])),
+    )
+
+
+def _most(told: list[Mapping[str, Any]], name: str) -> float | None:
+    return max((float(host[name]) for host in told if name in host), default=None)
+
+
+def _missed_share(counted: Mapping[str, Any]) -> float | None:
+    samples, missed = counted.get("samples"), counted.get("missed")
+    if samples is None or missed is None or samples + missed < FEWEST_SAMPLES:
+        return None
+    return round(float(missed / (samples + missed)), 4)
+
+
+def taints(state: HostState | None) -> list[str] | None:
+    """Return a sentence, with the figure, for each reason to mistrust the times; None when nothing is known."""
+    if state is None:
+        return None
+    found = list(_clock(state))
+    if state.duration_s < SHORTEST_S:
+        return found or None
+    return found + list(_busy(state))
+
+
+def _clock(state: HostState) -> Iterator[str]:
+    low_ns, high_ns = state.clock_offset_ns or (0, 0)
+    if low_ns > 0 or high_ns < 0:
+        least_s = min(abs(low_ns), abs(high_ns)) / 1e9
+        yield f"the clocks of the two ends differ by {format_seconds(least_s)} at least"
+
+
+def _busy(state: HostState) -> Iterator[str]:
+    for name, most, what in _SHARES:
+        share = getattr(state, name)
+        if share is not None and share > most:
+            yield f"{percent(share)} of the time {what}"
+    if state.throttled_s is not None and state.throttled_s > THROTTLED_SHARE * state.duration_s:
+        yield f"a quota held the sidecars back for {format_seconds(state.throttled_s)}"
+    missed = state.samples_missed_share
+    if missed is not None and missed > MISSED_SHARE:
+        yield f"{percent(missed)} of the samples came too late"

@@ -1,0 +1,134 @@
+"""Load what a cell's folder, or a capture that somebody brings, holds. Missing or broken files are no error here."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from testbed.analysis.join.calls import read_calls
+from testbed.analysis.join.observation import CaptureState, End, Observation, Role
+from testbed.analysis.join.resources import read_resources
+from testbed.analysis.join.samples import read_samples
+from testbed.analysis.packets.capture import read_capture
+from testbed.analysis.packets.errors import CaptureError
+from testbed.analysis.packets.model import Capture, Connection
+from testbed.result import CellRecord
+
+PORT: Final = 8888
+"""The port under test in every cell."""
+
+
+def load_cell(folder: Path) -> Observation:
+    """Return what was seen of the cell in `folder`; raises ValidationError when its `cell.json` is none."""
+    record = CellRecord.model_validate_json((folder / "cell.json").read_text())
+    client, server = (_end(folder, role, record) for role in ("client", "server"))
+    links = [events.get("link") or {} for events in record.sidecars.values()]
+    verified = record.sidecars.get("client", {}).get("verified") or {}
+    rtt = (verified.get("rtt_ms") or {}).get(record.asked.get("family")) or {}
+    return Observation(
+        sender=client,
+        receiver=server,
+        realtime_offset_ns=_offset_ns(client, server),
+        asked=record.asked,
+        impairment=record.impairment,
+        engines=tuple(sorted({str(link["engine"]) for link in links if link.get("engine")})),
+        rtt_ms=rtt.get("median"),
+        link_losses=_link_losses(record),
+        host=_document(folder.parent / "run.json") | record.machine,  # a guest has a kernel and sysctls of its own
+        twin=_twin(folder, record),
+    )
+
+
+def observe_connection(connection: Connection, capture: Capture, file: str) -> Observation:
+    """Return what a single capture tells of one of its connections; who sent more payload is the sender."""
+    frames = connection.frames
+    by_client = int(frames.payload_bytes[frames.from_client].sum(dtype=np.int64))
+    by_server = int(frames.payload_bytes[~frames.from_client].sum(dtype=np.int64))
+    state = CaptureState(file, connection, capture.facts)
+    ends = End("client", capture=state), End("server", capture=state)
+    sender_is_client = by_client >= by_server
+    sender, receiver = ends if sender_is_client else ends[::-1]
+    return Observation(sender=sender, receiver=receiver, sender_is_client=sender_is_client)
+
+
+def _end(folder: Path, role: Role, record: CellRecord) -> End:
+    stopped = record.sidecars.get(role, {}).get("stopped") or {}
+    told = stopped.get("capture") or {}
+    return End(
+        role=role,
+        log=read_calls(folder / role / "events.csv"),
+        samples=read_samples(folder / role / "sockets.csv", PORT),
+        capture=_capture(folder, role, told),
+        resources=read_resources(folder / role / "resources.csv"),
+        counters=stopped.get("tcp"),
+    )
+
+
+def _capture(folder: Path, role: Role, told: Mapping[str, Any]) -> CaptureState | None:
+    file = f"{role}/capture.pcap"
+    if not (folder / file).is_file():
+        return None
+    facts: dict[str, Any] = {
+        "complete": told.get("complete"),
+        "why": str(told.get("why") or ""),
+        "note": str(told.get("note") or ""),
+    }
+    try:
+        capture = read_capture(folder / file)
+    except (CaptureError, OSError) as error:
+        return CaptureState(file, error=str(error), **facts)
+    return CaptureState(file, choose_connection(capture), capture.facts, **facts)
+
+
+def choose_connection(capture: Capture, port: int = PORT) -> Connection | None:
+    """Return the connection to `port` that carries most payload; without one to it, of all; None when there is none."""
+    all_of_them = capture.connections()
+    under_test = [found for found in all_of_them if port in (found.server.endpoint.port, found.client.endpoint.port)]
+    return max(
+        under_test or all_of_them, key=lambda found: int(found.frames.payload_bytes.sum(dtype=np.int64)), default=None
+    )
+
+
+def _offset_ns(*ends: End) -> int:
+    """Return how far the captures' clock is ahead of the common one: from samples, else from a log."""
+    for end in ends:
+        if end.samples is not None:
+            return int(np.median(end.samples.realtime_ns - end.samples.at_ns))
+    return next((end.log.realtime_offset_ns for end in ends if end.log and end.log.realtime_offset_ns), 0)
+
+
+def _link_losses(record: CellRecord) -> dict[str, int]:
+    """Return how many frames of each role the link lost on purpose, where it counted: 0 is a count, too."""
+    found = {}
+    for role, events in record.sidecars.items():
+        counters = (events.get("stopped") or {}).get("counters") or {}
+        measured = (counters.get("link") or {}).get("measured") or {}
+        # What is corrupted arrives, and is lost all the same: its checksum is wrong.
+        told = [
+            value
+            for name, value in measured.items()
+            if (name.startswith("lost_") or name == "corrupted") and isinstance(value, int)
+        ]
+        if told:
+            found[role] = sum(told)
+    return found
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _twin(folder: Path, record: CellRecord) -> dict[str, Any] | None:
+    """Return the result of the same run's cell that differs in its family only."""
+    wanted = {**record.asked, "family": {"ipv4": "ipv6", "ipv6": "ipv4"}.get(record.asked.get("family", ""))}
+    for path in sorted(folder.parent.glob("*/result.json")):
+        found = _document(path)
+        if path.parent != folder and found.get("asked") == wanted:
+            return found
+    return None

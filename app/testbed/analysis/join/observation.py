@@ -1,0 +1,255 @@
+"""Everything that was seen of one cell, from both ends, on one clock (CLOCK_MONOTONIC of the host)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.analysis.join.calls import CallLog, Calls
+from testbed.analysis.join.resources import Resources
+from testbed.analysis.join.samples import FIN_ACKED, UNSYNCHRONISED, Int64, Samples
+from testbed.analysis.join.timeline import Timeline, join
+from testbed.analysis.packets.closures import Closure, find_closures
+from testbed.analysis.packets.flags import Mark
+from testbed.analysis.packets.model import CaptureFacts, Connection, Frames
+
+Role = Literal["client", "server"]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureState:
+    """What is known of one end's capture, whether it could be read or not.
+
+    `complete` is what tcpdump's own counters say, None when nobody counted; `note` says where the tap sits.
+    """
+
+    file: str
+    connection: Connection | None = None
+    facts: CaptureFacts | None = None
+    complete: bool | None = None
+    why: str = ""
+    note: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What was seen at one end. `role` names its folder; `counters` has what the kernel counted, without zeros."""
+
+    role: Role
+    log: CallLog | None = None
+    samples: Samples | None = None
+    capture: CaptureState | None = None
+    resources: Resources | None = None
+    counters: Mapping[str, int] | None = None
+
+    def counted(self, name: str) -> int | None:
+        """Return how often the kernel counted something, by its name in nstat(8); None when nobody asked it."""
+        return None if self.counters is None else self.counters.get(name, 0)
+
+    def calls(self, op: str) -> Calls | None:
+        """Return the calls of one kind; None when there is no log of any."""
+        return self.log.of(op) if self.log else None
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection in this end's capture."""
+        return self.capture.connection if self.capture else None
+
+    @property
+    def path(self) -> str:
+        """The end's folder in the cell's."""
+        return f"{self.role}/"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One transfer: who sent, who received, what was asked, and the joined instruments.
+
+    `sender_is_client` says which end of the captured connection sent the data. `realtime_offset_ns` leads from the
+    common clock to that of the captures. `rtt_ms` is that of the idle link, `link_losses` has how many frames of each
+    role the link lost. `host` holds kernel and sysctls, `twin` the result of the same cell over the other family;
+    `engines` what carried the impairment out.
+    """
+
+    sender: End
+    receiver: End
+    sender_is_client: bool = True
+    realtime_offset_ns: int = 0
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    impairment: Mapping[str, str] = field(default_factory=dict)
+    engines: tuple[str, ...] = ()
+    rtt_ms: float | None = None
+    link_losses: Mapping[str, int] = field(default_factory=dict)
+    host: Mapping[str, Any] = field(default_factory=dict)
+    twin: Mapping[str, Any] | None = None
+    memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was made of this observation once and is asked for again."""
+
+    @cached_property
+    def timeline(self) -> Timeline | None:
+        """Where the bytes were at every sample of the sender; None without the sender's samples."""
+        if self.sender.samples is None:
+            return None
+        return join(
+            self.sender.samples,
+            self.receiver.samples,
+            writes=self.sender.calls("write"),
+            reads=self.receiver.calls("read"),
+        )
+
+    @cached_property
+    def window_end(self) -> End | None:
+        """The end in whose capture the receiver's window is looked at: its own, else the sender's."""
+        return next((end for end in (self.receiver, self.sender) if end.connection is not None), None)
+
+    @cached_property
+    def closures(self) -> tuple[Closure, ...]:
+        """When the receiver's window was closed."""
+        end = self.window_end
+        if end is None or end.connection is None:
+            return ()
+        return find_closures(end.connection, of_client=not self.sender_is_client)
+
+    @property
+    def closed_ns(self) -> int:
+        """How long the receiver's window was closed in all."""
+        return sum(closure.duration_ns for closure in self.closures)
+
+    @property
+    def one_capture(self) -> bool:
+        """Whether one capture stands for both ends, so that it is not known at which of them it was made."""
+        return self.sender.capture is not None and self.sender.capture is self.receiver.capture
+
+    def while_sending(self, at_ns: Int64) -> NDArray[np.bool_]:
+        """Tell for each time whether it was before the last acknowledgement; always, where that was not seen."""
+        sending: NDArray[np.bool_] = np.ones(len(at_ns), np.bool_) if self.acked_ns is None else at_ns <= self.acked_ns
+        return sending
+
+    def closed_at(self, at_ns: Int64) -> NDArray[np.bool_]:
+        """Tell for each time whether the receiver's window was closed."""
+        found = np.zeros(len(at_ns), np.bool_)
+        for closure in self.closures:
+            start_ns, end_ns = (time_ns - self.realtime_offset_ns for time_ns in (closure.start_ns, closure.end_ns))
+            found |= (at_ns >= start_ns) & (at_ns < end_ns)
+        return found
+
+    def from_sender(self, frames: Frames) -> NDArray[np.bool_]:
+        """Tell for each frame whether the end that sends the data sent it."""
+        sent: NDArray[np.bool_] = frames.from_client == self.sender_is_client
+        return sent
+
+    def probes(self, frames: Frames) -> NDArray[np.bool_]:
+        """Tell for each frame whether it is one of the sender's window probes."""
+        return self.from_sender(frames) & frames.having(Mark.WINDOW_PROBE)
+
+    def wire(self) -> End | None:
+        """Return the end in whose capture the sender's frames are looked at: its own, else the receiver's."""
+        return next((end for end in (self.sender, self.receiver) if end.connection is not None), None)
+
+    def at_ns(self, frames: Frames) -> Int64:
+        """Return the frames' times on the common clock."""
+        return frames.time_ns - self.realtime_offset_ns
+
+    @cached_property
+    def mss_bytes(self) -> int | None:
+        """What the sender puts in one segment; None when nothing tells."""
+        samples = self.sender.samples
+        if samples is not None and samples.has("snd_mss"):
+            usable = samples.column("snd_mss")[~samples.state_in(UNSYNCHRONISED)]
+            if len(usable) and usable.max() > 0:
+                return int(usable.max())
+        connection = self.sender.connection or self.receiver.connection
+        if connection is None:
+            return None
+        announced = connection.server if self.sender_is_client else connection.client
+        stamps = 12 if connection.frames.timestamp_value.any() else 0
+        return announced.mss_bytes - stamps if announced.mss_bytes > stamps else None
+
+    @cached_property
+    def start_ns(self) -> int | None:
+        """When the sender began to send: its first write, else its first frame with data, else its first sample."""
+        writes = self.sender.calls("write")
+        if writes is not None:
+            return int(writes.start_ns[0])
+        times = self._data_times()
+        if times is not None:
+            return int(times[0])
+        samples = self.sender.samples
+        return int(samples.at_ns[0]) if samples is not None else None
+
+    @cached_property
+    def acked_ns(self) -> int | None:
+        """When the last byte of data had been acknowledged to the sender; None when nothing tells or it never was."""
+        times = self._ack_time()
+        if times is not None:
+            return times
+        samples = self.sender.samples
+        if samples is None:
+            return None
+        done = samples.state_in(FIN_ACKED)
+        return int(samples.at_ns[done][0]) if done.any() else None
+
+    @cached_property
+    def end_ns(self) -> int | None:
+        """When the receiver had read everything; without its log, when everything was acknowledged."""
+        reads = self.receiver.calls("read")
+        return int(reads.end_ns[-1]) if reads is not None else self.acked_ns
+
+    @cached_property
+    def sending_s(self) -> float | None:
+        """From the first write to the acknowledgement of the last byte."""
+        if self.start_ns is None or self.acked_ns is None or self.acked_ns < self.start_ns:
+            return None
+        return (self.acked_ns - self.start_ns) / 1e9
+
+    @cached_property
+    def duration_s(self) -> float | None:
+        """From the first write to the end of the last read."""
+        if self.start_ns is None or self.end_ns is None or self.end_ns <= self.start_ns:
+            return None
+        return (self.end_ns - self.start_ns) / 1e9
+
+    @cached_property
+    def sent_bytes(self) -> int | None:
+        """How many bytes were to be carried: by the log, the sender's samples, or the capture."""
+        writes = self.sender.calls("write")
+        if writes is not None:
+            return int(writes.total_bytes[-1])
+        if self.timeline is not None and len(self.timeline):
+            return int(self.timeline.accepted_bytes.max())
+        connection = self.sender.connection or self.receiver.connection
+        if connection is None:
+            return None
+        frames = connection.frames
+        data = self.from_sender(frames) & (frames.payload_bytes > 0)
+        ends = frames.relative_seq_bytes[data] + frames.payload_bytes[data]
+        return int(ends.max()) - 1 if len(ends) else 0
+
+    def _data_times(self) -> Int64 | None:
+        end = self.wire()
+        if end is None or end.connection is None:
+            return None
+        frames = end.connection.frames
+        data = self.from_sender(frames) & (frames.payload_bytes > 0)
+        return self.at_ns(frames)[data] if data.any() else None
+
+    def _ack_time(self) -> int | None:
+        end = self.wire()
+        if end is None or end.connection is None:
+            return None
+        frames = end.connection.frames
+        sent = self.from_sender(frames)
+        data = sent & (frames.payload_bytes > 0)
+        if not data.any():
+            return None
+        last = int((frames.relative_seq_bytes[data] + frames.payload_bytes[data]).max())
+        acks = np.flatnonzero(~sent & (frames.relative_ack_bytes >= last))
+        return int(self.at_ns(frames)[acks[0]]) if len(acks) else None
+
+
+SHORT_S: Final = 0.05
+"""Shorter transfers say nothing about what limits them: the kernel counts such times in ticks of up to 10 ms."""

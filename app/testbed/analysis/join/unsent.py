@@ -1,0 +1,55 @@
+"""What the sender had not sent yet: nothing, because its program had not written it, or because no more would go in.
+
+The kernel calls a sender busy while anything is unacknowledged. A program that writes slowly keeps it busy all the
+same, and so does a send buffer that is full of bytes on their way; the log of writes and the capture tell them apart.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.analysis.join.calls import Calls
+from testbed.analysis.join.observation import Observation
+from testbed.analysis.join.samples import Int64
+
+
+@dataclass(frozen=True, slots=True)
+class NothingUnsent:
+    """Times until the last write returned in which all that was accepted had been sent.
+
+    `not_written_s`: no write was waiting. `no_room_s`: one was, with nothing before it but bytes on their way.
+    """
+
+    not_written_s: float
+    no_room_s: float
+
+
+def nothing_unsent(seen: Observation) -> NothingUnsent | None:
+    """Return it; None without the sender's capture or its log of writes."""
+    writes, connection, mss = seen.sender.calls("write"), seen.sender.connection, seen.mss_bytes
+    if writes is None or connection is None or mss is None:
+        return None
+    frames = connection.frames
+    sent = seen.from_sender(frames)
+    reached = np.maximum.accumulate(np.where(sent, frames.relative_seq_bytes + frames.payload_bytes, 1)) - 1
+    at_ns = seen.at_ns(frames)
+    times = np.union1d(np.union1d(at_ns, writes.start_ns), writes.end_ns)
+    times = times[(times >= writes.start_ns[0]) & (times <= writes.end_ns[-1])]
+    before = np.searchsorted(at_ns, times, side="right") - 1
+    unsent = writes.done_at(times) - np.where(before >= 0, reached[before], 0)
+    waiting = _waiting(writes, times)
+    lasts_s = np.diff(times, append=times[-1:]) / 1e9
+    return NothingUnsent(
+        not_written_s=float(lasts_s[(unsent <= 0) & ~waiting].sum()),
+        no_room_s=float(lasts_s[(unsent < mss) & waiting].sum()),
+    )
+
+
+def _waiting(writes: Calls, times: Int64) -> NDArray[np.bool_]:
+    """Tell for each time whether a write that had to wait was going on."""
+    starts, ends = writes.start_ns[writes.blocked], writes.end_ns[writes.blocked]
+    begun = np.searchsorted(starts, times, side="right")
+    over = np.searchsorted(ends, times, side="right")
+    waiting: NDArray[np.bool_] = begun > over
+    return waiting

@@ -1,0 +1,132 @@
+"""What the link did to the frames of each role: asked, read back, counted, and seen in the captures of both ends."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.analysis.join.observation import Observation
+from testbed.analysis.packets.delays import OneWay, one_way_delays
+from testbed.result import CellRecord, Delays, Link, LinkCounters, OneWayDelays
+
+QUANTILES: Final = {"min": 0, "p1": 1, "p10": 10, "p25": 25, "p50": 50, "p75": 75, "p90": 90, "p99": 99, "max": 100}
+"""Percent of the frames that were no later."""
+
+_DIRECTION: Final = {"client": "egress", "server": "ingress"}
+"""Where the client's sidecar saw the probes that suffered what frames of this role suffer."""
+
+_LOSSES: Final = ("lost_model", "lost_list", "lost_blackhole", "lost_limit")
+_OF_KERNEL: Final = {
+    "packets": "packets_sent",
+    "delayed": "delayed",
+    "drops": "lost",
+    "dropped": "lost_model",
+    "corrupted": "corrupted",
+    "duplicated": "duplicated",
+    "reordered": "reordered",
+    "ecn_marked": "ce_marked",
+    "qlen": "packets_queued",
+}
+"""netem's own names (`tc -s qdisc`) and ours."""
+
+
+def links(record: CellRecord, seen: Observation, folder: Path) -> dict[str, Link]:
+    """Return what the sidecars and the captures tell of the link, by the role that sent the frames."""
+    found = {}
+    for role, events in record.sidecars.items():
+        link = events.get("link")
+        if not link:
+            continue
+        counted = ((events.get("stopped") or {}).get("counters") or {}).get("link") or {}
+        found[role] = Link(
+            engine=str(link.get("engine", "")),
+            reason=str(link.get("reason", "")),
+            asked=record.impairment.get(role, ""),
+            readback=_text(link.get("readback", "")),
+            route=link.get("route") or {},
+            sysctls=link.get("sysctls") or {},
+            changes=_changes(folder / role / "link.json"),
+            probed=_probed(record, role),
+            counters=counters(counted),
+            realised=_realised(counted),
+            one_way=one_way(seen, from_client=role == "client"),
+        )
+    return found
+
+
+def counters(counted: Mapping[str, Any]) -> LinkCounters | None:
+    """Return the counters of either engine under one set of names; None when nothing was counted."""
+    measured = counted.get("measured")
+    if not measured:
+        return None
+    if "packets_seen" not in measured:
+        found = {ours: measured[name] for name, ours in _OF_KERNEL.items() if name in measured}
+        if {"lost", "lost_model"} <= found.keys():
+            found["lost_limit"] = found["lost"] - found["lost_model"]
+        return LinkCounters(**found)
+    known = {name: measured[name] for name in LinkCounters.model_fields if name in measured}
+    known["lost"] = sum(measured.get(name, 0) for name in _LOSSES)
+    return LinkCounters(**known, overflowed=counted.get("overflowed_frames"), refused=counted.get("refused_frames"))
+
+
+def _realised(counted: Mapping[str, Any]) -> Delays | None:
+    return _delays((counted.get("measured") or {}).get("delay_ns"))
+
+
+def _delays(told: Mapping[str, Any] | None, packets: int | None = None) -> Delays | None:
+    if not told:
+        return None
+    in_ms = {name: round(told[name] / 1e6, 6) for name in QUANTILES if told.get(name) is not None}
+    return Delays(packets=int(told.get("packets", packets or 0)), ms=in_ms) if in_ms else None
+
+
+def _probed(record: CellRecord, role: str) -> Delays | None:
+    verified = record.sidecars.get("client", {}).get("verified") or {}
+    for probe in verified.get("probes") or []:
+        if probe.get("family") == record.asked.get("family") and probe.get("direction") == _DIRECTION.get(role):
+            return _delays(probe.get("delay_ns"), probe.get("received"))
+    return None
+
+
+def one_way(seen: Observation, *, from_client: bool) -> OneWayDelays | None:
+    """Return the one-way delays of the real frames of one direction; None without both captures."""
+    ends = {end.role: end.connection for end in (seen.sender, seen.receiver)}
+    client, server = ends.get("client"), ends.get("server")
+    if client is None or server is None:
+        return None
+    sent, received = (client, server) if from_client else (server, client)
+    return distribution(one_way_delays(sent, received, from_client=from_client))
+
+
+def distribution(found: OneWay) -> OneWayDelays | None:
+    """Return the quantiles of matched frames; None when none was matched."""
+    if not len(found.delay_ns):
+        return None
+    return OneWayDelays(
+        packets=len(found.delay_ns),
+        ms=_quantiles_ms(found.delay_ns),
+        unmatched_sent=found.unmatched_sent,
+        unmatched_received=found.unmatched_received,
+    )
+
+
+def _quantiles_ms(delay_ns: NDArray[np.int64]) -> dict[str, float]:
+    values = np.percentile(delay_ns, list(QUANTILES.values()), method="inverted_cdf")
+    return {name: round(float(value) / 1e6, 6) for name, value in zip(QUANTILES, values, strict=True)}
+
+
+def _changes(path: Path) -> int:
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return 0
+    return len(document.get("changes", [])) if isinstance(document, dict) else 0
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -1,0 +1,40 @@
+"""The marks that the analysis puts on frames."""
+
+from enum import IntFlag
+from typing import Final
+
+FIN: Final = 0x01
+SYN: Final = 0x02
+RST: Final = 0x04
+PSH: Final = 0x08
+ACK: Final = 0x10
+
+
+class Mark(IntFlag):
+    """What a frame is, by the exact conditions of docs/packets.md; all but the last are named as Wireshark's.
+
+    RETRANSMISSION, FAST_RETRANSMISSION, SPURIOUS_RETRANSMISSION and OUT_OF_ORDER exclude one another here; Wireshark
+    shows its `retransmission` beside the fast and the spurious one as well.
+    """
+
+    REUSED_PORTS = 1 << 0
+    ZERO_WINDOW_PROBE = 1 << 1
+    ZERO_WINDOW = 1 << 2
+    LOST_SEGMENT = 1 << 3
+    KEEP_ALIVE = 1 << 4
+    WINDOW_UPDATE = 1 << 5
+    WINDOW_FULL = 1 << 6
+    KEEP_ALIVE_ACK = 1 << 7
+    ZERO_WINDOW_PROBE_ACK = 1 << 8
+    DUPLICATE_ACK = 1 << 9
+    ACK_LOST_SEGMENT = 1 << 10
+    SPURIOUS_RETRANSMISSION = 1 << 11
+    FAST_RETRANSMISSION = 1 << 12
+    OUT_OF_ORDER = 1 << 13
+    RETRANSMISSION = 1 << 14
+    PARTIAL_ACK = 1 << 15
+    WINDOW_PROBE = 1 << 16
+
+
+RETRANSMISSIONS: Final = Mark.RETRANSMISSION | Mark.FAST_RETRANSMISSION | Mark.SPURIOUS_RETRANSMISSION
+"""Data that was sent before, whatever the reason."""

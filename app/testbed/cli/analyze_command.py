@@ -1,0 +1,121 @@
+"""`testbed analyze`: the analysis again, of old runs, or of a capture that somebody brings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from testbed import cli
+from testbed.analysis.cell import analyse
+from testbed.analysis.findings.registry import explain
+from testbed.analysis.findings.rule import plural
+from testbed.analysis.join.load import observe_connection
+from testbed.analysis.packets.model import Capture, Connection
+from testbed.cli.places import cells, connection_of, find, load_capture, output_option, place_argument
+from testbed.cli.session import shown, width
+from testbed.report.explain import WORTH_TELLING, explanation_lines
+from testbed.report.text import verdict
+from testbed.result import Result
+from testbed.run.folder import write_json
+from testbed.units import format_bytes
+
+HELP = """Analyse a run again, or any capture.
+
+RUN is a run or RUN/CELL: the raw files are read anew and each cell's result.json is written anew. FILE.pcap is a
+capture in pcap or pcapng format from anywhere: its connections with most payload are explained as far as packets
+tell. Without an argument, the newest run.
+"""
+
+MOST: Final = 5
+"""Connections of a capture that are explained when none is named."""
+
+
+def _analyze(place: str, output: Path, **params: Any) -> int:  # noqa: ANN401 - click's options
+    path = find(place, output)
+    if path.is_dir():
+        return _run(path, as_json=params["json"])
+    capture = load_capture(path)
+    connections = _connections(capture, path, params["stream"])
+    if params["json"]:
+        documents = [_document(connection, capture, path) for connection in connections]
+        cli.print_json(
+            {"schema_version": 1, "file": str(path), "packets": capture.facts.packets, "connections": documents}
+        )
+        return 0
+    click.echo(f"{path}: {plural(capture.facts.packets, 'packet')}, {plural(len(capture), 'TCP connection')}")
+    for connection in connections:
+        click.echo()
+        click.echo("\n".join(_lines(connection, capture, path)))
+    if len(capture) > len(connections) and params["stream"] is None:
+        click.echo(f"\n{plural(len(capture) - len(connections), 'more connection')}: --stream N explains one of them")
+    return 0
+
+
+def _run(path: Path, *, as_json: bool) -> int:
+    folders = cells(path)
+    results = list(_analysed(folders))
+    if len({result.asked.get("family") for result in results}) > 1:
+        results = list(_analysed(folders))  # now each cell finds the new result of its twin
+    if as_json:
+        cli.print_json({"schema_version": 1, "results": [result.model_dump() for result in results]})
+        return 0
+    for folder, result in zip(folders, results, strict=True):
+        click.echo(f"{folder.name}: {verdict(result)}")
+        click.echo("\n".join(shown(result, folder)))
+        click.echo()
+    return 0
+
+
+def _analysed(folders: list[Path]) -> Iterator[Result]:
+    for folder in folders:
+        result = analyse(folder)
+        write_json(folder / "result.json", result.model_dump())
+        yield result
+
+
+def _payload(connection: Connection) -> int:
+    return int(connection.frames.payload_bytes.sum(dtype="int64"))
+
+
+def _connections(capture: Capture, path: Path, stream: int | None) -> list[Connection]:
+    if stream is not None:
+        return [connection_of(capture, path, stream)]
+    return sorted(capture.connections(), key=_payload, reverse=True)[:MOST]
+
+
+def _lines(connection: Connection, capture: Capture, path: Path) -> list[str]:
+    answer = explain(observe_connection(connection, capture, path.name))
+    findings = [finding for finding in answer.findings if finding.strength >= WORTH_TELLING]
+    head = (
+        f"connection {connection.stream}: {connection.client.endpoint} to {connection.server.endpoint}, "
+        f"{len(connection.frames)} frames, {format_bytes(_payload(connection))}"
+    )
+    return [head, *explanation_lines(answer.verdict, findings, width=width())]
+
+
+def _document(connection: Connection, capture: Capture, path: Path) -> dict[str, Any]:
+    answer = explain(observe_connection(connection, capture, path.name))
+    return {
+        "stream": connection.stream,
+        "client": str(connection.client.endpoint),
+        "server": str(connection.server.endpoint),
+        "frames": len(connection.frames),
+        "payload_bytes": _payload(connection),
+        "verdict": answer.verdict,
+        "findings": [finding.model_dump() for finding in answer.findings],
+        "silent": [silence.model_dump() for silence in answer.silent],
+    }
+
+
+command = click.Command(
+    "analyze",
+    callback=_analyze,
+    params=[
+        place_argument("RUN|FILE.pcap"),
+        click.Option(["--stream"], type=int, help="Of a capture, this connection, as Wireshark numbers them."),
+        output_option(),
+        click.Option(["--json"], is_flag=True, show_envvar=True, help="Print one JSON document."),
+    ],
+    help=HELP,
+)

@@ -1,0 +1,121 @@
+"""What a run shows while it goes: progress on standard error, a live line only on a terminal."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from testbed.result import Result
+from testbed.scenario.expand import PlannedCell
+from testbed.units import format_bytes
+from testbed.wire.text import visible
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+PHASES: Final = {
+    "link": "making network and link",
+    "verify": "verifying the link",
+    "transfer": "transferring",
+    "collect": "collecting",
+}
+
+REFRESH_PER_S: Final = 8
+
+
+class Display:
+    """The observer of a run: notes always, phases with -v, a live line while `live` is open."""
+
+    def __init__(self, *, quiet: bool, verbose: int, on_end: Callable[[PlannedCell, Result], None]) -> None:
+        self._quiet = quiet
+        self._verbose = verbose
+        self._on_end = on_end
+        self._live: Live | None = None
+        self._phase = ""
+        self._cell = ""
+        self._bytes = (0, 0)
+        self._phase_start_s = 0.0
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Show the live line where there is a terminal to show it on."""
+        if self._quiet or not sys.stderr.isatty():
+            yield
+            return
+        from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
+        from rich.live import Live  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        def line() -> Text:
+            return Text(self._line(), no_wrap=True, overflow="ellipsis")
+
+        console = Console(stderr=True)
+        with Live(console=console, refresh_per_second=REFRESH_PER_S, transient=True, get_renderable=line) as self._live:
+            try:
+                yield
+            finally:
+                self._phase = ""
+                self._live.refresh()
+        self._live = None
+
+    def _line(self) -> str:
+        if not self._phase:
+            return ""
+        elapsed = time.monotonic() - self._phase_start_s
+        text = f"{self._cell}{PHASES.get(self._phase, self._phase)}  {elapsed:6.1f} s"
+        if self._phase == "transfer":
+            written, read = self._bytes
+            between = format_bytes(max(0, written - read))
+            text += f"  written {format_bytes(written)}  read {format_bytes(read)}  in between {between}"
+        return text
+
+    def _say(self, text: str) -> None:
+        text = visible(text)
+        if self._live is not None:
+            self._live.console.print(text, highlight=False, markup=False)
+        else:
+            click.echo(text, err=True)
+
+    def build_progress(self, line: str) -> None:
+        """Show a line of an image's build: the steps, or with -v everything."""
+        if self._verbose or line.startswith("build ") or ": Step " in line:
+            self._say(line)
+        elif self._live is not None:
+            self._enter(line[:100])
+
+    def guest_progress(self, line: str) -> None:
+        """Say how a guest comes up: building one takes minutes."""
+        if not self._quiet:
+            self._say(f"testbed: {line}")
+            self._enter(line)
+
+    def _enter(self, phase: str) -> None:
+        self._phase = phase
+        self._phase_start_s = time.monotonic()
+
+    def phase(self, name: str) -> None:
+        """Enter a phase of the cell."""
+        self._enter(name)
+        if self._verbose:
+            self._say(f"{self._cell}{PHASES.get(name, name)}")
+
+    def progress(self, bytes_written: int, bytes_read: int) -> None:
+        """Update the live line."""
+        self._bytes = (bytes_written, bytes_read)
+
+    def begin(self, planned: PlannedCell, number: int, count: int) -> None:
+        """Begin a cell."""
+        self._bytes = (0, 0)
+        self._cell = f"{number}/{count} {planned.id}: " if count > 1 else ""
+
+    def end(self, planned: PlannedCell, result: Result) -> None:
+        """End a cell."""
+        self._phase = ""
+        self._on_end(planned, result)
+
+    def note(self, sentence: str) -> None:
+        """Say something that the user may want to know."""
+        self._say(f"testbed: {sentence}")

@@ -1,0 +1,57 @@
+"""`testbed explain`: what a cell's raw files tell, with the evidence."""
+
+from pathlib import Path
+
+import click
+
+from testbed import cli
+from testbed.analysis.findings.registry import RULES, explain
+from testbed.analysis.join.load import load_cell
+from testbed.cli.places import chosen_names, find, one_cell, output_option, place_argument
+from testbed.cli.session import width
+from testbed.report.explain import WORTH_TELLING, explanation_lines
+from testbed.report.text import machine_text
+
+HELP = """Explain a cell: what limited the sender, and every finding with its numbers and evidence.
+
+RUN/CELL is a cell's folder, or a run with a single cell; without it, the newest run. The raw files are read anew, so a
+newer version may find more than the result says that was written then.
+"""
+
+
+def _explain(place: str, output: Path, **params: object) -> int:
+    names = chosen_names(tuple(params["finding"]), list(RULES))  # type: ignore[arg-type]
+    folder = one_cell(find(place, output))
+    seen = load_cell(folder)
+    answer = explain(seen)
+    findings = [f for f in answer.findings if f.name in names] if names else list(answer.findings)
+    silent = [s for s in answer.silent if s.name in names] if names else list(answer.silent)
+    if params["json"]:
+        document = {"findings": [f.model_dump() for f in findings], "silent": [s.model_dump() for s in silent]}
+        told = {"cell": folder.name, "verdict": answer.verdict, "emulated": bool(seen.host.get("emulated"))}
+        cli.print_json({"schema_version": 1, **told, **document})
+        return 0
+    machine = machine_text(seen.host)
+    if not names and not params["all"]:
+        rest = [finding for finding in findings if finding.strength < WORTH_TELLING]
+        findings = [finding for finding in findings if finding.strength >= WORTH_TELLING]
+        click.echo("\n".join(explanation_lines(answer.verdict, findings, (), machine, width())))
+        others = [finding.name for finding in rest] + [silence.name for silence in silent]
+        click.echo(f"\n--all shows {len(others)} more: {', '.join(others)}")
+        return 0
+    click.echo("\n".join(explanation_lines(answer.verdict, findings, silent, machine, width())))
+    return 0
+
+
+command = click.Command(
+    "explain",
+    callback=_explain,
+    params=[
+        place_argument("RUN/CELL"),
+        click.Option(["--finding"], multiple=True, metavar="NAME", help="Only this finding; may be given repeatedly."),
+        click.Option(["--all"], is_flag=True, help="Also weak findings, and why others are silent."),
+        output_option(),
+        click.Option(["--json"], is_flag=True, show_envvar=True, help="Print one JSON document."),
+    ],
+    help=HELP,
+)

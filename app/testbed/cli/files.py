@@ -1,0 +1,56 @@
+"""Files that the command line reads: texts, and the tables and traces that impairments name."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from netem.spec import Impairment, SpecError
+from netem.spec.resources import parse_table, parse_trace, table_names, trace_names
+from testbed.errors import InputError
+from testbed.scenario.ends import ROLES
+from testbed.scenario.expand import PlannedCell
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file; raises InputError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError([f"{path}: {getattr(error, 'strerror', None) or error}"]) from error
+
+
+def gather_files(cells: Sequence[PlannedCell], folder: Path) -> Mapping[str, bytes]:
+    """Return the tables and traces that the cells' impairments name, from the folder of the scenario.
+
+    A table that is not there may be one of the sidecar's own image. Raises InputError for a trace that is not there,
+    and for a file that does not hold what it should.
+    """
+    impairments = list(
+        dict.fromkeys(each for planned in cells for role in ROLES for each in planned.cell.impairments(role))
+    )
+    tables, traces = _names(impairments)
+    found: dict[str, bytes] = {}
+    problems: list[str] = []
+    for name, parse in (
+        *((f"{table}.dist", parse_table) for table in tables),
+        *((each, parse_trace) for each in traces),
+    ):
+        path = folder / name
+        if path.parent != folder or not path.is_file():
+            if parse is parse_trace:
+                problems.append(f"{path}: there is no such trace")
+            continue
+        try:
+            parse(read_text(path))
+        except SpecError as error:
+            problems.append(f"{path}: {error}")
+        else:
+            found[name] = path.read_bytes()
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def _names(impairments: Sequence[Impairment]) -> tuple[list[str], list[str]]:
+    tables = dict.fromkeys(name for each in impairments for name in table_names(each))
+    traces = dict.fromkeys(name for each in impairments for name in trace_names(each))
+    return list(tables), list(traces)

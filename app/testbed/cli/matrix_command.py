@@ -1,0 +1,82 @@
+"""`testbed matrix`: all cells of a scenario file, one after another."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from testbed import cli
+from testbed.cli.display import Display
+from testbed.cli.files import gather_files, read_text
+from testbed.cli.options import run_options
+from testbed.cli.plan import plan_document, plan_lines
+from testbed.cli.session import (
+    carry_out,
+    document,
+    exit_code,
+    say_kept,
+    settings,
+    width,
+)
+from testbed.report.text import matrix_line
+from testbed.report.wrapping import wrapped
+from testbed.result import Result
+from testbed.scenario.expand import PlannedCell, Scenario
+from testbed.scenario.file import parse_scenario
+from testbed.wire.text import visible
+
+HELP = """Run all cells of the scenario in FILE, one after another.
+
+FILE is YAML: `cells` holds fields as the options of `testbed run` are called (with _ for -), or a list of such
+mappings. Any field may hold a list of values; the cells are the product of the lists.
+"""
+
+
+def load(path: Path) -> Scenario:
+    """Return the scenario in a file; raises InputError with every mistake."""
+    scenario = parse_scenario(read_text(path), str(path))
+    return replace(scenario, files=gather_files(scenario.cells, path.parent))
+
+
+def _matrix(file: Path, **params: object) -> int:
+    chosen = settings(params)
+    scenario = load(file)
+    if chosen.dry_run:
+        if chosen.as_json:
+            cli.print_json(plan_document(scenario))
+        else:
+            click.echo("\n".join(plan_lines(scenario)))
+        return 0
+    total = len(scenario.cells)
+    done: list[Result] = []
+
+    def on_end(_planned: PlannedCell, result: Result) -> None:
+        done.append(result)
+        if not (chosen.as_json or chosen.quiet):
+            click.echo(visible(matrix_line(len(done), total, result)))
+            for line in wrapped(result.verdict, 4, width=width()):
+                click.echo(line)
+
+    display = Display(quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end)
+    report = carry_out(scenario, chosen, display)
+    if chosen.as_json:
+        cli.print_json(document(report))
+    else:
+        counts = Counter(result.status for result in report.results)
+        summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+        click.echo(f"{total} cells: {summary}")
+        click.echo(f"run folder: {report.folder}")
+    say_kept(report)
+    return exit_code(report)
+
+
+command = click.Command(
+    "matrix",
+    callback=_matrix,
+    params=[
+        click.Argument(["file"], type=click.Path(dir_okay=False, path_type=Path)),
+        *run_options(),
+    ],
+    help=HELP,
+)

@@ -1,0 +1,115 @@
+"""`testbed packets`: the exchange as a ladder in the terminal."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed import cli
+from testbed.analysis.findings.evidence import chosen_frames
+from testbed.analysis.findings.registry import RULES
+from testbed.analysis.join.load import load_cell, observe_connection
+from testbed.analysis.join.observation import Observation
+from testbed.analysis.packets.model import Connection
+from testbed.cli.places import (
+    chosen_names,
+    connection_of,
+    find,
+    load_capture,
+    one_cell,
+    output_option,
+    place_argument,
+)
+from testbed.errors import InputError
+from testbed.report.ladder import frame_document, ladder
+from testbed.report.text import machine_text
+from testbed.result import Finding
+
+HELP = """Show the frames of a cell, or of a capture, as a ladder: time, direction, flags, seq, ack, window, our marks.
+
+RUN/CELL is a cell's folder, or a run with a single cell; without it, the newest run. Sequence numbers count from the
+sender's first; S is SYN, F FIN, R RST, P PSH, A ACK.
+"""
+
+
+def _packets(place: str, output: Path, **params: Any) -> int:  # noqa: ANN401 - click's options
+    seen, connection, file = _source(find(place, output), params["end"], params["stream"])
+    chosen = np.ones(len(connection.frames), np.bool_)
+    if params["range"]:
+        chosen &= _in_range(connection, params["range"])
+    for name in chosen_names(params["finding"], list(RULES)):
+        chosen &= _of_finding(seen, connection, file, name)
+    if params["json"]:
+        at = np.flatnonzero(chosen)[: params["limit"] or None].tolist()
+        frames = [frame_document(connection, position) for position in at]
+        cli.print_json({"schema_version": 1, "file": file, "chosen": int(chosen.sum()), "frames": frames})
+        return 0
+    machine = machine_text(seen.host)
+    if machine:
+        click.echo(machine, err=True)
+    for line in ladder(connection, chosen, params["limit"] or None):
+        click.echo(line)
+    return 0
+
+
+def _source(path: Path, role: str, stream: int | None) -> tuple[Observation, Connection, str]:
+    if path.is_file():
+        capture = load_capture(path)
+        connection = connection_of(capture, path, stream)
+        return observe_connection(connection, capture, path.name), connection, path.name
+    folder = one_cell(path)
+    file = f"{role}/capture.pcap"
+    return load_cell(folder), connection_of(load_capture(folder / file), folder / file, stream), file
+
+
+def _in_range(connection: Connection, text: str) -> NDArray[np.bool_]:
+    match = re.fullmatch(r"(\d*)(?:(-)(\d*))?", text)
+    if match is None or not any(match.group(1, 3)):
+        raise InputError([f"--range {text}: write FIRST-LAST, FIRST-, -LAST or one number of a frame"])
+    low = int(match[1] or 0)
+    high = low if match[2] is None else int(match[3]) if match[3] else np.iinfo(np.int64).max
+    number = connection.frames.number
+    return (number >= low) & (number <= high)
+
+
+def _of_finding(seen: Observation, connection: Connection, file: str, name: str) -> NDArray[np.bool_]:
+    answer = RULES[name].explain(seen)
+    if not isinstance(answer, Finding):
+        raise InputError([f"{name} is silent: {answer.reason}"])
+    evidence = [found for found in answer.evidence if found.kind == "frames"]
+    if not evidence:
+        raise InputError([f"{name} rests on no frames: `testbed explain --finding {name}` shows what it rests on"])
+    here = [found for found in evidence if found.file == file]
+    if not here:
+        other = evidence[0].file.partition("/")[0]
+        raise InputError([f"{name} rests on frames of {evidence[0].file}"], remedy=f"--end {other}")
+    found = np.zeros(len(connection.frames), np.bool_)
+    for part in here:
+        found |= chosen_frames(part, connection.frames.number)
+    return found
+
+
+command = click.Command(
+    "packets",
+    callback=_packets,
+    params=[
+        place_argument("RUN/CELL|FILE.pcap"),
+        click.Option(
+            ["--end"],
+            type=click.Choice(["client", "server"]),
+            default="client",
+            show_default=True,
+            help="Whose capture is shown.",
+        ),
+        click.Option(["--range"], metavar="FIRST-LAST", help="Only frames with these numbers."),
+        click.Option(["--finding"], multiple=True, metavar="NAME", help="Only the frames that a finding rests on."),
+        click.Option(["--stream"], type=int, help="This connection of the capture, as Wireshark numbers them."),
+        click.Option(["--limit"], type=int, default=400, show_default=True, help="Frames shown at most; 0 = all."),
+        output_option(),
+        click.Option(["--json"], is_flag=True, show_envvar=True, help="Print one JSON document."),
+    ],
+    help=HELP,
+)

@@ -1,0 +1,97 @@
+"""Find the cells and captures that an argument names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+from pydantic import ValidationError
+
+from testbed.analysis.join.load import choose_connection
+from testbed.analysis.packets.capture import read_capture
+from testbed.analysis.packets.model import Capture, Connection
+from testbed.errors import InputError
+from testbed.result import CellRecord
+
+LATEST: Final = "latest"
+
+
+def output_option() -> click.Option:
+    """Return the option for the folder of the runs."""
+    return click.Option(
+        ["--output"],
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("runs"),
+        show_default=True,
+        show_envvar=True,
+        help="Folder that run folders are in.",
+    )
+
+
+def place_argument(metavar: str) -> click.Argument:
+    """Return the argument that names a place; the newest run by default."""
+    return click.Argument(["place"], metavar=f"[{metavar}]", default=LATEST, type=str)
+
+
+def find(place: str, output: Path) -> Path:
+    """Return the file or folder: as given, else in the folder of the runs; raises InputError when there is none."""
+    for path in (Path(place), output / place):
+        if path.exists():
+            return path
+    raise InputError([f"{place}: neither here nor in {output}"], remedy="name a run, RUN/CELL, or a path")
+
+
+def cells(path: Path) -> list[Path]:
+    """Return the folders of the cells at a path: a cell, or a run with some; raises InputError when there is none."""
+    one = (path / "cell.json").is_file()
+    found = [path] if one else sorted(record.parent for record in path.glob("*/cell.json"))
+    if not found:
+        raise InputError([f"{path}: neither a cell nor a run with cells"])
+    for folder in found:
+        check_record(folder)
+    return found
+
+
+def one_cell(path: Path) -> Path:
+    """Return the folder of the only cell at a path; raises InputError when there are several."""
+    found = cells(path)
+    if len(found) > 1:
+        names = [f"  {path.name}/{cell.name}" for cell in found]
+        raise InputError([f"{path}: several cells, name one of them:", *names])
+    return found[0]
+
+
+def check_record(folder: Path) -> None:
+    """Raise InputError when the record of a cell is none."""
+    try:
+        CellRecord.model_validate_json((folder / "cell.json").read_text())
+    except (OSError, ValidationError) as error:
+        raise InputError([f"{folder / 'cell.json'}: {str(error).splitlines()[0]}"]) from error
+
+
+def load_capture(path: Path) -> Capture:
+    """Return a capture; raises CaptureError or InputError when it cannot be read."""
+    try:
+        return read_capture(path)
+    except OSError as error:
+        raise InputError([f"{path}: {error.strerror or error}"]) from error
+
+
+def connection_of(capture: Capture, path: Path, stream: int | None) -> Connection:
+    """Return the connection with this number, or the one that matters most; raises InputError when there is none."""
+    if stream is not None:
+        if not 0 <= stream < len(capture):
+            raise InputError([f"{path}: no connection {stream}; there are {len(capture)}, numbered from 0"])
+        return capture.connection(stream)
+    chosen = choose_connection(capture)
+    if chosen is None:
+        raise InputError([f"{path}: no TCP connection in it"])
+    return chosen
+
+
+def chosen_names(asked: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the names that were asked for; raises InputError for one that does not exist."""
+    wrong = [name for name in asked if name not in known]
+    if wrong:
+        raise InputError([f"no finding {name!r}" for name in wrong], remedy=f"one of: {', '.join(known)}")
+    return list(asked)

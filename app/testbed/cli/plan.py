@@ -1,0 +1,63 @@
+"""What a run would do, for --dry-run."""
+
+from typing import Any
+
+from testbed.run.contract import EMULATED_SLOWNESS, endpoint_environment, sidecar_environment
+from testbed.scenario.ends import ROLES, Role
+from testbed.scenario.expand import PlannedCell, Scenario
+from testbed.scenario.model import HOST, Cell
+from testbed.scenario.profile import profile_changes, profile_of
+
+
+def plan_document(scenario: Scenario) -> dict[str, Any]:
+    """Return the cells with everything that their containers would be told."""
+    return {"schema_version": 1, "scenario": scenario.name, "cells": [_cell(planned) for planned in scenario.cells]}
+
+
+def _cell(planned: PlannedCell) -> dict[str, Any]:
+    cell = planned.cell
+    return {
+        "id": planned.id,
+        "asked": cell.asked(),
+        "total_bytes": cell.total_bytes,
+        "timeout_s": cell.deadline_s,
+        "sysctls": {role: cell.sysctls(role) for role in ROLES},
+        "impairment": {role: cell.impairment(role) for role in ROLES},
+        "endpoints": {role: endpoint_environment(cell, role) for role in ROLES},
+        "sidecars": {role: sidecar_environment(cell, role) for role in ROLES},
+    }
+
+
+def _kernel_lines(cell: Cell, role: Role) -> list[str]:
+    lines = [
+        f"{what} {', '.join(f'{name}={value}' for name, value in values.items())}"
+        for what, values in (("route to the other end:", cell.knobs(role)), ("kernel settings:", cell.sysctls(role)))
+        if values
+    ]
+    entries = profile_of(cell.profile, role)
+    return [*lines, f"profile of {len(profile_changes(entries))} changes"] if entries else lines
+
+
+def _deadline(cell: Cell) -> str:
+    there_s, emulated_s = cell.deadline_s, cell.deadline_on(EMULATED_SLOWNESS)
+    if cell.kernel == HOST or there_s == emulated_s:
+        return f"{there_s:g} s"
+    return f"{there_s:g} s, in an emulated guest {emulated_s:g} s,"
+
+
+def plan_lines(scenario: Scenario) -> list[str]:
+    """Return the plan in words."""
+    lines = []
+    for planned in scenario.cells:
+        cell = planned.cell
+        lines.append(f"{planned.id}: {cell.client} to {cell.server} over {cell.family}, {cell.total_bytes} bytes")
+        lines.append("  network: internal bridge, IPv4 from the engine's pools, a random IPv6 /64")
+        for role in ROLES:
+            impairment = cell.impairment(role) or "nothing"
+            lines.append(f"  {role}-netem: impair what the {role} sends: {impairment}; engine {cell.engine}")
+            lines += [f"  {role}: {text}" for text in _kernel_lines(cell, role)]
+        for role in ROLES:
+            told = endpoint_environment(cell, role)
+            lines.append(f"  {role}: " + " ".join(f"{name}={value}" for name, value in told.items()))
+        lines.append(f"  ended after {_deadline(cell)} at the latest")
+    return lines

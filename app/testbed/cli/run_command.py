@@ -1,0 +1,90 @@
+"""`testbed run`: one cell, shown."""
+
+from pathlib import Path
+
+import click
+
+from testbed import cli
+from testbed.cli.display import Display
+from testbed.cli.files import gather_files
+from testbed.cli.options import cell_options, given_fields, run_options
+from testbed.cli.plan import plan_document, plan_lines
+from testbed.cli.session import (
+    Settings,
+    carry_out,
+    document,
+    exit_code,
+    say_kept,
+    settings,
+    shown,
+)
+from testbed.errors import InputError
+from testbed.report.text import asked_lines, verdict
+from testbed.run.run import RunReport
+from testbed.scenario.ends import ROLES
+from testbed.scenario.expand import ExpansionError, PlannedCell, Scenario, expand
+from testbed.wire.text import visible
+
+HELP = """Run one cell and show what happened.
+
+A client sends a list of nodes to a server that reads it slowly, if you like, over a link with the properties you ask
+for. Without options: Python programs, IPv4, 255 204 bytes, a reader that never pauses.
+
+Sizes: k and KiB are 1024 bytes, kB is 1000. Durations carry a unit: 500us, 20ms, 1s.
+"""
+
+
+def _planned(fields: dict[str, object]) -> PlannedCell:
+    try:
+        return expand(fields)[0]
+    except ExpansionError as error:
+        raise InputError([problem.message for problem in error.problems]) from error
+
+
+@click.pass_context
+def _run(ctx: click.Context, /, **params: object) -> int:
+    chosen = settings(params)
+    given = given_fields(ctx)
+    planned = _planned(given)
+    scenario = Scenario("command line", "", (planned,), gather_files([planned], Path.cwd()))
+    if chosen.dry_run:
+        if chosen.as_json:
+            cli.print_json(plan_document(scenario))
+        else:
+            click.echo("\n".join(plan_lines(scenario)))
+        return 0
+    if not (chosen.as_json or chosen.quiet):
+        _echo_asked(planned, given)
+    display = Display(
+        quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=lambda _planned, _result: None
+    )
+    report = carry_out(scenario, chosen, display)
+    _show(report, chosen)
+    return exit_code(report)
+
+
+def _echo_asked(planned: PlannedCell, given: dict[str, object]) -> None:
+    cell = planned.cell
+    impairment = {str(role): cell.impairment(role) for role in ROLES}
+    click.echo("\n".join(asked_lines(cell.asked(), impairment, cell.total_bytes, given)))
+    click.echo()
+
+
+def _show(report: RunReport, chosen: Settings) -> None:
+    result, failure = report.results[0], report.failures[0]
+    folder = Path(report.folder, result.cell)
+    if chosen.as_json:
+        cli.print_json(document(report))
+        return
+    good = result.status == "passed"
+    click.secho(visible(verdict(result)), fg="green" if good else "red", bold=True)
+    if failure is not None and failure.remedy:
+        click.echo(f"to do: {visible(failure.remedy)}")
+    if not chosen.quiet:
+        click.echo("\n".join(shown(result, folder)))
+        click.echo()
+        click.echo(f"run folder: {report.folder}")
+    say_kept(report)
+
+
+command = click.Command("run", callback=_run, params=[*cell_options(), *run_options()], help=HELP)

@@ -1,0 +1,121 @@
+"""What the commands that run cells have in common: engine, images, display, interruption, exit code."""
+
+import importlib
+import os
+import shutil
+import sys
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from testbed import cli
+from testbed.cli.display import Display
+from testbed.cli.interrupts import one_interrupt
+from testbed.cli.options import odd_names
+from testbed.report.chart import ASCII, UNICODE, Ink
+from testbed.report.text import result_lines
+from testbed.report.wrapping import WIDTH
+from testbed.result import Result
+from testbed.run.cell import Keep
+from testbed.run.places import Guests
+from testbed.run.run import Run, RunReport
+from testbed.scenario.expand import Scenario
+from testbed.stack.docker_engine import DockerEngine
+from testbed.stack.images import Images
+from testbed.wire.text import visible
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of `run_options`."""
+
+    output: Path
+    keep: Keep
+    dry_run: bool
+    as_json: bool
+    quiet: bool
+    verbose: int
+
+
+def settings(params: dict[str, Any]) -> Settings:
+    """Return the shared options of a command; say which names in the environment mean nothing to it."""
+    for sentence in odd_names(click.get_current_context(), os.environ):
+        click.echo(f"testbed: {sentence}", err=True)
+    names = ("output", "keep", "dry_run", "quiet", "verbose")
+    return Settings(as_json=params["json"], **{name: params[name] for name in names})
+
+
+def ink() -> Ink:
+    """Return the characters that standard output can show."""
+    try:
+        (UNICODE.read + UNICODE.ahead).encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return ASCII
+    return UNICODE
+
+
+def width() -> int:
+    """Return how wide a text on standard output may be: no wider than its terminal, if it is one."""
+    columns = shutil.get_terminal_size((WIDTH, 0)).columns if sys.stdout.isatty() else WIDTH
+    return min(columns, WIDTH)
+
+
+def carry_out(scenario: Scenario, chosen: Settings, display: Display) -> RunReport:
+    """Run a scenario with the engine that the environment names."""
+    engine = DockerEngine()
+    with one_interrupt(), closing(engine), ExitStack() as stack:
+        engine.connect()
+        with display.live():
+            images = Images(engine, display.build_progress)
+            guests = stack.enter_context(Guests(engine, images, display.guest_progress))
+            run = Run(
+                engine,
+                images,
+                display,
+                output=chosen.output,
+                keep=chosen.keep,
+                engine_version=engine.version,
+                places=guests,
+            )
+            return run.run(scenario)
+
+
+def shown(result: Result, folder: Path) -> list[str]:
+    """Return the lines about one result, with its picture from the raw files in the folder."""
+    # The run has imported it by now; importing it above would let even --help wait for it.
+    analysis = importlib.import_module("testbed.analysis.cell")
+    return [visible(line) for line in result_lines(result, analysis.transfers(folder), ink(), width())]
+
+
+def say_kept(report: RunReport) -> None:
+    """Say how to look at what was kept, and how to remove it."""
+    if report.kept:
+        click.echo(
+            f"kept: docker ps -a --filter label=testbed.run={report.run}; `testbed clean --all` removes it", err=True
+        )
+
+
+def exit_code(report: RunReport) -> int:
+    """Return the exit code for a run: the worst of its cells; a run in which nothing passed has not passed."""
+    statuses = [result.status for result in report.results]
+    if "failed" in statuses:
+        return cli.FAILED
+    kinds = {failure.kind for failure in report.failures if failure is not None}
+    if "timeout" in kinds:
+        return cli.TIMEOUT
+    if "error" in statuses:
+        return cli.ENVIRONMENT
+    return cli.PASSED if "passed" in statuses else cli.FAILED
+
+
+def document(report: RunReport) -> dict[str, Any]:
+    """Return a run as one document."""
+    return {
+        "schema_version": 1,
+        "run": report.run,
+        "folder": str(report.folder),
+        "results": [result.model_dump() for result in report.results],
+    }

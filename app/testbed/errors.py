@@ -1,0 +1,74 @@
+"""The one family of errors that the testbed raises; the command line alone turns them into exit codes.
+
+Every error says in one sentence what was attempted and what came of it; `remedy` says what to do about it.
+"""
+
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+
+class TestbedError(Exception):
+    """Stand at the root of the family; `remedy` is a sentence, or empty when there is nothing to advise."""
+
+    __test__ = False  # its name looks like a test class to pytest
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class InputError(TestbedError):
+    """Report that what was asked for cannot be: a value, a file, a combination; `problems` has one line each."""
+
+    def __init__(self, problems: Sequence[str], *, remedy: str = "") -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems), remedy=remedy)
+
+
+class HostError(TestbedError):
+    """Report that this machine cannot carry it out: engine, image, network, sidecar."""
+
+
+@contextmanager
+def file_attempt(what: str) -> Iterator[None]:
+    """Name the attempt in an error of the file system below a run folder; raises HostError."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "let --output name another folder"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = f"free some space there, or {remedy}"
+        raise HostError(f"{what}: {error.strerror or error}", remedy=remedy) from error
+
+
+class EngineLostError(HostError):
+    """Report that the container engine, which was there, cannot be reached any more."""
+
+
+class ContractError(HostError):
+    """Report that an image does not keep the endpoint contract."""
+
+
+class DeadlineError(TestbedError):
+    """Report that something did not happen within its time; `waited_for` names it, `seconds` is the time given."""
+
+    def __init__(self, waited_for: str, seconds: float, *, state: str = "", remedy: str = "") -> None:
+        self.waited_for = waited_for
+        self.seconds = seconds
+        tail = f"; {state}" if state else ""
+        super().__init__(f"waited {seconds:g} s for {waited_for}{tail}", remedy=remedy)
+
+
+class EndpointError(TestbedError):
+    """Report that a program under test ended when or how it should not have; facts are attributes."""
+
+    def __init__(self, role: str, exit_code: int, *, oom_killed: bool = False, tail: Sequence[str] = ()) -> None:
+        self.role = role
+        self.exit_code = exit_code
+        self.oom_killed = oom_killed
+        self.tail = tuple(tail)
+        how = "was killed for want of memory" if oom_killed else f"ended with exit status {exit_code}"
+        lines = "".join(f"\n  {line}" for line in self.tail) or " (it printed nothing)"
+        super().__init__(f"the {role} {how}; its last lines:{lines}" if self.tail else f"the {role} {how}{lines}")

@@ -1,0 +1,152 @@
+"""A pytest plug-in: run cells from tests, with the logs of all roles in the report of a failed one.
+
+In a `conftest.py`: `pytest_plugins = ["testbed.pytest_plugin"]`, or import its names. A test takes the fixture
+`testbed_cell` and calls it with the fields of a cell; one that takes `family` runs once for each family that
+`--family` names. Without a Docker engine these tests fail; they never skip. After each test nothing may be left.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from testbed.errors import HostError
+from testbed.result import Result
+from testbed.run.places import Guests
+from testbed.run.run import Run, RunReport
+from testbed.scenario.expand import PlannedCell, Scenario, expand
+from testbed.stack.docker_engine import DockerEngine
+from testbed.stack.images import Images
+from testbed.stack.labels import RUN
+
+FAMILIES: Final = ("ipv4", "ipv6")
+SHOWN_LINES: Final = 60
+SHOWN_LOGS: Final = ("stdout.log", "stderr.log", "netem.jsonl", "netem.log")
+
+_FOLDERS: Final = pytest.StashKey[list[Path]]()
+
+
+@dataclass(frozen=True, slots=True)
+class CellShown:
+    """What came of one cell: its result and the folder with its raw files."""
+
+    result: Result
+    folder: Path
+    report: RunReport
+
+
+class _Notes:
+    """An observer that keeps the notes for the report."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def phase(self, name: str) -> None:
+        """Pay no heed."""
+
+    def progress(self, bytes_written: int, bytes_read: int) -> None:
+        """Pay no heed."""
+
+    def begin(self, planned: PlannedCell, number: int, count: int) -> None:
+        """Pay no heed."""
+
+    def end(self, planned: PlannedCell, result: Result) -> None:
+        """Pay no heed."""
+
+    def note(self, sentence: str) -> None:
+        """Keep it."""
+        self.notes.append(sentence)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --family."""
+    group = parser.getgroup("testbed")
+    group.addoption("--family", choices=[*FAMILIES, "both"], default="both", help="address families to test")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes `family` once for each family chosen."""
+    if "family" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--family", default="both")
+        metafunc.parametrize("family", FAMILIES if chosen == "both" else [chosen])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put the ends of all logs into the report of a test that failed."""
+    report = yield
+    if report.failed:
+        for folder in item.stash.get(_FOLDERS, []):
+            report.sections += list(_sections(folder))
+    return report
+
+
+def _sections(folder: Path) -> Iterator[tuple[str, str]]:
+    for role in ("client", "server"):
+        for name in SHOWN_LOGS:
+            path = folder / role / name
+            if path.is_file() and path.stat().st_size:
+                lines = path.read_text(errors="backslashreplace").splitlines()
+                yield f"{role} {name}", "\n".join(lines[-SHOWN_LINES:])
+
+
+@pytest.fixture(scope="session")
+def testbed_engine() -> Iterator[DockerEngine]:
+    """Provide the Docker engine; the test fails when there is none."""
+    engine = DockerEngine()
+    try:
+        engine.connect()
+    except HostError as error:
+        pytest.fail(f"{error.message}; {error.remedy}", pytrace=False)
+    with closing(engine):
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def testbed_images(testbed_engine: DockerEngine) -> Images:
+    """Return the images of the checkout, built when they are first needed."""
+    return Images(testbed_engine, lambda _line: None)
+
+
+@pytest.fixture(scope="session")
+def testbed_guests(testbed_engine: DockerEngine, testbed_images: Images) -> Iterator[Guests]:
+    """Provide the places of cells: the host, and a guest for each kernel, booted when a cell first asks for it."""
+    with Guests(testbed_engine, testbed_images, print) as guests:
+        yield guests
+
+
+@pytest.fixture
+def testbed_cell(
+    request: pytest.FixtureRequest,
+    testbed_engine: DockerEngine,
+    testbed_images: Images,
+    testbed_guests: Guests,
+    tmp_path: Path,
+) -> Iterator[Callable[..., CellShown]]:
+    """Return a function that runs the cell with the fields it is given."""
+    runs: list[str] = []
+    folders = request.node.stash.setdefault(_FOLDERS, [])
+
+    def run(**fields: object) -> CellShown:
+        observer = _Notes()
+        run = Run(
+            testbed_engine,
+            testbed_images,
+            observer,
+            output=tmp_path / "runs",
+            engine_version=testbed_engine.version,
+            places=testbed_guests,
+        )
+        scenario = Scenario(request.node.name, "", tuple(expand(fields)))
+        report = run.run(scenario)
+        runs.append(report.run)
+        folder = report.folder / report.results[0].cell
+        folders.append(folder)
+        return CellShown(report.results[0], folder, report)
+
+    yield run
+    left = [found.handle for name in runs for found in testbed_engine.find(f"{RUN}={name}")]
+    assert not left, f"left behind in the engine: {left}"

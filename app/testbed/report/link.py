@@ -1,0 +1,89 @@
+"""The link in words: what was asked of each direction, and what came of it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from netem.spec import Impairment, parse
+from testbed.result import Delays, Link, LinkCounters, Result
+from testbed.units import format_seconds
+
+_KNOBS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
+_WAYS: Final = {"client": "client to server", "server": "server to client"}
+_CAUSES: Final = {
+    "lost_model": "loss model",
+    "lost_list": "drop-list",
+    "lost_blackhole": "blackhole",
+    "lost_limit": "limit",
+}
+_OTHERS: Final = {
+    "duplicated": "duplicated",
+    "corrupted": "corrupted",
+    "reordered": "reordered",
+    "ce_marked": "CE-marked",
+    "overflowed": "overflowed before the engine",
+    "refused": "refused by the device",
+}
+_SHOWN: Final = ("min", "p50", "p99", "max")
+
+
+def _delay_ns(impairment: Impairment) -> int:
+    return impairment.delay.delay_ns if impairment.delay else 0
+
+
+def asked_text(asked: Mapping[str, Any], impairment: Mapping[str, str]) -> str:
+    """Return what each direction is to suffer, and what that adds to a round trip."""
+    ways = {role: text or "unimpaired" for role, text in impairment.items()}
+    if ways["client"] == ways["server"]:
+        parts = [f"each way: {ways['client']}"]
+    else:
+        parts = [f"{way}: {ways[role]}" for role, way in _WAYS.items()]
+    round_trip_ns = sum(_delay_ns(parse(text)) for text in impairment.values())
+    if round_trip_ns:
+        parts.append(f"RTT +{format_seconds(round_trip_ns / 1e9)}")
+    if asked.get("profile"):
+        parts.append("changed by a profile")
+    if any(impairment.values()) or asked.get("profile"):
+        parts.append(f"engine {asked['engine']}, seed {asked['seed']}")
+    return "; ".join(parts)
+
+
+def kernel_text(asked: Mapping[str, Any]) -> str:
+    """Return what is asked of the kernel at either end; empty when nothing is."""
+    knobs = [f"{name} {_ends(asked[name])}" for name in _KNOBS if asked.get(name)]
+    return ", ".join([*knobs, *(f"{key} {_ends(value)}" for key, value in (asked.get("sysctl") or {}).items())])
+
+
+def _ends(text: str) -> str:
+    return f"({text})" if text.startswith(("client=", "server=")) else text
+
+
+def measured_texts(result: Result) -> list[str]:
+    """Return, line by line, what was measured of each direction of which something was asked."""
+    lines: list[str] = []
+    for role, way in _WAYS.items():
+        link = result.link.get(role)
+        if link is not None and (link.asked or link.changes):
+            first, *others = _measured(link)
+            lines += [f"{way}: {first}", *(f"  {text}" for text in others)]
+    return lines
+
+
+def _measured(link: Link) -> list[str]:
+    asked = f"asked {link.asked}" if link.asked else "asked nothing at first"
+    texts = [f"{asked}; {link.changes} changes" if link.changes else asked]
+    for name, delays in (("held", link.realised), ("one way", link.one_way)):
+        texts += [f"{name} {_delay_text(delays)}"] if delays else []
+    return [*texts, ", ".join(_counted(link.counters))] if link.counters else texts
+
+
+def _delay_text(delays: Delays) -> str:
+    shown = ", ".join(f"{name} {delays.ms[name]:.4g}" for name in _SHOWN if name in delays.ms)
+    return f"{shown} ms ({delays.packets} packets)"
+
+
+def _counted(counters: LinkCounters) -> list[str]:
+    lost = counters.lost
+    causes = [f"{count} by {name}" for field, name in _CAUSES.items() if (count := getattr(counters, field))]
+    seen = f" of {counters.packets_seen}" if counters.packets_seen is not None else ""
+    texts = [f"lost {lost}{seen}" + (f" ({', '.join(causes)})" if causes else "")] if lost is not None else []
+    return texts + [f"{count} {name}" for field, name in _OTHERS.items() if (count := getattr(counters, field))]

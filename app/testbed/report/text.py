@@ -1,0 +1,136 @@
+"""One cell for a terminal: what was asked, what the link was, what happened."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from testbed.analysis.events import Calls
+from testbed.report.chart import Ink, draw
+from testbed.report.link import asked_text, kernel_text, measured_texts
+from testbed.report.wrapping import WIDTH, wrapped
+from testbed.result import Result, Rtt
+from testbed.units import format_bytes, format_rate, format_seconds
+
+_LABEL: Final = 10
+
+STRONGEST: Final = 3
+"""Findings shown with a result; `testbed explain` shows all."""
+
+
+def _row(label: str, text: str) -> str:
+    return f"  {label:<{_LABEL}}{text}"
+
+
+def _size(name: str, count: int, given: Mapping[str, Any]) -> str:
+    raw = str(given.get(name, count))
+    return f"{raw} = {count} bytes" if raw not in (str(count), f"{count}B") else f"{count} bytes"
+
+
+def asked_lines(
+    asked: Mapping[str, Any], impairment: Mapping[str, str], total_bytes: int, given: Mapping[str, Any]
+) -> list[str]:
+    """Return what is asked for; `given` holds texts as the user wrote them, to show what a size came to."""
+    content = _size("content", asked["content"], given)
+    lists = f"{asked['repeat']} lists of " if asked["repeat"] != 1 else ""
+    sender = f"chunk {_size('chunk', asked['chunk'], given)}"
+    if asked["sndbuf"]:
+        sender += f", SO_SNDBUF {_size('sndbuf', asked['sndbuf'], given)}"
+    if asked["nodelay"]:
+        sender += ", TCP_NODELAY"
+    pause = f"a pause of {asked['delay']} after each" if asked["delay"] != "0" else "no pause"
+    receiver = f"read size {_size('read_size', asked['read_size'], given)}, {pause}"
+    if asked["rcvbuf"]:
+        receiver += f", SO_RCVBUF {_size('rcvbuf', asked['rcvbuf'], given)}"
+    kernel = kernel_text(asked)
+    return [
+        _row("asked", f"{asked['client']} client to {asked['server']} server over {asked['family']}"),
+        _row("data", f"{lists}{asked['nodes']} nodes, content {content}: {format_bytes(total_bytes)} in all"),
+        _row("sender", sender),
+        _row("receiver", receiver),
+        _row("link", asked_text(asked, impairment)),
+        *([_row("kernel", kernel)] if kernel else []),
+    ]
+
+
+def machine_text(machine: Mapping[str, Any]) -> str:
+    """Return what guest it was and what its times are worth, from facts of a machine; empty for the host itself."""
+    if "accelerator" not in machine:
+        return ""
+    guest = f"kernel {machine.get('kernel')} in a guest"
+    if not machine.get("emulated"):
+        return f"{guest} ({machine.get('accelerator')})"
+    return f"{guest}, emulated: its times are not those of a real machine"
+
+
+def _rtt_text(rtt: Rtt | None) -> str:
+    if rtt is None:
+        return "round trip not measured"
+    return f"round trip {rtt.median:.3g} ms (min {rtt.min:.3g}, max {rtt.max:.3g}, {rtt.samples} probes)"
+
+
+def _engines(result: Result) -> str:
+    engines = sorted({link.engine for link in result.link.values() if link.engine != "none"})
+    return f"engine {' and '.join(engines)}, " if engines else ""
+
+
+def _measured(result: Result) -> list[str]:
+    metrics = result.metrics
+    machine = machine_text(result.machine)
+    lines = [_row("machine", machine)] if machine else []
+    lines.append(_row("link", _engines(result) + _rtt_text(metrics.rtt_ms)))
+    lines += [_row("", text) for text in measured_texts(result)]
+    if metrics.bytes_written is not None and metrics.write_s is not None:
+        lines.append(
+            _row(
+                "sender",
+                f"{format_bytes(metrics.bytes_written)} in {metrics.write_calls} writes, "
+                f"the last one accepted after {format_seconds(metrics.write_s)}",
+            )
+        )
+        blocked = f"{format_seconds(metrics.write_blocked_s)} in write()" if metrics.write_blocked_s else "never"
+        longest = f", the longest write took {format_seconds(metrics.write_longest_s or 0.0)}"
+        lines.append(_row("blocked", blocked + longest))
+    if metrics.bytes_read is not None:
+        after = f", the last one after {format_seconds(metrics.duration_s)}" if metrics.duration_s else ""
+        paused = f", pauses {format_seconds(metrics.read_sleep_s)} in all" if metrics.read_sleep_s else ""
+        lines.append(
+            _row("receiver", f"{format_bytes(metrics.bytes_read)} in {metrics.read_calls} reads{after}{paused}")
+        )
+    if metrics.goodput_bytes_per_s is not None:
+        lines.append(_row("goodput", format_rate(metrics.goodput_bytes_per_s)))
+    return lines
+
+
+def verdict(result: Result) -> str:
+    """Return the status and, when it is not good, the reason."""
+    return f"{result.status}: {result.reason}" if result.reason else result.status
+
+
+def result_lines(result: Result, transfers: Mapping[str, Calls], ink: Ink, width: int = WIDTH) -> list[str]:
+    """Return what happened: the measured numbers, the picture, findings, notes."""
+    lines = _measured(result)
+    if {"write", "read"} <= transfers.keys():
+        picture = draw(transfers["write"].curve, transfers["read"].curve, transfers["write"].first_start_ns or 0, ink)
+        lines += ["", *(f"  {line}" for line in picture)] if picture else []
+    if result.verdict:
+        lines += ["", *wrapped(result.verdict, 2, width=width)]
+    if result.findings:
+        lines += [
+            "",
+            *(line for finding in result.findings[:STRONGEST] for line in wrapped(finding.sentence, 4, "  - ", width)),
+        ]
+    if result.taints:
+        lines += ["", *wrapped(f"Tainted: {'; '.join(result.taints)}. Mistrust the times.", 2, width=width)]
+    if result.notes:
+        lines += ["", *(f"  note: {note}" for note in result.notes)]
+    return lines
+
+
+def matrix_line(number: int, count: int, result: Result) -> str:
+    """Return one line for one of many cells."""
+    metrics = result.metrics
+    took = format_seconds(metrics.duration_s) if metrics.duration_s is not None else ""
+    goodput = format_rate(metrics.goodput_bytes_per_s) if metrics.goodput_bytes_per_s is not None else ""
+    mark = "  emulated" if result.emulated else ""
+    reason = f"  {result.reason.splitlines()[0]}" if result.reason else ""
+    width = len(str(count))
+    return f"{number:>{width}}/{count}  {result.status:<11} {result.cell:<44} {took:>9}  {goodput:>10}{mark}{reason}"

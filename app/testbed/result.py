@@ -1,0 +1,247 @@
+"""What a run leaves behind, as versioned records: `cell.json` (what happened) and `result.json` (what it means).
+
+Units stand in the names of the keys. `docs/results-format.md` explains every key; the JSON Schema of a result is
+shipped as `result.schema.json` and regenerated from here.
+"""
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION: Final = 2
+
+Status = Literal["passed", "failed", "error", "unsupported"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ImageUsed(_Record):
+    """An image as it was used."""
+
+    tag: str
+    id: str = Field(description="digest of the image's configuration")
+
+
+class Ending(_Record):
+    """How a program under test ended."""
+
+    exit_code: int
+    oom_killed: bool = False
+
+
+class Failure(_Record):
+    """Why a cell did not come to its regular end."""
+
+    kind: Literal["endpoint", "environment", "timeout", "interrupted"]
+    role: str = ""
+    message: str
+    remedy: str = ""
+
+
+class CellRecord(_Record):
+    """What happened in one cell: everything that the analysis needs beside the raw files."""
+
+    # Records of other versions are read as far as they are understood: old runs can be analysed again.
+    model_config = ConfigDict(extra="ignore")
+
+    schema_version: int = SCHEMA_VERSION
+    run: str
+    id: str
+    asked: dict[str, Any] = Field(description="the fields of the cell; sizes in bytes, durations as text with unit")
+    impairment: dict[str, str] = Field(description="what the frames of each role were to suffer")
+    images: dict[str, ImageUsed]
+    endings: dict[str, Ending] = {}
+    failure: Failure | None = None
+    sidecars: dict[str, dict[str, Any]] = Field(default={}, description="last link, verified and stopped event of each")
+    notes: list[str] = []
+    phases_s: dict[str, float] = Field(default={}, description="wall time of each phase of the cell")
+    machine: dict[str, Any] = Field(default={}, description="facts of the guest that the cell ran in; empty = the host")
+
+
+class Rtt(_Record):
+    """Round-trip times that the sidecars measured before the endpoints started."""
+
+    min: float
+    median: float
+    max: float
+    samples: int
+
+
+class Delays(_Record):
+    """How long frames were held or on their way."""
+
+    packets: int
+    ms: dict[str, float] = Field(description="milliseconds: `min`, `p50` (half of them no longer), `p99`, `max`, ...")
+
+
+class OneWayDelays(Delays):
+    """One-way delays of the real frames, each found in the captures of both ends, whose clock is the same."""
+
+    unmatched_sent: int = Field(description="sent and not found at the other end: lost, or cut anew by offload")
+    unmatched_received: int = Field(description="received and not found where they were sent: duplicates, cut anew")
+
+
+class LinkCounters(_Record):
+    """Packets that the engine counted after the probing; null where it does not tell. A super-packet is one."""
+
+    packets_seen: int | None = None
+    bytes_seen: int | None = Field(default=None, description="as on the wire, headers of every segment included")
+    packets_sent: int | None = None
+    passed: int | None = Field(default=None, description="exempt: neighbour discovery, or not matched by the filter")
+    delayed: int | None = None
+    lost: int | None = Field(default=None, description="by whatever cause")
+    lost_model: int | None = Field(default=None, description="by `loss`")
+    lost_list: int | None = Field(default=None, description="by `drop-list`")
+    lost_blackhole: int | None = Field(default=None, description="by `blackhole`")
+    lost_limit: int | None = Field(default=None, description="no room left within `limit`")
+    duplicated: int | None = None
+    corrupted: int | None = None
+    uncorruptible: int | None = Field(default=None, description="drawn for corruption, but a super-packet")
+    reordered: int | None = Field(default=None, description="by `reorder`; jitter is not counted")
+    ce_marked: int | None = None
+    packets_queued: int | None = Field(default=None, description="still waiting at the end")
+    queue_high_water: int | None = Field(default=None, description="most packets that waited at once")
+    overflowed: int | None = Field(default=None, description="frames that the engine was too slow to take")
+    refused: int | None = Field(default=None, description="frames that the device did not take")
+
+
+class Link(_Record):
+    """What the link did to the frames that one end sent, and how that end's kernel was set up."""
+
+    engine: str
+    reason: str = Field(default="", description="why this engine")
+    asked: str
+    readback: str
+    route: dict[str, dict[str, int | str]] = Field(
+        default={}, description="metrics of the route to the other end by family, read back; `rto_min` in ms"
+    )
+    sysctls: dict[str, str] = Field(default={}, description="settings asked for, read back")
+    changes: int = Field(default=0, description="changes of the impairment on the way; link.json has their times")
+    probed: Delays | None = Field(default=None, description="one-way delays of the probes before the endpoints started")
+    counters: LinkCounters | None = None
+    realised: Delays | None = Field(default=None, description="how long the engine held the frames that it sent")
+    one_way: OneWayDelays | None = None
+
+
+class Metrics(_Record):
+    """Numbers; null where the raw files do not tell."""
+
+    bytes_written: int | None = Field(default=None, description="bytes that the client's writes took")
+    bytes_read: int | None = Field(default=None, description="bytes that the server's reads brought")
+    duration_s: float | None = Field(
+        default=None, description="from the start of the first write to the end of the last read"
+    )
+    goodput_bytes_per_s: float | None = Field(default=None, description="bytes_read / duration_s")
+    write_calls: int | None = None
+    write_s: float | None = Field(
+        default=None, description="from the start of the first write to the end of the last one"
+    )
+    write_blocked_s: float | None = Field(
+        default=None, description="time spent in writes that took a millisecond or more"
+    )
+    write_longest_s: float | None = None
+    read_calls: int | None = None
+    read_sleep_s: float | None = Field(default=None, description="time that the server paused between reads")
+    bytes_ahead_max: int | None = Field(default=None, description="most bytes written and not yet read")
+    first_zero_window_s: float | None = Field(
+        default=None, description="from the first write to the first zero window; null = none seen"
+    )
+    rtt_ms: Rtt | None = None
+
+
+class HostState(_Record):
+    """How busy the machine was from the first connection to the end of the last; null where it does not tell."""
+
+    duration_s: float
+    cpu_pressure_share: float | None = Field(
+        default=None, description="of the time in which some task waited for a CPU (PSI)"
+    )
+    memory_pressure_share: float | None = Field(default=None, description="the same for memory")
+    io_pressure_share: float | None = Field(default=None, description="the same for storage")
+    steal_share: float | None = Field(default=None, description="of the processors' time that other machines got")
+    throttled_s: float | None = Field(default=None, description="time in which a CPU quota held a sidecar back")
+    samples_missed_share: float | None = Field(default=None, description="of the samples that were due and left out")
+    clock_offset_ns: tuple[int, int] | None = Field(
+        default=None, description="how far the server's clock can be ahead of the client's: least and most"
+    )
+
+
+class Check(_Record):
+    """One thing that had to be so."""
+
+    name: str
+    ok: bool
+    sentence: str
+
+
+class Evidence(_Record):
+    """Where a finding can be seen: frames of a capture, or lines of a file."""
+
+    file: str = Field(description="path in the cell's folder")
+    kind: Literal["frames", "samples", "events", "file"]
+    says: str = Field(description="what is to be seen there")
+    first: int | None = Field(default=None, description="number of the first frame, or of the first line")
+    last: int | None = None
+    count: int | None = Field(default=None, description="how many of the frames or lines from first to last")
+    filter: str = Field(default="", description="display filter by which Wireshark shows these frames")
+
+
+Confidence = Literal["high", "medium", "low"]
+
+
+class Finding(_Record):
+    """One explained fact with its numbers, where they come from and what speaks against it."""
+
+    name: str = Field(description="which finding; docs/findings.md lists them")
+    sentence: str
+    numbers: dict[str, float | int | str] = Field(default={}, description="what the sentence rests on; units in names")
+    evidence: list[Evidence] = Field(default=[], description="where it can be seen")
+    confidence: Confidence = "high"
+    contradicting: list[str] = Field(default=[], description="what speaks against it")
+    not_observed: list[str] = Field(default=[], description="what no instrument saw, so that it is not in here")
+    strength: float = Field(default=0.0, ge=0, le=1, description="how much of the cell it explains")
+
+
+class Silence(_Record):
+    """Why a finding has nothing to say of this cell."""
+
+    name: str = Field(description="which finding")
+    reason: str
+    observable: bool = Field(description="false: the instruments that it needs were not there")
+
+
+class Result(_Record):
+    """What one cell showed."""
+
+    schema_version: int = SCHEMA_VERSION
+    run: str
+    cell: str
+    status: Status
+    reason: str = Field(description="one sentence; empty when passed")
+    verdict: str = Field(default="", description="what limited the sender and what came of it; empty = nothing seen")
+    asked: dict[str, Any]
+    link: dict[str, Link]
+    metrics: Metrics
+    machine: dict[str, Any] = Field(
+        default={},
+        description="the guest that it ran in: kernel, sysctls, accelerator; empty = this host (run.json)",
+    )
+    emulated: bool = Field(default=False, description="run in an emulated machine, whose time is no real time")
+    tainted: bool | None = Field(description="whether the times are not to be trusted; null = not known")
+    taints: list[str] = Field(default=[], description="why not, each with its figure")
+    host: HostState | None = None
+    kernel_counters: dict[str, dict[str, int]] = Field(
+        default={}, description="what each end's kernel counted of TCP under the names of nstat; what is missing is 0"
+    )
+    checks: list[Check]
+    findings: list[Finding] = Field(description="the strongest first")
+    silent: list[Silence] = Field(default=[], description="the findings that have nothing to say")
+    notes: list[str]
+
+
+def result_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `result.json`."""
+    schema = Result.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

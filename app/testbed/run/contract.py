@@ -1,0 +1,103 @@
+"""The environments of a cell's containers, and the check that an image keeps the endpoint contract."""
+
+import hashlib
+import json
+from typing import Final
+
+from testbed.scenario.ends import Role
+from testbed.scenario.model import Cell
+from testbed.scenario.profile import profile_of
+from testbed.stack.cell import EVENTS, OUTPUT
+
+PORT: Final = 8888
+SIDECAR_DEADLINE_S: Final = 30
+
+EMULATED_LATE_MS: Final = 15
+"""Measured in an emulated guest: 0.5 ms late when the host is idle, 6 ms when six others want its two processors."""
+
+EMULATED_SLOWNESS: Final = 20
+"""How many times longer programs take in an emulated guest (docs/kernels.md): what a cell has to do takes that long."""
+
+EMULATED_PATIENCE: Final = 5
+"""How many times longer the steps around it may take there: most of their time is not spent in the guest."""
+
+UNSUPPORTED: Final = 127
+"""Exit status of an endpoint that does not support the case."""
+
+
+def endpoint_environment(cell: Cell, role: Role) -> dict[str, str]:
+    """Return what an endpoint is told; its caps are exactly what the client is told to send."""
+    is_client = role == "client"
+    values: dict[str, object] = {
+        "ROLE": role,
+        "FAMILY": cell.family,
+        "HOST": "server",
+        "PORT": PORT,
+        "NODES": cell.nodes,
+        "CONTENT_BYTES": cell.content_bytes,
+        "CHUNK_BYTES": cell.chunk_bytes,
+        "READ_DELAY_US": cell.read_delay_us,
+        "READ_BYTES": cell.read_bytes,
+        "SNDBUF_BYTES": cell.sndbuf_bytes if is_client else 0,
+        "RCVBUF_BYTES": 0 if is_client else cell.rcvbuf_bytes,
+        "NODELAY": int(cell.nodelay and is_client),
+        "REPEAT": cell.repeat,
+        "EVENTS": EVENTS,
+        "SEED": cell.seed,
+    }
+    if not is_client:
+        values |= {
+            "VERBOSE": 1,
+            "MAX_NODES": cell.nodes,
+            "MAX_CONTENT_BYTES": cell.content_bytes,
+            "MAX_TOTAL_BYTES": cell.list_bytes,
+        }
+    return {f"TESTBED_{name}": str(value) for name, value in values.items()}
+
+
+def sidecar_seed(seed: int, role: Role) -> int:
+    """Return the seed of one sidecar: both derive from the cell's, and their draws have nothing in common."""
+    digest = hashlib.sha256(f"{seed} {role}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def patience(*, emulated: bool) -> int:
+    """Return how many times longer the steps around a transfer may take on this machine."""
+    return EMULATED_PATIENCE if emulated else 1
+
+
+def _route_environment(knobs: dict[str, str]) -> dict[str, str]:
+    words = {"on": "1", "off": "0"}
+    told = {f"NETEM_ROUTE_{name.upper()}": words.get(value, value) for name, value in knobs.items()}
+    if "NETEM_ROUTE_RTO_MIN" in told:
+        told["NETEM_ROUTE_RTO_MIN_MS"] = told.pop("NETEM_ROUTE_RTO_MIN").removesuffix("ms")
+    return told
+
+
+def sidecar_environment(cell: Cell, role: Role, *, emulated: bool = False) -> dict[str, str]:
+    """Return what a sidecar is told; the client's probes the server's, in both directions.
+
+    An emulated machine is slow to start and to deliver, so that it gets more time, and its probes may be late by more.
+    """
+    deadline_s = SIDECAR_DEADLINE_S * patience(emulated=emulated)
+    profile = profile_of(cell.profile, role)
+    return {
+        "NETEM_IMPAIRMENT": cell.impairment(role),
+        "NETEM_ENGINE": cell.engine,
+        "NETEM_SEED": str(sidecar_seed(cell.seed, role)),
+        "NETEM_PEERS": "server" if role == "client" else "",
+        "NETEM_FAMILIES": cell.family,
+        "NETEM_PORT": str(PORT),
+        "NETEM_OUTPUT": OUTPUT,
+        "NETEM_DEADLINE_S": str(deadline_s),
+        "NETEM_ND": str(int(cell.nd)),
+        "NETEM_PROBES": str(cell.probes),
+        "NETEM_SNAPLEN": str(cell.snaplen_bytes),
+        "NETEM_CAPTURE_MAX_BYTES": str(cell.capture_max_bytes),
+        "NETEM_SAMPLE_INTERVAL_MS": str(cell.sample_interval_us // 1000),
+        "NETEM_ON_ENGINE_DEATH": cell.on_engine_death,
+        "NETEM_SYSCTLS": " ".join(cell.sysctls(role)),
+        **_route_environment(cell.knobs(role)),
+        **({"NETEM_PROFILE": json.dumps(profile)} if profile else {}),
+        **({"NETEM_LATE_MS": str(EMULATED_LATE_MS)} if emulated else {}),
+    }

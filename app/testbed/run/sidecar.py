@@ -1,0 +1,58 @@
+"""What a sidecar has said so far: its events, one JSON object a line, to facts. No I/O."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+KEPT: Final = ("link", "verified", "stopped")
+
+
+@dataclass(slots=True)
+class SidecarState:
+    """Facts as of the last event; a line that is no event changes nothing."""
+
+    ready: bool = False
+    listening: frozenset[str] = frozenset()
+    bytes_written: int = 0
+    bytes_read: int = 0
+    connections: int = 0
+    idles: int = 0
+    error: dict[str, Any] | None = None
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: int = 0
+
+    def take(self, line: str) -> None:
+        """Take one line of the sidecar's standard output."""
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+            return
+        self.events += 1
+        self._apply(event["event"], event)
+
+    def _apply(self, name: str, event: dict[str, Any]) -> None:
+        if name in KEPT:
+            self.kept[name] = event
+        elif name == "ready":
+            self.ready = True
+        elif name == "listening":
+            self.listening |= frozenset(event.get("families", ()))
+        elif name == "progress":
+            self.bytes_written = int(event.get("bytes_written", 0))
+            self.bytes_read = int(event.get("bytes_read", 0))
+            self.connections = int(event.get("connections", 0))
+        elif name == "idle":
+            self.connections = 0
+            self.idles += 1
+        elif name == "error":
+            self.error = event
+
+    @property
+    def trouble(self) -> tuple[str, str]:
+        """Return what the sidecar could not do, and its remedy; empty when it has not said."""
+        if self.error is None:
+            return "", ""
+        attempt, message = self.error.get("attempt", ""), self.error.get("message", "")
+        return f"{attempt}: {message}" if attempt else str(message), str(self.error.get("remedy", ""))

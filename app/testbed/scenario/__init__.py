@@ -1,0 +1,1 @@
+"""What an experiment is: the model of a cell, scenario files, their expansion to cells. No I/O."""

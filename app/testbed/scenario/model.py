@@ -1,0 +1,274 @@
+"""One cell: everything that one experiment fixes, with the defaults of `testbed run`.
+
+The same model reads the options of the command line and the fields of a scenario file, so both know the same names,
+defaults and messages. Text with units becomes integers here and nowhere else.
+"""
+
+import re
+from functools import partial
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from netem.spec import Impairment, kernel_obstacles
+from netem.spec import parse as parse_impairment
+from testbed.scenario import ends
+from testbed.scenario.ends import ROLES, Role, canonical, split_ends
+from testbed.scenario.profile import Entries, profile_changes, profile_of, read_profile
+from testbed.scenario.sentences import shown
+from testbed.units import MAX_DURATION_US, format_duration_us, parse_duration_us, parse_size_bytes
+from testbed.wire.encoder import list_bytes
+
+GRACE_S: Final = 60.0
+"""Part of the default time-out that does not depend on the cell: connecting, slow machines, long links."""
+
+_IMAGE: Final = re.compile(r"[A-Za-z0-9\[][\w./:@\[\]-]*", re.ASCII)
+"""The characters of image names (registry, path, tag, digest) and ids; the rest of their grammar is the engine's."""
+
+MAX_IMAGE_CHARACTERS: Final = 512
+"""More than the longest name (255) with the longest tag (128) and a digest."""
+
+HOST: Final = "host"
+"""The kernel of the machine that the testbed runs on, among the names of those of guests."""
+
+READS_MARGIN: Final = 4
+"""A reader that finds less than it asked for sleeps more often than bytes / read size says; this many times at most."""
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"a whole number, not {value}")  # noqa: TRY004 - to pydantic, a number; in a file, a slip
+    return value
+
+
+def _size(value: object) -> int:
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"a size, such as 10k, not {shown(value)}")  # noqa: TRY004 - a mistake in a file
+    return value if type(value) is int else parse_size_bytes(str(value))
+
+
+def _duration(value: object) -> object:
+    if value is None:
+        return None
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"a duration, such as 250ms, not {shown(value)}")  # noqa: TRY004 - a mistake in a file
+    return parse_duration_us(str(value))
+
+
+def _limit(value: int) -> int:
+    if value == 0:
+        raise ValueError("a time-out of 0 leaves no time at all; leave it out for the default")
+    return value
+
+
+def _image(value: str) -> str:
+    if len(value) > MAX_IMAGE_CHARACTERS or not _IMAGE.fullmatch(value):
+        raise ValueError(f"{shown(value)} is neither py, c nor the name of an image")
+    return value
+
+
+def _impairment(value: str) -> str:
+    parse_impairment(value)
+    return value.strip()
+
+
+def _kernel(value: str) -> str:
+    if not re.fullmatch(r"[a-z]+(-[a-z]+)*|\d+(\.\d+)*([-~+.a-z0-9]*)", value):
+        raise ValueError(f"{value!r} is neither host nor the name or version of a kernel")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Program = Annotated[str, AfterValidator(_image)]
+Size = Annotated[int, BeforeValidator(_size)]
+Duration = Annotated[int, BeforeValidator(_duration)]
+Limit = Annotated[int, BeforeValidator(_duration), AfterValidator(_limit)]
+Netem = Annotated[str, AfterValidator(_impairment)]
+Kernel = Annotated[str, AfterValidator(_kernel)]
+
+
+def _knob(read: ends.Read) -> BeforeValidator:
+    return BeforeValidator(partial(canonical, read=read))
+
+
+Congestion = Annotated[str, _knob(ends.congestion)]
+Mtu = Annotated[str, _knob(ends.whole(68, 65_535, "bytes"))]
+Mss = Annotated[str, _knob(ends.whole(1, 65_495, "bytes"))]
+Segments = Annotated[str, _knob(ends.whole(1, 65_535, "segments"))]
+RtoMin = Annotated[str, _knob(ends.milliseconds)]
+Switch = Annotated[str, _knob(ends.switch)]
+Sysctls = Annotated[dict[str, str], BeforeValidator(ends.sysctls)]
+Profile = Annotated[Entries, BeforeValidator(read_profile)]
+
+# The ranges are those of the four programs (docs/programs.md).
+I32_MAX: Final = (1 << 31) - 1
+U32_MAX: Final = (1 << 32) - 1
+CALL_MAX: Final = 1 << 26
+BUFFER_MAX: Final = (1 << 30) - 1
+PAUSE_MAX_US: Final = 3_600_000_000
+
+MAX_SAMPLE_INTERVAL_US: Final = 60_000_000
+MIN_SNAPLEN_BYTES: Final = 64
+MIN_IPV6_MTU_BYTES: Final = 1280
+
+KNOBS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
+"""Fields that become metrics of the route to the other end."""
+
+
+def _bytes(default: int, alias: str, description: str, maximum: int, minimum: int = 0) -> Any:  # noqa: ANN401 - as Field
+    return Field(default, alias=alias, ge=minimum, le=maximum, description=description)
+
+
+def _time(default: int | None, alias: str, description: str, maximum_us: int = MAX_DURATION_US) -> Any:  # noqa: ANN401
+    return Field(default, alias=alias, le=maximum_us, description=description)
+
+
+class Cell(BaseModel):
+    """One experiment; the alias of a field is its name in files and, with dashes, its option."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    client: Program = Field("py", description="the sender: py, c, or an image that keeps the endpoint contract")
+    server: Program = Field("py", description="the receiver: py, c, or an image")
+    family: Literal["ipv4", "ipv6"] = Field("ipv4", description="address family")
+    nodes: Whole = Field(200, ge=0, le=I32_MAX, description="nodes in a list")
+    content_bytes: Size = _bytes(1000, "content", "content of each node", U32_MAX)
+    chunk_bytes: Size = _bytes(10000, "chunk", "what the sender gives to one write", CALL_MAX, 1)
+    read_delay_us: Duration = _time(0, "delay", "pause of the receiver after each read", PAUSE_MAX_US)
+    read_bytes: Size = _bytes(8192, "read_size", "what the receiver asks of one read", CALL_MAX, 1)
+    sndbuf_bytes: Size = _bytes(0, "sndbuf", "SO_SNDBUF of the sender; 0 = the kernel's", BUFFER_MAX)
+    rcvbuf_bytes: Size = _bytes(0, "rcvbuf", "SO_RCVBUF of the receiver; 0 = the kernel's", BUFFER_MAX)
+    nodelay: bool = Field(default=False, description="TCP_NODELAY at the sender")
+    repeat: Whole = Field(1, ge=1, le=I32_MAX, description="lists sent on the connection, one after another")
+    latency_us: Duration = _time(0, "latency", "delay of the link, each way: a round trip takes twice as long")
+    jitter_us: Duration = _time(0, "jitter", "variation of the latency, either side of it")
+    netem: Netem = Field("", description="impairment of both directions in the words of tc-netem(8)")
+    netem_client: Netem | None = Field(None, description="instead of netem, for what the client sends")
+    netem_server: Netem | None = Field(None, description="instead of netem, for what the server sends")
+    profile: Profile = Field([], description="how the impairment changes from the start on; netem holds until then")
+    nd: bool = Field(default=False, description="impair ARP and neighbour discovery, too")
+    engine: Literal["auto", "kernel", "user"] = Field("auto", description="what carries the impairment out")
+    on_engine_death: Literal["closed", "open"] = Field("closed", description="what a dead engine leaves of the link")
+    probes: Whole = Field(20, ge=0, le=100_000, description="probes that verify the link each way; 0 = none")
+    congestion: Congestion = Field("", description="congestion control")
+    mtu: Mtu = Field("", description="bytes of the largest packet sent to the other end")
+    advmss: Mss = Field("", description="bytes of the largest segment that is asked for")
+    initcwnd: Segments = Field("", description="segments of the first congestion window")
+    initrwnd: Segments = Field("", description="segments of the first receive window")
+    rto_min: RtoMin = Field("", description="least time before a retransmission")
+    quickack: Switch = Field("", description="on: every segment is acknowledged at once")
+    sysctl: Sysctls = Field({}, description="network settings of the kernel, such as net.ipv4.tcp_sack=0")
+    snaplen_bytes: Size = _bytes(128, "snaplen", "what the captures keep of each frame; 0 = all of it", 262_144)
+    capture_max_bytes: Size = _bytes(
+        1 << 30, "capture_max", "size of a capture above which its middle is left out; 0 = none", 1 << 50
+    )
+    sample_interval_us: Duration = _time(20_000, "sample_interval", "time between samples of the sockets; 0 = none")
+    kernel: Kernel = Field(HOST, description="this host's, or a guest's: bookworm, trixie, backports, sid, a version")
+    seed: Whole = Field(0, ge=0, le=I32_MAX, description="all random draws of the cell derive from it")
+    timeout_us: Limit | None = _time(
+        None, "timeout", "end the cell after this time, on any machine; default: from delay and sizes"
+    )
+
+    @model_validator(mode="after")
+    def _check_link(self) -> Self:
+        if self.jitter_us and not self.latency_us:
+            raise ValueError("jitter needs a latency to vary")
+        if self.jitter_us > self.latency_us:
+            raise ValueError("jitter is greater than latency: frames would have to arrive before they are sent")
+        for role in ROLES:
+            text = self._netem_of(role)
+            if self.latency_us and text and parse_impairment(text).delay is not None:
+                raise ValueError(f"latency and netem both delay what the {role} sends: give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> Self:
+        obstacles = dict.fromkeys(
+            sentence
+            for role in (ROLES if self.engine == "kernel" else ())
+            for each in self.impairments(role)
+            for sentence in kernel_obstacles(each)
+        )
+        if obstacles:
+            raise ValueError(f"the kernel engine cannot do all of this; engine user can. {' '.join(obstacles)}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_units(self) -> Self:
+        if 0 < self.snaplen_bytes < MIN_SNAPLEN_BYTES:
+            raise ValueError(f"snaplen is neither 0 (whole frames) nor at least {MIN_SNAPLEN_BYTES} bytes")
+        if self.sample_interval_us % 1000 or self.sample_interval_us > MAX_SAMPLE_INTERVAL_US:
+            raise ValueError("sample_interval is no whole number of milliseconds up to a minute")
+        for role in ROLES:
+            mtu = self.knobs(role).get("mtu", "")
+            if self.family == "ipv6" and mtu and int(mtu) < MIN_IPV6_MTU_BYTES:
+                raise ValueError(f"an MTU of {mtu} bytes: IPv6 needs {MIN_IPV6_MTU_BYTES} (RFC 8200)")
+        return self
+
+    def _netem_of(self, role: Role) -> str:
+        own = self.netem_client if role == "client" else self.netem_server
+        return self.netem if own is None else own
+
+    def impairment(self, role: Role) -> str:
+        """Return what happens to the frames that this role sends, in the words of tc-netem(8); empty = nothing."""
+        words = []
+        if self.latency_us:
+            words.append(f"delay {format_duration_us(self.latency_us)}")
+        if self.jitter_us:
+            words.append(format_duration_us(self.jitter_us))
+        words.append(self._netem_of(role))
+        return " ".join(word for word in words if word)
+
+    def impairments(self, role: Role) -> list[Impairment]:
+        """Return all that the link of this role will be, one after another."""
+        return [parse_impairment(self.impairment(role)), *profile_changes(profile_of(self.profile, role))]
+
+    def knobs(self, role: Role) -> dict[str, str]:
+        """Return what is set on this role's route to the other, by the name of the field."""
+        given = {name: split_ends(getattr(self, name)) for name in KNOBS}
+        return {name: values[role] for name, values in given.items() if role in values}
+
+    def sysctls(self, role: Role) -> dict[str, str]:
+        """Return the kernel settings of this role's network namespace."""
+        given = {key: split_ends(text) for key, text in self.sysctl.items()}
+        return {key: values[role] for key, values in given.items() if role in values}
+
+    @property
+    def list_bytes(self) -> int:
+        """Return the size of one list on the wire."""
+        return list_bytes(self.nodes, self.content_bytes)
+
+    @property
+    def total_bytes(self) -> int:
+        """Return what the client writes in all."""
+        return self.list_bytes * self.repeat
+
+    @property
+    def reading_s(self) -> float:
+        """Return the time that the receiver's pauses add up to when every read is full."""
+        return self.total_bytes / self.read_bytes * self.read_delay_us / 1e6
+
+    @property
+    def deadline_s(self) -> float:
+        """Return the time after which the cell is ended on a machine like this one."""
+        return self.deadline_on(1)
+
+    def deadline_on(self, slowness: float) -> float:
+        """Return the same, in seconds, for a machine so many times slower; a time that was asked for is kept."""
+        if self.timeout_us is not None:
+            return self.timeout_us / 1e6
+        return GRACE_S * slowness + READS_MARGIN * self.reading_s
+
+    def asked(self) -> dict[str, Any]:
+        """Return the fields under the names that files and options use, sizes in bytes, durations in text."""
+        fields = type(self).model_fields
+        found: dict[str, Any] = {}
+        for name, value in self:
+            alias = fields[name].alias or name
+            is_duration = name.endswith("_us") and value is not None
+            found[alias] = format_duration_us(value) if is_duration else value
+        return found
+
+
+FIELDS: Final = {(info.alias or name): info for name, info in Cell.model_fields.items()}
+"""The fields by the name that people write."""

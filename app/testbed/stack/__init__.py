@@ -1,0 +1,1 @@
+"""The only place that knows Docker: images, networks, volumes, containers, and their removal."""

@@ -1,0 +1,79 @@
+"""Take raw files out of an archive that an endpoint may have had its hands in.
+
+Only regular files under the names that the contract knows are taken, each up to its cap, into a folder that is ours:
+no links, no other paths, no disk filled by a program under test.
+"""
+
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Final
+
+from testbed.errors import HostError, file_attempt
+
+_MEBIBYTE: Final = 1 << 20
+
+CAPS_BYTES: Final = {
+    "capture.pcap": 4096 * _MEBIBYTE,
+    "sockets.csv": 1024 * _MEBIBYTE,
+    "resources.csv": 256 * _MEBIBYTE,
+    "link.json": 4 * _MEBIBYTE,
+    "endpoint/events.csv": 4096 * _MEBIBYTE,
+}
+"""Files by their path below the output folder of a sidecar; the caps are far above what an hour leaves behind."""
+
+_BLOCK_BYTES: Final = _MEBIBYTE
+
+
+class _Reader:
+    """Make a readable object of the chunks of an archive."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, fewer only at the end."""
+        parts = [self._rest]
+        have = len(self._rest)
+        while have < size:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            parts.append(chunk)
+            have += len(chunk)
+        whole = b"".join(parts)
+        self._rest = whole[size:]
+        return whole[:size]
+
+
+def _copy(source: IO[bytes], target: Path, cap_bytes: int) -> bool:
+    left = cap_bytes
+    with file_attempt(f"write {target}"), target.open("xb") as out:
+        while left and (block := source.read(min(_BLOCK_BYTES, left))):
+            out.write(block)
+            left -= len(block)
+    return not source.read(1)
+
+
+def extract(chunks: Iterator[bytes], folder: Path, caps_bytes: Mapping[str, int] = CAPS_BYTES) -> list[str]:
+    """Write the known files of an archive into `folder` under their last name; return a sentence for each flaw.
+
+    Raises HostError when the archive itself cannot be read, or a file not be written.
+    """
+    notes: list[str] = []
+    try:
+        with tarfile.open(fileobj=_Reader(chunks), mode="r|") as tar:  # type: ignore[call-overload]
+            for member in tar:
+                name = member.name.partition("/")[2]
+                target = folder / Path(name).name
+                if name not in caps_bytes or target.exists():
+                    continue
+                source = tar.extractfile(member) if member.isreg() else None
+                if source is None:
+                    notes.append(f"{name} is no regular file; left where it was")
+                elif not _copy(source, target, caps_bytes[name]):
+                    notes.append(f"{name} is larger than {caps_bytes[name]} bytes; the rest was left")
+    except tarfile.TarError as error:
+        raise HostError(f"unpack the raw files: {error}") from error
+    return notes

@@ -1,0 +1,380 @@
+"""The Docker engine behind the ports: docker-py's API client, every error with its attempt named.
+
+Import this module late: docker-py alone takes as long as all of `testbed --help` may.
+Containers are created, attached, started and removed one by one; `run` and auto-removal of docker-py race.
+"""
+
+import contextlib
+import errno
+import os
+import queue
+import secrets
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from io import BytesIO
+from typing import Any, Final
+
+import docker
+from docker import APIClient
+from docker.errors import APIError, DockerException, ImageNotFound
+from docker.types import HostConfig, IPAMConfig, IPAMPool, LogConfig, Mount, NetworkingConfig
+from requests.exceptions import ConnectionError, RequestException  # noqa: A004 - not the builtin one
+
+from testbed.errors import EngineLostError, HostError
+from testbed.stack.ports import ContainerSpec, Exit, Found, Handle, Image, Stream
+
+REQUEST_TIMEOUT_S: Final = 60
+"""A loaded engine takes seconds to start a container; a minute without an answer is a hung one."""
+
+NEWEST_API: Final = (1, 45)
+"""docker-py was written for this version; newer engines still speak it."""
+
+ULA_PREFIX: Final = "fd7c:9a41:53be"
+"""The project's ULA prefix (RFC 4193): 65 536 networks of 64 bits."""
+
+SUBNET_ATTEMPTS: Final = 16
+"""With 1 000 networks in use, 16 random picks out of 65 536 all collide once in 10^29 runs."""
+
+NO_ADDRESSES: Final = ("available, non-overlapping", "fully subnetted")
+"""What engines say when their pools are used up: the second since 28."""
+
+NO_ENGINE: Final = "start Docker, or let DOCKER_HOST or `docker context use` name an engine that runs"
+
+
+NO_RIGHT: Final = "`sudo usermod -aG docker $USER` and a new log-in give you the right to use its socket"
+
+BACK: Final = "start Docker again; `testbed clean` then removes what is left"
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
+    return int(major), int(minor)
+
+
+def _explanation(error: BaseException) -> str:
+    """Return what the engine said, or what the system said when there was nobody to say anything."""
+    said = getattr(error, "explanation", None)
+    if said:
+        return str(said).strip().rstrip(".")
+    system = _system_error(error)
+    if system and system.strerror:
+        return system.strerror
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")  # not a page of HTML
+
+
+def _system_error(error: object, depth: int = 8) -> OSError | None:
+    # requests and urllib3 wrap errors in each other's arguments, and some of them are OSErrors without a number.
+    if isinstance(error, OSError) and isinstance(error.errno, int):
+        return error
+    if not isinstance(error, BaseException) or depth == 0:
+        return None
+    inner = (*error.args, error.__cause__, error.__context__)
+    return next((found for each in inner if (found := _system_error(each, depth - 1))), None)
+
+
+@contextlib.contextmanager
+def _attempt(what: str, remedy: str = "") -> Iterator[None]:
+    """Name the attempt in any error of docker-py, of requests below it, or of the socket below that."""
+    try:
+        yield
+    except (DockerException, RequestException, OSError) as error:
+        raise HostError(f"{what}: {_explanation(error)}", remedy=remedy) from error
+
+
+@contextlib.contextmanager
+def _lost_connection(what: str) -> Iterator[None]:
+    """Say so when it is the engine itself that has gone away, and not only what was asked of it."""
+    try:
+        yield
+    except ConnectionError as error:
+        system = _system_error(error)
+        why = system.strerror if system and system.strerror else "it closed the connection"
+        raise EngineLostError(f"{what}: the engine cannot be reached any more: {why}", remedy=BACK) from error
+
+
+class DockerEngine:
+    """The engine at an address, or the one that the environment (DOCKER_HOST, context) names."""
+
+    def __init__(self, address: str = "", timeout_s: int = REQUEST_TIMEOUT_S) -> None:
+        self._address = address
+        self._timeout_s = timeout_s
+        # docker-py's client serves one thread at a time, and its connections are worth keeping.
+        self._idle: queue.LifoQueue[APIClient] = queue.LifoQueue()
+        self._api_version = ""
+        self.base_url = ""
+        self.version: dict[str, Any] = {}
+
+    def connect(self) -> None:
+        """Find the engine and agree on a version; raises HostError when there is none."""
+        address = os.environ.get("DOCKER_HOST", "")
+        try:
+            with _attempt(f"connect to the Docker engine{f' at {address}' if address else ''}", NO_ENGINE):
+                client = self._client()
+                self.version = client.version()
+        except HostError as error:
+            system = _system_error(error.__cause__)
+            if system is not None and system.errno == errno.EACCES:
+                error.remedy = NO_RIGHT
+            raise
+        self._api_version = ".".join(map(str, min(_version(self.version["ApiVersion"]), NEWEST_API)))
+        self.base_url = str(client.base_url)
+        self._idle.put(client)
+
+    def _client(self, version: str | None = None) -> APIClient:
+        if self._address:
+            return APIClient(self._address, version=version or "auto", timeout=self._timeout_s)
+        return docker.DockerClient.from_env(timeout=self._timeout_s, version=version).api
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._idle.get_nowait().close()
+
+    @contextlib.contextmanager
+    def _request(self, what: str, remedy: str = "") -> Iterator[APIClient]:
+        """Lend a client for one request; one whose request was broken off is not used again."""
+        with _attempt(what, remedy), _lost_connection(what):
+            try:
+                client = self._idle.get_nowait()
+            except queue.Empty:
+                client = self._client(self._api_version)
+            try:
+                yield client
+            except APIError:
+                self._idle.put(client)
+                raise
+            except BaseException:
+                client.close()
+                raise
+            self._idle.put(client)
+
+    # Resources
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> Handle:
+        """Make an internal bridge: IPv4 from the engine's pools, IPv6 a random /64 of the project's prefix."""
+        for _ in range(SUBNET_ATTEMPTS):
+            pool = IPAMPool(subnet=f"{ULA_PREFIX}:{secrets.randbelow(1 << 16):x}::/64")
+            try:
+                with self._request(f"create network {name}") as client:
+                    made = client.create_network(
+                        name,
+                        driver="bridge",
+                        internal=True,
+                        enable_ipv6=True,
+                        check_duplicate=True,
+                        labels=dict(labels),
+                        ipam=IPAMConfig(pool_configs=[pool]),
+                    )
+                return Handle("network", made["Id"], name)
+            except HostError as error:
+                if "overlaps" in error.message.lower():
+                    continue
+                if any(words in error.message for words in NO_ADDRESSES):
+                    error.remedy = "`testbed clean`, then `docker network prune`: the engine has no addresses left"
+                raise
+        raise HostError(
+            f"create network {name}: {SUBNET_ATTEMPTS} random /64s of {ULA_PREFIX}::/48 are all in use",
+            remedy="`testbed clean --all`, or look at `docker network ls`",
+        )
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> Handle:
+        """Make an empty volume."""
+        with self._request(f"create volume {name}") as client:
+            client.create_volume(name, labels=dict(labels))
+        return Handle("volume", name, name)
+
+    def create_container(self, spec: ContainerSpec) -> Handle:
+        """Make a container with no more rights than the specification names."""
+        with self._request(f"create container {spec.name} of image {spec.image}") as client:
+            made = client.create_container(
+                spec.image,
+                list(spec.command) or None,
+                name=spec.name,
+                user=spec.user or None,
+                environment=dict(spec.environment),
+                labels=dict(spec.labels),
+                host_config=_host_config(client, spec),
+                networking_config=_networking(client, spec),
+            )
+        return Handle("container", made["Id"], spec.name)
+
+    def remove(self, handle: Handle) -> None:
+        """Remove it; not found and `already in progress` both mean that it goes."""
+        try:
+            with self._request(f"remove {handle.kind} {handle.name}") as client:
+                if handle.kind == "container":
+                    client.remove_container(handle.id, force=True, v=True)
+                elif handle.kind == "volume":
+                    client.remove_volume(handle.id, force=True)
+                else:
+                    client.remove_network(handle.id)
+        except HostError as error:
+            cause = error.__cause__
+            status = cause.status_code if isinstance(cause, APIError) else None
+            if status == 404 or (status == 409 and "already in progress" in str(error)):
+                return
+            raise
+
+    def find(self, label: str) -> list[Found]:
+        """Return everything with the label; containers first, because the others are in use by them."""
+        filters = {"label": label}
+        with self._request(f"list what carries the label {label}") as client:
+            containers = client.containers(all=True, filters=filters)
+            volumes = client.volumes(filters=filters)["Volumes"] or []
+            networks = client.networks(filters=filters)
+        found = [
+            Found(Handle("container", c["Id"], c["Names"][0].strip("/")), c["Labels"], float(c["Created"]))
+            for c in containers
+        ]
+        found += [
+            Found(Handle("volume", v["Name"], v["Name"]), v["Labels"], _epoch(v.get("CreatedAt"))) for v in volumes
+        ]
+        found += [Found(Handle("network", n["Id"], n["Name"]), n["Labels"], _epoch(n.get("Created"))) for n in networks]
+        return found
+
+    # Processes
+
+    def attach(self, handle: Handle, output: Callable[[Stream, bytes], None]) -> Callable[[], Exit]:
+        """Connect to the output; its end is the end of the process, whose exit status is then asked for."""
+        with self._request(f"attach to {handle.name}") as client:
+            frames = client.attach(handle.id, stdout=True, stderr=True, stream=True, demux=True)
+
+        def follow() -> Exit:
+            try:
+                with _attempt(f"follow {handle.name}"):
+                    for stdout, stderr in frames:
+                        if stdout:
+                            output("stdout", stdout)
+                        if stderr:
+                            output("stderr", stderr)
+            finally:
+                frames.close()
+                # The connection has become a plain stream; only the response it began as still holds it.
+                frames._response.close()  # type: ignore[attr-defined]  # noqa: SLF001
+            return self._exit(handle)
+
+        return follow
+
+    def _exit(self, handle: Handle) -> Exit:
+        with self._request(f"wait for {handle.name}") as client:
+            client.wait(handle.id, timeout=None)
+            state = client.inspect_container(handle.id)["State"]
+        return Exit(int(state["ExitCode"]), bool(state.get("OOMKilled")), str(state.get("Error") or ""))
+
+    def start(self, handle: Handle) -> None:
+        """Start it."""
+        with self._request(f"start {handle.name}") as client:
+            client.start(handle.id)
+
+    def kill(self, handle: Handle, signal: str) -> None:
+        """Send a signal; not found and not running are no errors."""
+        try:
+            with self._request(f"send {signal} to {handle.name}") as client:
+                client.kill(handle.id, signal)
+        except HostError as error:
+            if not isinstance(error.__cause__, APIError) or error.__cause__.status_code not in (404, 409):
+                raise
+
+    # Archives
+
+    def archive(self, handle: Handle, path: str) -> Iterator[bytes]:
+        """Yield a tar archive of a path in the container."""
+        with self._request(f"read {path} of {handle.name}") as client:
+            chunks, _ = client.get_archive(handle.id, path)
+            yield from chunks
+
+    def unpack(self, handle: Handle, path: str, files: Mapping[str, bytes]) -> None:
+        """Write files below a path in the container, which need not run."""
+        archive = BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for name, data in files.items():
+                member = tarfile.TarInfo(name)
+                member.size, member.mode = len(data), 0o444
+                tar.addfile(member, BytesIO(data))
+        with self._request(f"write into {path} of {handle.name}") as client:
+            client.put_archive(handle.id, path, archive.getvalue())
+
+    # Images
+
+    def image(self, name: str) -> Image | None:
+        """Return the image, or None when the store has no such."""
+        try:
+            with self._request(f"look for image {name}") as client:
+                found = client.inspect_image(name)  # type: ignore[no-untyped-call]
+        except HostError as error:
+            if isinstance(error.__cause__, ImageNotFound):
+                return None
+            raise
+        return Image(
+            found["Id"], tuple(found.get("RepoTags") or ()), str((found.get("Config") or {}).get("User") or "")
+        )
+
+    def images_with(self, label: str) -> list[Image]:
+        """Return the images that carry a label."""
+        with self._request(f"list the images with the label {label}") as client:
+            found = client.images(filters={"label": label})
+        return [Image(each["Id"], tuple(each.get("RepoTags") or ())) for each in found]
+
+    def remove_image(self, tag: str) -> None:
+        """Remove a tag; the engine refuses while a container uses it."""
+        with self._request(f"remove image {tag}") as client:
+            client.remove_image(tag)
+
+    def build(self, context: bytes, dockerfile: str, tag: str, labels: Mapping[str, str]) -> Iterator[str]:
+        """Build with the classic builder, which every engine has and which needs no plug-in."""
+        with self._request(f"build {tag}") as client:
+            for line in client.build(
+                fileobj=BytesIO(context),
+                custom_context=True,
+                dockerfile=dockerfile,
+                tag=tag,
+                labels=dict(labels),
+                decode=True,
+                rm=True,
+                forcerm=True,
+            ):
+                if "error" in line:
+                    raise HostError(f"build {tag}: {str(line['error']).strip()}")
+                yield str(line.get("stream") or line.get("status") or "")
+
+
+def _epoch(text: str | None) -> float:
+    if not text:
+        return 0.0
+    # Engines write nanoseconds and "Z"; fromisoformat takes microseconds at most.
+    whole, _, rest = text.partition(".")
+    zone = rest.lstrip("0123456789") if rest else ""
+    try:
+        return datetime.fromisoformat(whole + zone).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _networking(client: APIClient, spec: ContainerSpec) -> NetworkingConfig | None:
+    if not spec.network:
+        return None
+    aliases = [spec.alias] if spec.alias else []
+    endpoint = client.create_endpoint_config(aliases=aliases)
+    return NetworkingConfig({spec.network: endpoint})  # type: ignore[arg-type]  # the stub is wrong
+
+
+def _host_config(client: APIClient, spec: ContainerSpec) -> HostConfig:
+    mounts = [Mount(spec.mount_at, spec.volume, type="volume", no_copy=True)] if spec.volume else []
+    return client.create_host_config(
+        network_mode=f"container:{spec.joins}" if spec.joins else spec.network or "none",
+        pid_mode=f"container:{spec.joins}" if spec.joins else None,
+        cap_drop=["ALL"],
+        cap_add=list(spec.capabilities) or None,
+        security_opt=["no-new-privileges:true"],
+        read_only=True,
+        # In a shared process namespace the other container has the init.
+        init=spec.init and not spec.joins,
+        tmpfs=dict.fromkeys(spec.tmpfs, ""),
+        sysctls=dict(spec.sysctls) or None,
+        cpu_shares=spec.cpu_shares or None,
+        mounts=mounts,
+        devices=[f"{device}:{device}:rwm" for device in spec.devices] or None,
+        log_config=LogConfig(type="json-file", config={"max-size": "16m", "max-file": "1"}),
+    )

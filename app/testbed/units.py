@@ -1,0 +1,99 @@
+"""Sizes and durations as people write them, to integers in one unit and back.
+
+Sizes follow coreutils: `k`, `K`, `Ki` and `KiB` are 1024 bytes, `kB` and `KB` are 1000; bits are refused. Durations
+follow Go and always carry a unit, because tc(8) reads a bare number as microseconds and people mean seconds.
+"""
+
+import re
+from fractions import Fraction
+from typing import Final
+
+import durationpy
+
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:us|µs|ms|s|m|h))+")
+_POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
+
+MAX_DURATION_US: Final = (1 << 32) - 1
+"""Largest duration: tc(8) holds microseconds in 32 bits (71 minutes), and no experiment needs more."""
+
+
+def _multiplier(unit: str) -> int | None:
+    if unit in ("", "B"):
+        return 1
+    power = _POWERS.get(unit[0].lower())
+    if power is None or unit[1:] not in ("", "i", "iB", "B"):
+        return None
+    return int((1000 if unit[1:] == "B" else 1024) ** power)
+
+
+def parse_size_bytes(text: str) -> int:
+    """Return the number of bytes that `text` names, such as `10k`, `10KiB`, `10kB` or `512`.
+
+    Raises ValueError for anything else, for bits, and for a size that is no whole number of bytes.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size: write 512, 10k (10240 bytes) or 10kB (10000 bytes)")
+    number, unit = match.groups()
+    if unit.endswith("b") or "bit" in unit.lower():
+        raise ValueError(f"{text!r} names bits: write bytes, such as 10k or 10kB")
+    multiplier = _multiplier(unit)
+    if multiplier is None:
+        raise ValueError(f"{text!r} has an unknown unit {unit!r}: k, M, G, T (1024), kB, MB, GB, TB (1000)")
+    size = Fraction(number) * multiplier
+    if size.denominator != 1:
+        raise ValueError(f"{text!r} is no whole number of bytes")
+    return int(size)
+
+
+def parse_duration_us(text: str) -> int:
+    """Return the microseconds that `text` names, such as `250ms`, `1s` or `1m30s`; `0` needs no unit.
+
+    Raises ValueError for anything else, above all for a bare number, and for what a microsecond cannot express.
+    """
+    text = text.strip()
+    if text == "0":
+        return 0
+    if re.fullmatch(r"[+-]?[\d.]+", text):
+        raise ValueError(f"{text!r} has no unit: write {text.lstrip('+-')}ms or {text.lstrip('+-')}s")
+    if _DURATION.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not a duration: write 500us, 250ms, 1s or 1m30s")
+    duration = durationpy.from_str(text)
+    microseconds = duration.days * 86_400_000_000 + duration.seconds * 1_000_000 + duration.microseconds
+    if microseconds == 0 and re.search("[1-9]", text):
+        raise ValueError(f"{text!r} is shorter than a microsecond, the finest that can be set")
+    if microseconds > MAX_DURATION_US:
+        raise ValueError(f"{text!r} is longer than {MAX_DURATION_US // 1_000_000} s, the longest that can be set")
+    return microseconds
+
+
+def format_duration_us(duration_us: int) -> str:
+    """Return a duration as text that `parse_duration_us` reads back: `1.5s`, `20ms`, `7us`, `0`."""
+    for unit, size in (("s", 1_000_000), ("ms", 1000)):
+        if duration_us >= size:
+            return f"{duration_us / size:.6f}".rstrip("0").rstrip(".") + unit
+    return f"{duration_us}us" if duration_us else "0"
+
+
+def format_bytes(count: int) -> str:
+    """Return a number of bytes with thin groups of three and its unit: `255 204 B`."""
+    return f"{count:,} B".replace(",", " ")
+
+
+def format_rate(rate_bytes_per_s: float) -> str:
+    """Return a rate with a decimal prefix and three digits: `7.82 kB/s`."""
+    for unit in ("B/s", "kB/s", "MB/s"):
+        if rate_bytes_per_s < 1000:
+            return f"{rate_bytes_per_s:.3g} {unit}"
+        rate_bytes_per_s /= 1000
+    return f"{rate_bytes_per_s:.3g} GB/s"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a measured time with the unit that suits it: `31.2 s`, `40.1 ms`, `7 µs`."""
+    if seconds >= 1:
+        return f"{seconds:.4g} s"
+    if seconds >= 0.001:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds * 1e6:.3g} µs"

@@ -1,0 +1,141 @@
+"""Guest images in the user's cache: a folder each, with a disk, a kernel, a stored state, and its inputs."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+from testbed.vm.errors import GuestError
+from testbed.vm.kernels import Kernel, means
+
+_MANIFEST: Final = "manifest.json"
+PART_PREFIX: Final = ".part-"
+
+_held: Final[dict[Path, int]] = {}
+"""The locks on the folders of images that this process uses; the system lets go of them when it ends."""
+
+
+def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of all guest images, after the XDG base directory specification."""
+    base = Path(environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".cache") / "testbed" / "vm"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Describe one guest image; `recipe` is the hash of what it is made with, `images` are names and ids inside."""
+
+    folder: Path
+    kernel: str
+    suite: str
+    version: str
+    release: str
+    recipe: str
+    images: Mapping[str, str]
+    built_at: str
+    build_s: float
+    packages: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def name(self) -> str:
+        """Return the name to list and remove it by."""
+        return self.folder.name
+
+    @property
+    def disk(self) -> Path:
+        """Return the raw disk."""
+        return self.folder / "disk.raw"
+
+    @property
+    def vmlinuz(self) -> Path:
+        """Return the kernel."""
+        return self.folder / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        """Return the first stage of its boot."""
+        return self.folder / "initrd"
+
+    def state(self, key: str) -> Path:
+        """Return where the state that depends on `key` is or would be stored."""
+        return self.folder / f"state-{key}"
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the room it takes on the disk, holes not counted."""
+        return sum(file.stat().st_blocks * 512 for file in self.folder.iterdir())
+
+    def write(self) -> None:
+        """Write the manifest; an image without one does not exist."""
+        facts = {key: value for key, value in asdict(self).items() if key != "folder"}
+        (self.folder / _MANIFEST).write_text(json.dumps(facts, indent=1) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read an image's manifest; raises OSError, ValueError and TypeError when there is no whole one."""
+        facts = json.loads((folder / _MANIFEST).read_text())
+        return cls(folder=folder, **{**facts, "packages": tuple(facts["packages"])})
+
+
+def list_images(cache: Path) -> list[Image]:
+    """Return all images, the newest last; folders that hold no whole image are passed over."""
+    found = []
+    for folder in cache.glob("*") if cache.is_dir() else ():
+        try:
+            found.append(Image.read(folder))
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+    return sorted(found, key=lambda image: image.built_at)
+
+
+def matches(image: Image, kernel: str) -> bool:
+    """Return whether an image is what is meant by `kernel`: its own name, or that of its kernel."""
+    return kernel == image.name or means(kernel, Kernel(image.kernel, image.suite, image.version))
+
+
+def find_image(cache: Path, kernel: str) -> Image:
+    """Return the newest image of a kernel; raises GuestError."""
+    for image in reversed(list_images(cache)):
+        if matches(image, kernel):
+            return image
+    raise GuestError(
+        f"find a guest with kernel {kernel}", "none was built", remedy=f"testbed vm build --kernel {kernel}"
+    )
+
+
+def hold(image: Image) -> bool:
+    """Keep an image from being removed until this process ends; return False when it has been removed already."""
+    if image.folder not in _held:
+        try:
+            _held[image.folder] = _lock(image, fcntl.LOCK_SH)
+        except OSError:
+            return False
+    return (image.folder / _MANIFEST).exists()
+
+
+def remove_image(image: Image) -> bool:
+    """Remove an image; return False, and leave it, when a process holds it."""
+    try:
+        lock = _lock(image, fcntl.LOCK_EX)
+    except BlockingIOError:
+        return False
+    try:
+        (image.folder / _MANIFEST).unlink()
+        shutil.rmtree(image.folder)
+    finally:
+        os.close(lock)
+    return True
+
+
+def _lock(image: Image, operation: int) -> int:
+    lock = os.open(image.folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, operation | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock

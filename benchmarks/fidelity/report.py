@@ -1,0 +1,58 @@
+"""docs/fidelity.md: the part between the marks is written by the benchmark, the rest by hand."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from benchmarks.fidelity.inference import Numbers
+from benchmarks.fidelity.judge import LEVEL, Finding
+from benchmarks.fidelity.rows import PACKETS, ROWS
+
+BEGIN: Final = "<!-- written by python -m benchmarks.fidelity -->"
+END: Final = "<!-- end -->"
+
+
+def generated(findings: Sequence[Finding], facts: Mapping[str, str], noise: Mapping[str, Numbers]) -> str:
+    """Return the tables in Markdown."""
+    lines = [
+        f"Kernel {facts['kernel']}, {facts['accelerator']}, {PACKETS} packets a row and engine, {facts['took']}.",
+        "",
+        "| noise: what is added to a fixed delay | p50 | p90 | p99 |",
+        "|---|---|---|---|",
+    ]
+    for engine, values in noise.items():
+        p50, p90, p99 = np.percentile(values, [50, 90, 99])
+        lines.append(f"| {engine} | {p50:.2f} ms | {p90:.2f} ms | {p99:.2f} ms |")
+    same = sum(finding.same for finding in findings)
+    lines += [
+        "",
+        f"{same} of {len(findings)} comparisons of {len(ROWS)} rows: same. A p below {LEVEL:.1e} is a difference.",
+        "",
+    ]
+    lines += ["| impairment | compared | kernel | user | statistic | p | verdict |", "|---|---|---|---|---|---|---|"]
+    for text, group in groupby(findings, key=lambda finding: finding.text):
+        for number, finding in enumerate(group):
+            lines.append(_line(f"`{text}`" if not number else "", finding))
+    return "\n".join(lines)
+
+
+def _line(text: str, finding: Finding) -> str:
+    p = "" if finding.p is None else f"{finding.p:.2g}"
+    verdict = "same" if finding.same else "**different**"
+    cells = (text, finding.what, finding.kernel, finding.user, finding.statistic, p, verdict)
+    return f"| {' | '.join(cells)} |"
+
+
+def put(document: str, part: str) -> str:
+    """Return the document with its generated part replaced."""
+    head, _, rest = document.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n\n{part}\n\n{END}{tail}"
+
+
+def write(document: Path, findings: Sequence[Finding], facts: Mapping[str, str], noise: Mapping[str, Numbers]) -> None:
+    """Replace the generated part of a file."""
+    document.write_text(put(document.read_text(), generated(findings, facts, noise)))

@@ -1,0 +1,60 @@
+"""Run the benchmarks beside this file one after another and print their figures: what `make bench` does.
+
+A benchmark is a file `bench_*.py` with a function `measure` that yields `Figure`s; this is all there is to know to add
+one. Exit status 1 when a figure misses its goal.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from benchmarks.figure import Figure
+
+FOLDER: Final = Path(__file__).resolve().parent
+
+
+def names() -> list[str]:
+    """Return the benchmarks that there are."""
+    return sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
+
+
+def load(name: str) -> Callable[[], Iterable[Figure]]:
+    """Return the function that measures."""
+    found: Callable[[], Iterable[Figure]] = importlib.import_module(f"benchmarks.bench_{name}").measure
+    return found
+
+
+def machine() -> dict[str, object]:
+    """Return what the figures depend on beside the code."""
+    return {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
+
+
+def main() -> int:
+    """Run all benchmarks or those named; print a line a figure, or with --json one document."""
+    parser = argparse.ArgumentParser(prog="bench", description="Measure speed, memory and overhead.")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {' '.join(names())}")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(names()):
+        parser.error(f"no such benchmark: {' '.join(sorted(unknown))}")
+    out = sys.stderr if arguments.json else sys.stdout
+    figures: list[Figure] = []
+    for name in arguments.names or names():
+        for figure in load(name)():
+            figures.append(figure)
+            print(figure, file=out, flush=True)
+    if arguments.json:
+        print(json.dumps({"machine": machine(), "figures": [figure.record() for figure in figures]}, indent=2))
+    missed = [figure.name for figure in figures if not figure.met]
+    print(f"{len(figures)} figures, {len(missed)} short of their goal" + "".join(f": {n}" for n in missed), file=out)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

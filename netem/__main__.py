@@ -1,0 +1,60 @@
+"""`python3 -m netem run | change TEXT | doctor`: the sidecar's door; the only place that chooses its exit status."""
+
+# ruff: noqa: PLC0415 - a command imports only what it needs: the start counts
+import json
+import os
+import sys
+import time
+
+from netem.errors import SidecarError
+
+_USAGE = "usage: python3 -m netem run | change TEXT | doctor\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one command; 0 done, 1 failed, 2 misused."""
+    if arguments == ["run"]:
+        return _run()
+    if len(arguments) == 2 and arguments[0] == "change":
+        return _change(arguments[1])
+    if arguments == ["doctor"]:
+        return _doctor()
+    sys.stderr.write(_USAGE)
+    return 2
+
+
+def _run() -> int:
+    from netem.events import EventLog, write_stdout
+    from netem.settings import from_environment
+    from netem.supervisor import Supervisor
+
+    log = EventLog(write_stdout, time.monotonic_ns, time.time_ns)
+    try:
+        settings = from_environment(os.environ)
+    except SidecarError as error:
+        log.emit("error", **error.facts())
+        return 1
+    return Supervisor(settings, log).run()
+
+
+def _change(text: str) -> int:
+    from netem.control import CONTROL_SOCKET, ask
+
+    try:
+        answer = ask(CONTROL_SOCKET, {"command": "change", "impairment": text})
+    except SidecarError as error:
+        answer = {"error": error.facts()}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 1 if "error" in answer else 0
+
+
+def _doctor() -> int:
+    """Print the document; 0 whenever it could be made: what it says is for the reader to judge."""
+    from netem.doctor import examine
+
+    sys.stdout.write(json.dumps(examine()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

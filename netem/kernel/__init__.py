@@ -1,0 +1,1 @@
+"""The kernel engine: `tc qdisc ... netem`, set up, read back and counted."""

@@ -1,0 +1,1 @@
+"""What the sidecar sees of the endpoint: its packets and its sockets, the endpoint unmodified."""

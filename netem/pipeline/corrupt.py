@@ -1,0 +1,34 @@
+"""Flip one bit: `sch_netem.c netem_enqueue`, randomized packet corruption."""
+
+from netem.pipeline.correlation import source
+from netem.pipeline.frame import complete_checksum, is_super_packet
+from netem.pipeline.packet import Packet
+from netem.pipeline.stage import Build
+from netem.spec.model import Corrupt
+from netem.spec.quantity import fixed_point
+
+
+class CorruptStage:
+    """Flip one random bit of one random byte, Ethernet header included, after the checksum is done."""
+
+    def __init__(self, build: Build) -> None:
+        part = build.impairment.corrupt or Corrupt(0.0)
+        self._threshold = fixed_point(part.probability)
+        self._rng = build.rng
+        self._counters = build.counters
+        self._start = build.frame_start
+        true = build.impairment.extension.true_correlation
+        self._draw = source(build.rng, part.correlation, true_correlation=true)
+
+    def apply(self, packet: Packet) -> None:
+        """Corrupt a copy of the frame; a super-packet is left alone and counted, its checksums would be renewed."""
+        if not self._threshold or self._threshold < self._draw() or len(packet.frame) <= self._start:
+            return
+        if is_super_packet(packet.frame, self._start):
+            self._counters.uncorruptible += 1
+            return
+        frame = bytearray(packet.frame)
+        complete_checksum(frame, self._start)
+        frame[self._rng.randrange(self._start, len(frame))] ^= 1 << self._rng.randrange(8)
+        packet.frame = bytes(frame)
+        self._counters.corrupted += 1

@@ -1,0 +1,50 @@
+"""Delay and jitter: `sch_netem.c tabledist`."""
+
+from collections.abc import Sequence
+
+from netem.pipeline.correlation import source
+from netem.pipeline.packet import Packet
+from netem.pipeline.stage import Build, Resources
+from netem.pipeline.tables import SCALE, table
+from netem.spec.model import Delay
+
+
+def scaled(sigma_ns: int, value: int) -> int:
+    """Return sigma times value / 8192, rounded as the kernel does."""
+    low = (sigma_ns % SCALE) * value
+    low = (low + SCALE // 2) // SCALE if low >= 0 else -((-low + SCALE // 2) // SCALE)
+    return low + (sigma_ns // SCALE) * value
+
+
+def offsets(distribution: str | None, jitter_ns: int, resources: Resources) -> Sequence[int] | None:
+    """Return what each entry of the table adds to the delay, None for the draw without a table."""
+    if distribution in (None, "uniform"):
+        return None
+    return [scaled(jitter_ns, value) for value in table(str(distribution), resources.tables)]
+
+
+class DelayStage:
+    """Make every packet due later, by a time that may vary."""
+
+    def __init__(self, build: Build) -> None:
+        delay = build.impairment.delay or Delay(0)
+        self._counters = build.counters
+        self._delay_ns = delay.delay_ns
+        self._jitter_ns = delay.jitter_ns
+        self._span_ns = 2 * delay.jitter_ns
+        self._offsets = offsets(delay.distribution, delay.jitter_ns, build.resources)
+        true = build.impairment.extension.true_correlation
+        self._draw = source(build.rng, delay.correlation, true_correlation=true)
+
+    def apply(self, packet: Packet) -> None:
+        """Add the drawn delay; a negative sum is kept, the packet then overtakes."""
+        delay_ns = self._delay_ns
+        if self._span_ns:
+            drawn, table_offsets = self._draw(), self._offsets
+            if table_offsets is None:
+                delay_ns += drawn % self._span_ns - self._jitter_ns
+            else:
+                delay_ns += table_offsets[drawn % len(table_offsets)]
+        packet.due_ns += delay_ns
+        if delay_ns > 0:
+            self._counters.delayed += 1

@@ -1,0 +1,44 @@
+"""The one list of impairments, in the order in which `sch_netem.c netem_enqueue` applies them.
+
+    arrival -> ADMISSION (how many copies) -> ENTRY (the bits, the room) -> TIMING (when) -> queue -> slot
+
+The copy that `duplicate` makes goes its own way from ADMISSION on, without the stages that see originals only.
+"""
+
+from netem.pipeline.blackhole import BlackholeStage
+from netem.pipeline.corrupt import CorruptStage
+from netem.pipeline.delay import DelayStage
+from netem.pipeline.drop_list import DropList
+from netem.pipeline.duplicate import DuplicateStage
+from netem.pipeline.ecn import EcnStage
+from netem.pipeline.keep_order import KeepOrder
+from netem.pipeline.limit import LimitStage
+from netem.pipeline.loss import LossStage
+from netem.pipeline.rate import RateStage
+from netem.pipeline.reorder import ReorderStage
+from netem.pipeline.stage import Kind
+from netem.pipeline.trace import TraceStage
+from netem.spec.kernel import limit_packets
+
+ADMISSION = ("duplicate", "loss", "drop-list", "blackhole", "ecn")
+ENTRY = ("corrupt", "limit")
+TIMING = ("reorder", "delay", "rate", "trace", "keep-order")
+
+STAGES: dict[str, Kind] = {
+    "duplicate": Kind(
+        lambda asked: asked.duplicate and (asked.duplicate, asked.extension.true_correlation),
+        DuplicateStage,
+        originals_only=True,
+    ),
+    "loss": Kind(lambda asked: asked.loss and (asked.loss, asked.extension.true_correlation), LossStage),
+    "drop-list": Kind(lambda asked: asked.extension.drop_list or None, DropList, originals_only=True),
+    "blackhole": Kind(lambda asked: asked.extension.blackholes or None, BlackholeStage, originals_only=True),
+    "ecn": Kind(lambda asked: asked.ecn or None, EcnStage),
+    "corrupt": Kind(lambda asked: asked.corrupt and (asked.corrupt, asked.extension.true_correlation), CorruptStage),
+    "limit": Kind(limit_packets, LimitStage),
+    "reorder": Kind(lambda asked: asked.reorder and (asked.reorder, asked.extension.true_correlation), ReorderStage),
+    "delay": Kind(lambda asked: asked.delay and (asked.delay, asked.extension.true_correlation), DelayStage),
+    "rate": Kind(lambda asked: asked.rate, RateStage),
+    "trace": Kind(lambda asked: asked.extension.trace, TraceStage),
+    "keep-order": Kind(lambda asked: asked.extension.keep_order or None, KeepOrder),
+}

@@ -1,0 +1,245 @@
+"""Probe one peer over one family: greet, send, ask for the report, judge both directions.
+
+    resolve -> hello (repeated until the peer's link is up) -> probes -> all echoes or time-out -> report -> verdict
+
+A round that fails is repeated: a busy host delays, a wrong link stays wrong.
+"""
+
+import os
+import socket  # noqa: TC003 - annotations are read at run time too
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from netem.errors import SidecarError
+from netem.ports import CONTROL_PORT, PROBE_PORT
+from netem.probe.message import (
+    ECHO,
+    FRAME_OVERHEAD_BYTES,
+    PROBE,
+    PROBE_BYTES,
+    Probe,
+    decode_control,
+    decode_probe,
+    encode_control,
+    encode_probe,
+)
+from netem.probe.model import Expectation, Plan, expect, plan, probed
+from netem.probe.resolver import Resolver
+from netem.probe.sockets import open_socket, receive, send
+from netem.probe.verdict import Delays, Verdict, judge, loss_interval, summarize
+from netem.reactor import Reactor, Timer
+from netem.resources import read_resources
+from netem.settings import Family
+from netem.spec import Impairment, format_impairment, parse
+
+_ROUNDS = 3
+_HELLO_FIRST_NS, _HELLO_LAST_NS = 5_000_000, 50_000_000
+_REPORT_RETRY_NS = 20_000_000
+_GRACE_NS = 200_000_000
+"""How long after the last possible arrival a probe counts as lost: several times what a busy host delays."""
+
+
+class Prober:
+    """Measure and judge the link to `peer`; `on_done` once, when both directions are as asked or the rounds are up."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        peer: str,
+        family: Family,
+        *,
+        impairment: Impairment,
+        probes: int,
+        late_tolerance_ns: int,
+        on_done: Callable[["Prober"], None],
+    ) -> None:
+        self.peer = peer
+        self.family = family
+        self.results: list[dict[str, Any]] = []
+        self.round_trips_ns: list[int] = []
+        self.clock_offset_ns: tuple[int, int] | None = None
+        """Between which values the peer's clock is ahead of this one: it answered after the question and before the
+        answer came, and neither is impaired."""
+        self.stage = "resolve its name"
+        self._reactor = reactor
+        self._impairment = probed(impairment)
+        self._probes = probes
+        self._late_tolerance_ns = late_tolerance_ns
+        self._on_done = on_done
+        self._resolver = Resolver(reactor, peer, family, self._begin)
+        self._socket: socket.socket | None = None
+        self._address = ""
+        self._timer: Timer | None = None
+        self._round = 0
+        self._session = 0
+        self._plan = Plan(0, 0)
+        self._expected: dict[str, tuple[str, Expectation]] = {}
+        self._echoes: dict[int, Probe] = {}
+        self._ingress_ns: list[int] = []
+        self._asked_ns = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether both directions were as asked."""
+        return bool(self.results) and all(result["ok"] for result in self.results)
+
+    def start(self) -> None:
+        """Begin."""
+        self._resolver.start()
+
+    def close(self) -> None:
+        """Stop, wherever it is."""
+        self._resolver.close()
+        self._cancel()
+        if self._socket is not None:
+            self._reactor.remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+    def _begin(self, address: str) -> None:
+        opened = open_socket(self.family, 0)
+        if opened is None:
+            raise SidecarError(
+                f"probe {self.peer}", f"this namespace has no {self.family}", "leave it out of NETEM_FAMILIES"
+            )
+        self._socket = opened
+        self._address = address
+        self._reactor.add_reader(opened.fileno(), self._hear)
+        self._new_round()
+        self.stage = f"hear from its sidecar at {address}"
+        self._greet(_HELLO_FIRST_NS)
+
+    def _new_round(self) -> None:
+        self._round += 1
+        self._session = int.from_bytes(os.urandom(8), "big") >> 1
+        self._echoes, self._ingress_ns, self.round_trips_ns = {}, [], []
+
+    def _greet(self, pause_ns: int) -> None:
+        self._control("hello")
+        self._later(pause_ns, lambda: self._greet(min(2 * pause_ns, _HELLO_LAST_NS)))
+
+    def _control(self, kind: str) -> None:
+        if self._socket is not None:
+            message = encode_control({"kind": kind, "session": self._session})
+            send(self._socket, message, (self._address, CONTROL_PORT))
+
+    def _later(self, delay_ns: int, callback: Callable[[], None]) -> None:
+        self._cancel()
+        self._timer = self._reactor.call_later(delay_ns, callback)
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _hear(self) -> None:
+        while self._socket is not None and (datagram := receive(self._socket)) is not None:
+            probe = decode_probe(datagram.data)
+            if probe is not None:
+                self._take_echo(probe, datagram.received_ns)
+                continue
+            message = decode_control(datagram.data)
+            if message is None or message["session"] != self._session:
+                continue
+            if message.get("kind") == "helloed" and self.stage.startswith("hear"):
+                self._prepare(message["impairment"])
+            elif message.get("kind") == "reported" and self.stage.startswith("get"):
+                self._compare_clocks(message, datagram.received_ns)
+                self._conclude(message)
+
+    def _prepare(self, ingress_text: str) -> None:
+        """Work out what to send and what to expect, then send."""
+        egress, ingress = self._impairment, probed(parse(ingress_text))
+        frame_bytes = PROBE_BYTES + FRAME_OVERHEAD_BYTES[self.family]
+        self._plan = plan((egress, ingress), self._probes, frame_bytes)
+        for direction, impairment in (("egress", egress), ("ingress", ingress)):
+            expected = expect(impairment, self._plan, frame_bytes, read_resources(impairment))
+            self._expected[direction] = (format_impairment(impairment), expected)
+        self._cancel()
+        self.stage = "send probes"
+        self._send(0, time.monotonic_ns())
+
+    def _send(self, sequence: int, began_ns: int) -> None:
+        if self._socket is None:
+            return
+        probe = Probe(PROBE, self._session, sequence, time.monotonic_ns())
+        send(self._socket, encode_probe(probe), (self._address, PROBE_PORT))
+        if sequence + 1 < self._plan.probes:
+            at_ns = began_ns + (sequence + 1) * self._plan.pace_ns
+            self._timer = self._reactor.call_at(at_ns, lambda: self._send(sequence + 1, began_ns))
+            return
+        longest_ns = sum(expected.longest_ns for _, expected in self._expected.values())
+        self.stage = "wait for its echoes"
+        self._later(longest_ns + _GRACE_NS, self._ask_report)
+        self._check_all_in()
+
+    def _take_echo(self, echo: Probe, received_ns: int) -> None:
+        if echo.kind != ECHO or echo.session != self._session or echo.sequence in self._echoes:
+            return
+        self._echoes[echo.sequence] = echo
+        self._ingress_ns.append(received_ns - echo.echoed_ns)
+        self.round_trips_ns.append(received_ns - echo.sent_ns - (echo.echoed_ns - echo.received_ns))
+        self._check_all_in()
+
+    def _check_all_in(self) -> None:
+        if self.stage.startswith("wait") and len(self._echoes) == self._plan.probes:
+            self._ask_report()
+
+    def _ask_report(self) -> None:
+        if not self.stage.startswith("get"):
+            self._asked_ns = time.monotonic_ns()
+        self.stage = "get its report"
+        self._control("report")
+        self._later(_REPORT_RETRY_NS, self._ask_report)
+
+    def _compare_clocks(self, report: dict[str, Any], received_ns: int) -> None:
+        there_ns = report.get("monotonic_ns")
+        if isinstance(there_ns, int):
+            self.clock_offset_ns = there_ns - received_ns, there_ns - self._asked_ns
+
+    def _conclude(self, report: dict[str, Any]) -> None:
+        egress = Delays(**report["delays"]) if report["delays"] else None
+        received = int(report["received"])
+        self.results = [
+            self._result("egress", self._plan.probes, received, egress),
+            # Only what arrived there was sent back.
+            self._result("ingress", received, len(self._ingress_ns), summarize(self._ingress_ns)),
+        ]
+        if not self.ok and self._round < _ROUNDS:
+            self._new_round()
+            self.stage = "hear from its sidecar again"
+            self._greet(_HELLO_FIRST_NS)
+            return
+        self.close()
+        self._on_done(self)
+
+    def _result(self, direction: str, sent: int, received: int, delays: Delays | None) -> dict[str, Any]:
+        text, expected = self._expected[direction]
+        verdict = self._judge(direction, expected, sent, received, delays)
+        low, high = loss_interval(sent, received)
+        return {
+            "peer": self.peer,
+            "family": self.family,
+            "direction": direction,
+            "sent": sent,
+            "received": received,
+            "loss_interval": [round(low, 4), round(high, 4)],
+            "asked": text,
+            "delay_ns": asdict(delays) if delays else None,
+            "ok": verdict.ok,
+            "sentence": verdict.sentence,
+        }
+
+    def _judge(self, direction: str, expected: Expectation, sent: int, received: int, delays: Delays | None) -> Verdict:
+        if direction == "ingress" and sent < self._plan.probes:
+            lost = self._plan.probes - sent
+            expected = Expectation(
+                expected.low_p50_ns,
+                expected.high_p50_ns,
+                expected.longest_ns,
+                max(0, expected.low_received - lost),
+                min(sent, expected.high_received),
+            )
+        return judge(expected, sent, received, delays, self._late_tolerance_ns)

@@ -1,0 +1,86 @@
+"""UDP sockets that tell when the kernel received a datagram, not when Python got around to reading it."""
+
+import errno
+import socket
+import struct
+import time
+from typing import Any, NamedTuple
+
+from netem.errors import from_os_error
+from netem.settings import Family
+
+_SO_TIMESTAMPNS = 35  # include/uapi/asm-generic/socket.h
+_TIMESPEC = struct.Struct("@qq")
+_MAX_DATAGRAM_BYTES = 65_536
+_RECEIVE_BUFFER_BYTES = 1 << 20
+_ADDRESS_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+_GONE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPERM, errno.EADDRNOTAVAIL})
+"""What a peer that is not there yet makes of a datagram; the sender tries again anyway."""
+
+
+class Datagram(NamedTuple):
+    """What came, from whom, and when (CLOCK_MONOTONIC)."""
+
+    data: bytes
+    address: Any
+    received_ns: int
+
+
+def open_socket(family: Family, port: int) -> socket.socket | None:
+    """Open a non-blocking socket on `port` (0: any); None where the namespace has no such family.
+
+    Raises SidecarError.
+    """
+    attempt = f"open UDP port {port} for probes over {family}"
+    try:
+        opened = socket.socket(_ADDRESS_FAMILIES[family], socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.EAFNOSUPPORT:
+            return None
+        raise from_os_error(attempt, error) from error
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        if family == "ipv6":
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(("", port))
+    except OSError as error:
+        opened.close()
+        if error.errno == errno.EADDRNOTAVAIL and family == "ipv6":
+            return None
+        raise from_os_error(attempt, error, "leave UDP ports 8886 and 8887 to the sidecar") from error
+    return opened
+
+
+def receive(opened: socket.socket) -> Datagram | None:
+    """Return the next datagram; None when none waits."""
+    while True:
+        try:
+            data, ancillary, _, address = opened.recvmsg(_MAX_DATAGRAM_BYTES, 64)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno in _GONE:
+                continue
+            raise
+        return Datagram(data, address, _stamp(ancillary))
+
+
+def send(opened: socket.socket, data: bytes, address: Any) -> None:  # noqa: ANN401 - the form depends on the family
+    """Send a datagram; one that cannot leave now is lost, as the network may lose any other."""
+    try:
+        opened.sendto(data, address)
+    except OSError as error:
+        if error.errno not in _GONE and error.errno not in (errno.EAGAIN, errno.ENOBUFS):
+            raise
+
+
+def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """Return the kernel's stamp on CLOCK_MONOTONIC; it counts in CLOCK_REALTIME, read at the same moment."""
+    now_ns = time.monotonic_ns()
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            age_ns: int = time.time_ns() - (seconds * 1_000_000_000 + nanoseconds)
+            return now_ns - max(0, age_ns)
+    return now_ns

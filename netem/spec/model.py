@@ -1,0 +1,289 @@
+"""What a link does to frames, as frozen values: nanoseconds, bits per second, packets, probabilities from 0 to 1.
+
+The parts have the names of tc-netem(8). What netem cannot do is in `Extension`, apart and marked as ours. Whatever is
+checked here holds for every impairment, written or built; the parser adds only the place in the text.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from netem.spec.errors import SpecError
+
+MAX_TIME_NS = 2**63 - 1  # s64 in TCA_NETEM_LATENCY64
+MAX_U32 = 2**32 - 1
+MAX_S32 = 2**31 - 1
+MAX_U64 = 2**64 - 1
+MAX_JITTER_NS = MAX_S32  # sch_netem clips silently above; a clipped value would not be what was asked
+
+Family = Literal["ipv4", "ipv6"]
+
+
+def _within(token: str, value: float, low: float, high: float, unit: str = "") -> None:
+    if not low <= value <= high:
+        raise SpecError(f"{value:g}{unit} is outside {low:g}..{high:g}{unit}", word=token)
+
+
+def _probabilities(token: str, *values: float) -> None:
+    for value in values:
+        if not 0.0 <= value <= 1.0:
+            raise SpecError(f"{value * 100:g}% is not a probability", word=token, remedy="write 0% to 100%")
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Hold every packet for `delay_ns`, plus or minus `jitter_ns`."""
+
+    delay_ns: int
+    jitter_ns: int = 0
+    correlation: float = 0.0
+    distribution: str | None = None
+    """`uniform`, `normal`, `pareto`, `paretonormal` or the name of a table; None is netem's own uniform draw."""
+
+    def __post_init__(self) -> None:
+        _within("delay", self.delay_ns, 0, MAX_TIME_NS, " ns")
+        _within("delay", self.jitter_ns, 0, MAX_JITTER_NS, " ns")
+        _probabilities("delay", self.correlation)
+        if self.distribution is not None and not (self.delay_ns and self.jitter_ns):
+            raise SpecError(
+                "a distribution needs a delay and a jitter above zero",
+                word="distribution",
+                remedy="write delay TIME JITTER distribution NAME",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RandomLoss:
+    """Lose each packet with `probability`."""
+
+    probability: float
+    correlation: float = 0.0
+
+    def __post_init__(self) -> None:
+        _probabilities("loss", self.probability, self.correlation)
+
+
+@dataclass(frozen=True, slots=True)
+class StateLoss:
+    """Lose packets by the four-state Markov chain of Salsano, Ludovici and Ordine (tc: `loss state`)."""
+
+    p13: float
+    p31: float
+    p32: float = 0.0
+    p23: float = 1.0
+    p14: float = 0.0
+
+    def __post_init__(self) -> None:
+        _probabilities("loss", self.p13, self.p31, self.p32, self.p23, self.p14)
+
+
+@dataclass(frozen=True, slots=True)
+class GilbertElliottLoss:
+    """Lose packets by the two-state Gilbert-Elliott chain (tc: `loss gemodel P R 1-H 1-K`)."""
+
+    to_bad: float
+    to_good: float
+    bad_loss: float = 1.0
+    good_loss: float = 0.0
+
+    def __post_init__(self) -> None:
+        _probabilities("loss", self.to_bad, self.to_good, self.bad_loss, self.good_loss)
+
+
+Loss = RandomLoss | StateLoss | GilbertElliottLoss
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupt:
+    """Flip one bit of a packet with `probability`."""
+
+    probability: float
+    correlation: float = 0.0
+
+    def __post_init__(self) -> None:
+        _probabilities("corrupt", self.probability, self.correlation)
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Send a packet twice with `probability`."""
+
+    probability: float
+    correlation: float = 0.0
+
+    def __post_init__(self) -> None:
+        _probabilities("duplicate", self.probability, self.correlation)
+
+
+@dataclass(frozen=True, slots=True)
+class Reorder:
+    """Send a packet at once, ahead of the delayed ones, with `probability`, after at least `gap` - 1 delayed ones."""
+
+    probability: float
+    correlation: float = 0.0
+    gap: int = 1
+
+    def __post_init__(self) -> None:
+        _probabilities("reorder", self.probability, self.correlation)
+        _within("gap", self.gap, 1, MAX_U32)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Send each packet for as long as a link of `rate_bps` takes."""
+
+    rate_bps: int
+    overhead_bytes: int = 0
+    cell_bytes: int = 0
+    cell_overhead_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        _within("rate", self.rate_bps, 8, MAX_TIME_NS, " bit/s")  # netem counts whole bytes per second
+        _within("rate", self.overhead_bytes, -MAX_S32 - 1, MAX_S32, " bytes")
+        _within("rate", self.cell_bytes, 0, MAX_U32, " bytes")
+        _within("rate", self.cell_overhead_bytes, -MAX_S32 - 1, MAX_S32, " bytes")
+        if self.cell_bytes and self.cell_bytes + self.cell_overhead_bytes <= 0:
+            raise SpecError("a cell of no bytes takes no time", word="rate", remedy="give the cell a positive size")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Send only in slots that open between `min_ns` and `max_ns` apart, or as `distribution` draws them."""
+
+    min_ns: int = 0
+    max_ns: int = 0
+    distribution: str | None = None
+    delay_ns: int = 0
+    jitter_ns: int = 0
+    max_packets: int = 0
+    """0 is no bound."""
+    max_bytes: int = 0
+    """0 is no bound."""
+
+    def __post_init__(self) -> None:
+        _within("slot", self.min_ns, 0, MAX_TIME_NS, " ns")
+        _within("slot", self.max_ns, 0, MAX_TIME_NS, " ns")
+        _within("slot", self.delay_ns, 0, MAX_TIME_NS, " ns")
+        _within("slot", self.jitter_ns, 0, MAX_JITTER_NS, " ns")
+        _within("packets", self.max_packets, 0, MAX_S32)
+        _within("bytes", self.max_bytes, 0, MAX_S32)
+        if self.max_ns < self.min_ns:
+            raise SpecError("the longest pause is shorter than the shortest", word="slot", remedy="write slot MIN MAX")
+        if self.distribution is not None and not self.jitter_ns:
+            raise SpecError(
+                "a slot distribution needs a jitter above zero",
+                word="slot",
+                remedy="write slot distribution NAME DELAY JITTER",
+            )
+        if self.distribution is not None and (self.min_ns or self.max_ns):
+            raise SpecError("slots come either from MIN and MAX or from a distribution", word="slot")
+        if self.distribution is None and (self.delay_ns or self.jitter_ns):
+            raise SpecError("slot delay and jitter belong to a distribution", word="slot")
+
+
+@dataclass(frozen=True, slots=True)
+class Blackhole:
+    """Lose everything for `duration_ns`, from `start_ns` after the first packet that meets the impairment."""
+
+    start_ns: int
+    duration_ns: int
+
+    def __post_init__(self) -> None:
+        _within("blackhole", self.start_ns, 0, MAX_TIME_NS, " ns")
+        _within("blackhole", self.duration_ns, 1, MAX_TIME_NS, " ns")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Impair only the packets that match everything given; `port` is that of either side."""
+
+    family: Family | None = None
+    protocol: str | None = None
+    """`tcp`, `udp`, `icmp` (of either family) or a protocol number as text."""
+    port: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.family is None and self.protocol is None and self.port is None:
+            raise SpecError("a filter of nothing", word="filter", remedy="add family, protocol or port")
+        if self.family not in (None, "ipv4", "ipv6"):
+            raise SpecError(f"no family {self.family!r}", word="filter", remedy="write ipv4 or ipv6")
+        if self.port is not None:
+            _within("filter", self.port, 1, 65535)
+            if self.protocol not in (None, "tcp", "udp"):
+                raise SpecError("only TCP and UDP have ports", word="filter", remedy="write protocol tcp or udp")
+        known = self.protocol in (None, "tcp", "udp", "icmp")
+        if not known and not (str(self.protocol).isdecimal() and str(int(str(self.protocol))) == self.protocol):
+            raise SpecError(f"no protocol {self.protocol!r}", word="filter", remedy="write tcp, udp, icmp or a number")
+        if not known:
+            _within("filter", int(str(self.protocol)), 0, 255)
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What netem does not have: every field is ours, and only the user engine carries it out."""
+
+    drop_list: tuple[tuple[int, int], ...] = ()
+    """Inclusive ranges of packet numbers, the first packet that meets the impairment being 1; ascending, apart."""
+    blackholes: tuple[Blackhole, ...] = ()
+    keep_order: bool = False
+    per_segment: bool = False
+    true_correlation: bool = False
+    trace: str | None = None
+    """Name of a trace of delivery opportunities, instead of a rate."""
+    filter: Filter | None = None
+    impair_nd: bool = False
+
+    def __post_init__(self) -> None:
+        previous = 0
+        for first, last in self.drop_list:
+            if first <= previous or last < first:
+                raise SpecError(
+                    "packet numbers must ascend, from 1",
+                    word="drop-list",
+                    remedy="write them as in drop-list 2,3,7-9",
+                )
+            previous = last
+
+
+@dataclass(frozen=True, slots=True)
+class Impairment:
+    """Everything that one direction of a link does to its frames; the empty one is a plain link."""
+
+    limit_packets: int | None = None
+    """Most packets held at once; None is not given: see `netem.spec.kernel.limit_packets`."""
+    delay: Delay | None = None
+    loss: Loss | None = None
+    ecn: bool = False
+    corrupt: Corrupt | None = None
+    duplicate: Duplicate | None = None
+    reorder: Reorder | None = None
+    rate: Rate | None = None
+    slot: Slot | None = None
+    seed: int | None = None
+    extension: Extension = field(default_factory=Extension)
+
+    def __post_init__(self) -> None:
+        if self.limit_packets is not None:
+            _within("limit", self.limit_packets, 0, MAX_U32)
+        if self.seed is not None:
+            _within("seed", self.seed, 0, MAX_U64)
+        self._check_combinations()
+
+    def _check_combinations(self) -> None:
+        reorders = self.reorder is not None and self.reorder.probability > 0
+        if reorders and not (self.delay and self.delay.delay_ns):
+            raise SpecError("nothing can be overtaken without a delay", word="reorder", remedy="add delay TIME")
+        if self.ecn and (self.loss is None or self.loss == RandomLoss(0.0)):
+            raise SpecError(
+                "ecn marks what a loss model would lose, and there is none", word="ecn", remedy="add loss ..."
+            )
+        if self.extension.keep_order and reorders:
+            raise SpecError("reorder and keep-order contradict each other", word="keep-order", remedy="drop one")
+        if self.extension.trace is not None and self.rate is not None:
+            raise SpecError("a trace is the rate of the link", word="trace", remedy="drop rate or trace")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is asked of the link (a limit, a seed or the words about how change nothing alone)."""
+        ours = self.extension
+        parts = (self.delay, self.loss, self.corrupt, self.duplicate, self.reorder, self.rate, self.slot)
+        return all(part is None for part in parts) and not (ours.drop_list or ours.blackholes or ours.trace)

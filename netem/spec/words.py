@@ -1,0 +1,63 @@
+"""A cursor over the words of a text, which gives every error its place."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from netem.spec.errors import SpecError
+from netem.spec.quantity import parse_probability
+
+T = TypeVar("T")
+
+
+class Words:
+    """The words of one impairment, read once from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self._words = text.split()
+        self._next = 0
+
+    @property
+    def position(self) -> int:
+        """Index of the word taken last."""
+        return self._next - 1
+
+    @property
+    def word(self) -> str:
+        """The word taken last."""
+        return self._words[self._next - 1]
+
+    def more(self) -> bool:
+        """Whether a word is left."""
+        return self._next < len(self._words)
+
+    def peek(self) -> str:
+        """Return the next word without taking it, empty at the end."""
+        return self._words[self._next] if self.more() else ""
+
+    def take(self, parameter: str) -> str:
+        """Take the next word; `parameter` names what is missing at the end."""
+        if not self.more():
+            last = self._words[-1]
+            raise SpecError(f"needs {parameter} after it", word=last, position=len(self._words) - 1)
+        self._next += 1
+        return self._words[self._next - 1]
+
+    def read(self, parameter: str, convert: Callable[[str], T]) -> T:
+        """Take the next word and convert it."""
+        word = self.take(parameter)
+        try:
+            return convert(word)
+        except SpecError as error:
+            raise error.at(self.position) from None
+
+    def optional(self, parameter: str, convert: Callable[[str], T], default: T, *, signed: bool = False) -> T:
+        """Convert the next word if it begins with a digit, as tc does to tell a value from a keyword."""
+        first = self.peek()[:1]
+        if not first or first not in ("0123456789-" if signed else "0123456789"):
+            return default
+        return self.read(parameter, convert)
+
+    def probability_and_correlation(self) -> tuple[float, float]:
+        """Read PERCENT [ CORRELATION ]."""
+        probability = self.read("a percentage", parse_probability)
+        return probability, self.optional("a correlation", parse_probability, 0.0)

@@ -1,0 +1,1 @@
+"""The user engine: frames through user space, on any kernel with TUN."""

@@ -1,0 +1,257 @@
+/* The data path of the user engine in C, for a link that holds every frame equally long, or not at all: read the TAPs,
+ * let the lanes hold the frames, send what is due. datapath.py calls it through ctypes. */
+#define _GNU_SOURCE
+#include "lane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    LANES = 2,
+    BURST_FRAMES = 64, /* read in a row from one lane before timers and the other lane get their turn */
+};
+
+struct datapath {
+    struct lane lanes[LANES];
+    int taps[LANES];
+    struct pool pool;
+    struct fifo outgoing; /* has left its lane, not yet taken by the device */
+    struct buffer *spare; /* to read into */
+    int64_t refused, armed_ns;
+    int out, control, timer, poll;
+    bool watches_out;
+};
+
+/* Called by datapath.py. */
+struct datapath *datapath_open(const int taps[LANES], int out, int control);
+void datapath_close(struct datapath *path);
+struct state *datapath_state(struct datapath *path, int lane);
+int64_t datapath_queued(const struct datapath *path, int lane);
+int64_t datapath_refused(const struct datapath *path);
+int64_t datapath_next_due(const struct datapath *path, int lane);
+/* A frame goes from one side to the other with its times: due, arrived, and its bytes on the wire; -1: none is left. */
+int datapath_put(struct datapath *path, int lane, const int64_t times[3], const unsigned char *frame, size_t length);
+int64_t datapath_take(struct datapath *path, int lane, int64_t times[3], unsigned char *frame);
+int64_t datapath_take_outgoing(struct datapath *path, unsigned char *frame);
+int datapath_push(struct datapath *path, int lane, const unsigned char *frame, size_t length, int64_t now_ns);
+void datapath_pop(struct datapath *path, int lane, int64_t now_ns);
+int datapath_run(struct datapath *path);
+
+/* The loop. */
+
+static int64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Send in order; what the device cannot take at the moment stays and goes first next time. */
+static void send_outgoing(struct datapath *path)
+{
+    struct buffer *buffer;
+    while ((buffer = path->outgoing.first) != NULL) {
+        if (send(path->out, buffer->data, buffer->length, 0) < 0) {
+            if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
+                return;
+            path->refused++;
+        }
+        pool_put(&path->pool, fifo_take(&path->outgoing));
+    }
+}
+
+static int receive(struct datapath *path, int number)
+{
+    struct lane *lane = &path->lanes[number];
+    for (int i = 0; i < BURST_FRAMES; i++) {
+        struct buffer *buffer = path->spare != NULL ? path->spare : pool_get(&path->pool, false);
+        path->spare = NULL;
+        if (buffer == NULL)
+            return -ENOMEM;
+        ssize_t length = read(path->taps[number], buffer->data, MAX_FRAME_BYTES);
+        if (length < 0) {
+            path->spare = buffer;
+            return errno == EAGAIN ? 0 : -errno;
+        }
+        buffer->length = (size_t)length;
+        if (length <= SMALL_BYTES) {
+            path->spare = buffer;
+            buffer = pool_copy(&path->pool, buffer->data, buffer->length);
+            if (buffer == NULL)
+                return -ENOMEM;
+        }
+        int64_t now_ns = monotonic_ns();
+        int error = lane_push(lane, buffer, now_ns);
+        if (error != 0)
+            return error;
+        lane_pop(lane, now_ns, &path->outgoing);
+        send_outgoing(path);
+    }
+    return 0;
+}
+
+static int watch(struct datapath *path, int operation, int fd, uint32_t what)
+{
+    struct epoll_event event = {.events = what, .data = {.fd = fd}};
+    return epoll_ctl(path->poll, operation, fd, &event);
+}
+
+/* Send what is due, arm the timer for what is due next, and watch the device while it is what we wait for. */
+static void send_due(struct datapath *path)
+{
+    int64_t next_ns = INT64_MAX;
+    for (int i = 0; i < LANES; i++) {
+        lane_pop(&path->lanes[i], monotonic_ns(), &path->outgoing);
+        int64_t due_ns = lane_next_due(&path->lanes[i]);
+        next_ns = due_ns < next_ns ? due_ns : next_ns;
+    }
+    send_outgoing(path);
+    if (next_ns != path->armed_ns) {
+        int64_t at_ns = next_ns == INT64_MAX ? 0 : next_ns > 0 ? next_ns : 1; /* 0 disarms */
+        struct itimerspec at = {.it_value = {at_ns / 1000000000, at_ns % 1000000000}};
+        timerfd_settime(path->timer, TFD_TIMER_ABSTIME, &at, NULL);
+        path->armed_ns = next_ns;
+    }
+    bool blocked = path->outgoing.first != NULL;
+    if (blocked != path->watches_out) {
+        watch(path, blocked ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, path->out, EPOLLOUT);
+        path->watches_out = blocked;
+    }
+}
+
+/* Serve until the control descriptor is readable: 0, or an errno below zero. */
+int datapath_run(struct datapath *path)
+{
+    for (bool asked = false; !asked;) {
+        struct epoll_event events[LANES + 3];
+        send_due(path);
+        int count = epoll_wait(path->poll, events, LANES + 3, -1);
+        if (count < 0 && errno != EINTR)
+            return -errno;
+        for (int i = 0; i < count; i++) {
+            int fd = events[i].data.fd, error = 0;
+            uint64_t expired;
+            if (fd == path->timer && read(fd, &expired, sizeof expired) > 0)
+                path->armed_ns = INT64_MAX;
+            for (int lane = 0; lane < LANES && error == 0; lane++)
+                if (fd == path->taps[lane])
+                    error = receive(path, lane);
+            if (error != 0)
+                return error;
+            asked = asked || fd == path->control;
+        }
+    }
+    send_due(path);
+    return 0;
+}
+
+/* The rest of what Python calls. */
+
+struct datapath *datapath_open(const int taps[LANES], int out, int control)
+{
+    struct datapath *path = calloc(1, sizeof *path);
+    if (path == NULL)
+        return NULL;
+    path->out = out;
+    path->control = control;
+    path->armed_ns = INT64_MAX;
+    path->outgoing.end = &path->outgoing.first;
+    path->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    path->poll = epoll_create1(EPOLL_CLOEXEC);
+    int failed = watch(path, EPOLL_CTL_ADD, path->timer, EPOLLIN) | watch(path, EPOLL_CTL_ADD, control, EPOLLIN);
+    for (int i = 0; i < LANES; i++) {
+        path->taps[i] = taps[i];
+        path->lanes[i].pool = &path->pool;
+        path->lanes[i].ready.end = &path->lanes[i].ready.first;
+        failed |= watch(path, EPOLL_CTL_ADD, taps[i], EPOLLIN);
+    }
+    if (failed) {
+        datapath_close(path);
+        return NULL;
+    }
+    return path;
+}
+
+void datapath_close(struct datapath *path)
+{
+    for (int i = 0; i < LANES; i++)
+        lane_close(&path->lanes[i]);
+    fifo_close(&path->outgoing);
+    pool_close(&path->pool);
+    free(path->spare);
+    close(path->timer);
+    close(path->poll);
+    free(path);
+}
+
+struct state *datapath_state(struct datapath *path, int lane)
+{
+    return &path->lanes[lane].state;
+}
+
+int64_t datapath_queued(const struct datapath *path, int lane)
+{
+    return lane_queued(&path->lanes[lane]);
+}
+
+int64_t datapath_refused(const struct datapath *path)
+{
+    return path->refused;
+}
+
+int64_t datapath_next_due(const struct datapath *path, int lane)
+{
+    return lane_next_due(&path->lanes[lane]);
+}
+
+int datapath_put(struct datapath *path, int lane, const int64_t times[3], const unsigned char *frame, size_t length)
+{
+    struct buffer *buffer = pool_copy(&path->pool, frame, length);
+    if (buffer == NULL)
+        return -ENOMEM;
+    buffer->arrived_ns = times[1];
+    buffer->wire_bytes = times[2];
+    return lane_put(&path->lanes[lane], buffer, times[0]);
+}
+
+static int64_t give(struct datapath *path, struct buffer *buffer, unsigned char *frame)
+{
+    if (buffer == NULL)
+        return -1;
+    int64_t length = (int64_t)buffer->length;
+    memcpy(frame, buffer->data, buffer->length);
+    pool_put(&path->pool, buffer);
+    return length;
+}
+
+int64_t datapath_take(struct datapath *path, int lane, int64_t times[3], unsigned char *frame)
+{
+    struct buffer *buffer = lane_take(&path->lanes[lane], &times[0]);
+    if (buffer != NULL) {
+        times[1] = buffer->arrived_ns;
+        times[2] = buffer->wire_bytes;
+    }
+    return give(path, buffer, frame);
+}
+
+int64_t datapath_take_outgoing(struct datapath *path, unsigned char *frame)
+{
+    return give(path, fifo_take(&path->outgoing), frame);
+}
+
+int datapath_push(struct datapath *path, int lane, const unsigned char *frame, size_t length, int64_t now_ns)
+{
+    struct buffer *buffer = pool_copy(&path->pool, frame, length);
+    return buffer == NULL ? -ENOMEM : lane_push(&path->lanes[lane], buffer, now_ns);
+}
+
+void datapath_pop(struct datapath *path, int lane, int64_t now_ns)
+{
+    lane_pop(&path->lanes[lane], now_ns, &path->outgoing);
+}

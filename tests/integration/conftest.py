@@ -1,0 +1,118 @@
+"""Fixtures for tests that need a Docker engine; `pytest tests/integration --family ipv4|ipv6|both`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.pytest_plugin import (  # noqa: F401 - what pytest finds here it uses
+    pytest_addoption,
+    pytest_generate_tests,
+    pytest_runtest_makereport,
+    testbed_cell,
+    testbed_engine,
+    testbed_guests,
+    testbed_images,
+)
+from testbed.stack.clean import remove_all
+from testbed.stack.docker_engine import DockerEngine
+from testbed.stack.labels import RUN
+from tests.support.archives import packed
+
+START_S = 90.0
+"""A run builds nothing here, but the machine may be loaded by other tests."""
+
+IMAGE = "testbed-test-{name}:latest"
+
+
+@dataclass
+class Command:
+    """The command line in a folder of its own."""
+
+    output: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def argv(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "testbed.cli", *arguments]
+
+    def env(self) -> dict[str, str]:
+        return (
+            os.environ
+            | {"TESTBED_RUN_OUTPUT": str(self.output), "TESTBED_MATRIX_OUTPUT": str(self.output)}
+            | self.environment
+        )
+
+    def __call__(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            self.argv(*arguments), env=self.env(), capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            self.argv(*arguments), env=self.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def interrupted_at(self, line: str, number: signal.Signals, *arguments: str) -> tuple[int, str, str]:
+        """Send a signal as soon as `line` is seen on standard error; return exit status and both outputs."""
+        with self.start(*arguments) as process:
+            assert process.stderr is not None
+            seen = ""
+            deadline = time.monotonic() + START_S
+            while line not in seen:
+                said = process.stderr.readline()
+                assert said, f"it ended before {line!r}: {seen}"
+                assert time.monotonic() < deadline, f"no {line!r}: {seen}"
+                seen += said
+            process.send_signal(number)
+            stdout, rest = process.communicate(timeout=START_S)
+            return process.returncode, stdout, seen + rest
+
+    def runs(self) -> list[str]:
+        return sorted(path.name for path in self.output.glob("*-*-*") if path.is_dir() and not path.is_symlink())
+
+    def cell(self) -> Path:
+        """Return the folder of the only cell of the newest run."""
+        return next(path for path in (self.output / self.runs()[-1]).iterdir() if (path / "client").is_dir())
+
+    def result(self) -> dict[str, Any]:
+        document = json.loads((self.cell() / "result.json").read_text())
+        assert isinstance(document, dict)
+        return document
+
+
+@pytest.fixture
+def command(tmp_path: Path, testbed_engine: DockerEngine) -> Iterator[Command]:  # noqa: F811 - pytest's way
+    """Run `testbed` with a folder of its own; afterwards nothing of its runs may be left in the engine."""
+    made = Command(tmp_path / "runs")
+    yield made
+    left = [found.handle for run in made.runs() for found in testbed_engine.find(f"{RUN}={run}")]
+    remove_all(testbed_engine, left)
+    assert not left
+
+
+@pytest.fixture(scope="session")
+def script_image(testbed_engine: DockerEngine) -> Iterator[Callable[[str, str], str]]:  # noqa: F811
+    """Provide a function that makes an image whose program is a shell script; it knows both roles and no other."""
+
+    made: list[str] = []
+
+    def make(name: str, script: str) -> str:
+        program = f'#!/bin/sh\ncase "$TESTBED_ROLE" in client|server) ;; *) exit 127;; esac\n{script}\n'
+        dockerfile = 'FROM debian:trixie-slim\nCOPY program /program\nENTRYPOINT ["sh", "/program"]\n'
+        context = packed({"Dockerfile": dockerfile.encode(), "program": program.encode()})
+        tag = IMAGE.format(name=name)
+        list(testbed_engine.build(context, "Dockerfile", tag, {"testbed.image": "test"}))
+        made.append(tag)
+        return tag
+
+    yield make
+    for tag in made:
+        testbed_engine.remove_image(tag)

@@ -1,0 +1,73 @@
+"""The engine is killed in the middle of a cell: an error with its reason, and what was measured is kept."""
+
+import json
+import time
+
+import docker
+import pytest
+
+from tests.integration.conftest import START_S, Command
+from tests.support.sidecar import kill_engine
+
+pytestmark = pytest.mark.docker
+
+NODES, SIZE_BYTES = 200, 200 * (276 + 1000) + 4
+ARGUMENTS = (
+    "--engine",
+    "user",
+    "--probes",
+    "0",
+    "--latency",
+    "50ms",
+    "--nodes",
+    str(NODES),
+    "--chunk",
+    "10k",
+    "--delay",
+    "400ms",
+)
+"""32 reads with pauses, 13 s: time enough for a busy machine to start the program that kills."""
+
+
+def kill_while_transferring(command: Command, role: str, *arguments: str) -> tuple[int, str]:
+    """Run a cell, kill the engine of one end once bytes have arrived; return exit status and what was printed."""
+    client = docker.from_env()
+    with command.start("run", *ARGUMENTS, *arguments) as process:
+        deadline = time.monotonic() + START_S
+        while not bytes_have_arrived(command):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        labels = [f"testbed.run={command.runs()[0]}", f"testbed.role={role}-netem"]
+        kill_engine(client.containers.list(filters={"label": labels})[0])
+        stdout, stderr = process.communicate(timeout=START_S)
+    client.close()
+    return process.returncode, stdout + stderr
+
+
+def bytes_have_arrived(command: Command) -> bool:
+    """Return whether the server's sidecar has seen some."""
+    said = "".join(path.read_text() for path in command.output.glob("*-*-*/*/server/netem.jsonl"))
+    return '"event":"progress"' in said
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_a_closed_link_ends_the_cell(command: Command, role: str) -> None:
+    code, said = kill_while_transferring(command, role)
+    assert code == 3, said
+    result = command.result()
+    assert result["status"] == "error"
+    assert "the engine has died; the link is closed from now on" in result["reason"]
+    assert role in result["reason"]
+    link = json.loads((command.cell() / role / "link.json").read_text())
+    assert [error["attempt"] for error in link["errors"]] == ["carry frames"]
+    assert (command.cell() / role / "capture.pcap").stat().st_size > 24
+
+
+def test_an_open_link_carries_the_rest_and_the_cell_is_an_error(command: Command) -> None:
+    code, said = kill_while_transferring(command, "client", "--on-engine-death", "open")
+    assert code == 3, said
+    result = command.result()
+    assert result["status"] == "error"
+    assert "the engine has died; the link is open from now on" in result["reason"]
+    assert result["metrics"]["bytes_read"] == SIZE_BYTES

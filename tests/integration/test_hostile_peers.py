@@ -1,0 +1,329 @@
+"""Both servers under attack over both families, while honest transfers go on: one line a bad peer, and nothing else."""
+
+import hashlib
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from testbed.stack.images import Images
+from testbed.wire import list_blocks
+from tests.support.peer_lab import EVENTS, FLAG, Ended, Peer, PeerLab, complaints, peer_lab
+from tests.support.wire_programs import parse_events
+from tests.support.wire_vectors import VECTORS, decode, parse
+
+pytestmark = pytest.mark.docker
+
+TOOLS = Path(__file__).resolve().parents[1] / "support" / "tools"
+FLOOD = TOOLS / "flood.py"
+OTHER = {"py": "c", "c": "py"}
+LOGS = 16
+STUCK = 500
+PEERS = 50
+CHURN = 2000
+ROOM = "--max-connections=4000"
+"""For all of them at once: the thread of one that is gone may not have run yet when the next one comes."""
+HONEST = ("--host=server", "--nodes=50", "--content-bytes=1000", "--chunk-bytes=4000")
+HONEST_LOOP = 'until [ -e /tmp/stop ]; do "$PROGRAM" "$@" || exit 1; done'
+HOSTILE = 'exec python3 /tmp/hostile.py server 8888 "$1" /tmp'
+HONEST_STREAM = b"".join(list_blocks(50, 1000))
+# Pipes that stay open, and that nobody reads.
+UNREAD = """
+mkfifo /tmp/out /tmp/err; exec 3<>/tmp/out 4<>/tmp/err
+exec "$PROGRAM" "$@" >/tmp/out 2>/tmp/err
+"""
+# Connects and goes until the complaints fill the pipe, and nobody closes a connection any more.
+FILL_STDERR = """exec python3 -c '
+import socket, sys
+for _ in range(3000):
+    with socket.create_connection((sys.argv[1], 8888), timeout=2) as peer:
+        peer.sendall(b"!")
+        peer.shutdown(socket.SHUT_WR)
+        try:
+            peer.recv(1)
+        except ConnectionResetError:
+            continue
+        except TimeoutError:
+            break
+print("no answer")
+' "$@"
+"""
+PATIENT_STREAM = b"".join(list_blocks(20, 500))
+SHORT = b"".join(list_blocks(2, 3))
+STOPS_WITHIN_S = 5.0
+"""The contract is a second; the engine and a loaded machine take their time as well."""
+MEMORY_BYTES = 200 * 2**20
+"""The worst list takes 60 MB, the first sixteen event logs 32 MB, a thread 0.1 MB."""
+
+
+@pytest.fixture
+def lab(testbed_images: Images) -> Iterator[PeerLab]:
+    client = docker.from_env()
+    with peer_lab(client, testbed_images) as made:
+        yield made
+    assert not made.left()
+    client.close()
+
+
+def block(stream: bytes, nodes: int, content_bytes: int) -> str:
+    """Return what a server prints of a client's list."""
+    lines = [
+        f'Node: {i}, rating: {2 * i}, price: {3 * i}, title: "Book by {i}", content length: {content_bytes}'
+        for i in range(nodes)
+    ]
+    digest = hashlib.sha256(stream).hexdigest()
+    return "\n".join([*lines, f"List of {nodes} nodes, {len(stream)} bytes, sha256 {digest}"])
+
+
+def blocks(out: str) -> tuple[Counter[str], int]:
+    """Return the lists that stand in a server's output, and how often a connection ended as it should."""
+    found: Counter[str] = Counter()
+    lines: list[str] = []
+    ends = 0
+    for line in out.splitlines():
+        if line == "Ending connection":
+            assert not lines, "within a list"
+            ends += 1
+            continue
+        lines.append(line)
+        if line.startswith("List of "):
+            found["\n".join(lines)] += 1
+            lines = []
+    assert not lines, "a list that is not whole"
+    return found, ends
+
+
+@dataclass
+class Plan:
+    """The attacks by name, what each is to cost on standard error, and what it prints."""
+
+    attacks: list[dict[str, object]] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    costs: dict[str, str] = field(default_factory=dict)
+    prints: Counter[str] = field(default_factory=Counter)
+    ends: int = 0
+    stuck: list[str] = field(default_factory=list)
+
+    def add(self, name: str, stream: bytes, end: str = "await", piece: int = 0, out: Sequence[str] = ()) -> None:
+        """Add an attack; what it costs follows from its bytes and its end, `out` is what it prints."""
+        lists, ends = blocks("\n".join(out))
+        self.prints += lists
+        self.ends += ends
+        self.files[name] = stream
+        self.attacks.append({"name": name, "file": name, "piece": piece, "end": end})
+        decoder = parse(name, "").decoder()
+        result = decode(decoder, [stream])
+        if end == "reset":
+            self.costs[name] = "reset"
+        elif result.error is not None:
+            self.costs[name] = f"{result.error.kind} {result.error.position}"
+        assert (end == "await") == (result.error is not None and result.error.kind != "early-end"), name
+
+    def stick(self, name: str, stream: bytes, count: int) -> None:
+        """Add connections that send this and then nothing, until the server is told to stop."""
+        decoder = parse(name, "").decoder()
+        list(decoder.feed(stream))
+        self.files[name] = stream
+        self.costs[name] = f"stopped {decoder.position}"
+        self.stuck += [name] * count
+
+    def document(self) -> dict[str, bytes]:
+        self.files["patient"] = PATIENT_STREAM
+        plan = {"patient": "patient", "attacks": self.attacks, "stuck": self.stuck, "churn": CHURN}
+        return {"hostile.py": (TOOLS / "hostile.py").read_bytes(), "plan.json": json.dumps(plan).encode(), **self.files}
+
+
+def many_tiny_nodes() -> bytes:
+    """Return as many nodes as a server takes by default, all in one circle: found out when the last one is there."""
+    stream = bytearray(b"".join(list_blocks(100_000, 0)))
+    stream[-276 + 4 : -276 + 8] = bytes(4)
+    return bytes(stream)
+
+
+@pytest.fixture(scope="session")
+def one_family(request: pytest.FixtureRequest) -> str:
+    """For what does not depend on the family."""
+    chosen = str(request.config.getoption("--family"))
+    return "ipv6" if chosen == "both" else chosen
+
+
+@pytest.fixture(scope="session")
+def plan() -> Plan:
+    made = Plan()
+    rng = random.Random(3)
+    for vector in (vector for vector in VECTORS if vector.lists == 1 and not vector.caps):
+        end = "half-close" if vector.kind in ("ok", "early-end") else "await"
+        made.add(vector.name, vector.stream, end, out=vector.out)
+        if len(vector.stream) < 600:
+            made.add(f"{vector.name}-by-bytes", vector.stream, end, piece=1, out=vector.out)
+    for size in range(len(SHORT)):
+        made.add(f"cut-{size}", SHORT[:size], "half-close")
+        if size % 10 == 0:
+            made.add(f"closed-{size}", SHORT[:size], "close")
+            made.add(f"reset-{size}", SHORT[:size], "reset")
+    made.add("urgent", b"\1\0\0", "urgent")
+    for size in (4, 5, 279, 281, 5000, 1_000_000):
+        stream = rng.randbytes(size)
+        early = decode(parse("", "").decoder(), [stream]).end[0] == "early-end"
+        made.add(f"random-{size}", stream, "half-close" if early else "await")
+    made.add("tiny-nodes", many_tiny_nodes())
+    made.costs["churn-close"] = "early-end at byte 0, list 0, field count"
+    made.costs["churn-reset"] = "reset"
+    announced = (100_000).to_bytes(4, "little")
+    made.stick("stuck-at-nothing", b"", STUCK // 4)
+    made.stick("stuck-at-count", announced, STUCK // 4)
+    made.stick("stuck-at-record", announced + SHORT[4:200], STUCK // 4)
+    huge = announced + SHORT[4:276] + (16 << 20).to_bytes(4, "little") + b"a"
+    made.stick("stuck-at-content", huge, STUCK // 4)
+    return made
+
+
+def told(peer: Peer, key: str) -> dict[str, Any]:
+    """Wait for the document with this key among the hostile program's lines."""
+    found: dict[str, Any] = json.loads(peer.wait_for(rf'(?m)^\{{"{key}": .*\}}$', where="out")[0])
+    return found
+
+
+def logs_of(server: Peer, count: int) -> list[list[tuple[str, int, int, int, int]]]:
+    """Return the events of the first connections; each log must be whole, from accept to close."""
+    logs = []
+    for number in range(1, count + 1):
+        events = parse_events(server.file(EVENTS if number == 1 else f"{EVENTS}.{number}").decode())
+        assert (events[0][0], events[-1][0]) == ("accept", "close")
+        logs.append(events)
+    return logs
+
+
+def check_complaints(ended: Ended, plan: Plan, peers: list[tuple[str, int]]) -> None:
+    """Each bad peer has exactly one line, and it says what was bad about this one."""
+    said = Counter((port, "reset" if place.startswith("reset at ") else place) for port, place in complaints(ended.err))
+    assert said == Counter((port, plan.costs[name]) for name, port in peers if name in plan.costs)
+
+
+@pytest.mark.parametrize("program", ["py", "c"])
+def test_an_honest_transfer_is_whole_while_others_attack(lab: PeerLab, plan: Plan, program: str, family: str) -> None:
+    memory = {"mem_limit": 2 * MEMORY_BYTES, "memswap_limit": 2 * MEMORY_BYTES}
+    server = lab.server(program, family, ROOM, **memory)
+    tools = lab.tools(family, script=HOSTILE, files=plan.document())
+    told(tools, "patient")
+    honest = lab.client(OTHER[program], family, *HONEST, script=HONEST_LOOP)
+    honest.wait_for("Data sent\n", where="out")
+    tools.run("touch /tmp/go")
+    peers = told(tools, "peers")
+    honest.run("touch /tmp/stop")
+    client = honest.join()
+    assert (client.status, client.err) == (0, "")
+    assert server.memory_peak_bytes() < MEMORY_BYTES
+    ended = server.stop()
+    assert ended.status == 0
+    assert ended.seconds_to_stop < STOPS_WITHIN_S
+    transfers = client.out.count("Data sent\n")
+    printed, ends = blocks(ended.out)
+    lists = {block(HONEST_STREAM, 50, 1000): transfers, block(PATIENT_STREAM, 20, 500): 1}
+    assert printed == plan.prints + Counter(lists)
+    assert ends == plan.ends + transfers + 1
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", ended.out + ended.err)
+    check_complaints(ended, plan, [*peers["peers"], *peers["stuck"]])
+    assert logs_of(server, LOGS)[0][-1][-1] == len(PATIENT_STREAM)
+
+
+def flood(lab: PeerLab, family: str, mode: str, threads: int) -> Peer:
+    """Start peers that never cease; return when all are under way."""
+    script = 'exec python3 /tmp/flood.py server 8888 "$@"'
+    tools = lab.tools(family, mode, str(threads), script=script, files={"flood.py": FLOOD.read_bytes()})
+    tools.wait_for("all are at it\n", where="out")
+    return tools
+
+
+@pytest.mark.parametrize("program", ["py", "c"])
+@pytest.mark.parametrize("mode", ["churn", "lists", "bytes"])
+def test_a_server_is_stopped_under_attack(lab: PeerLab, mode: str, program: str, one_family: str) -> None:
+    server = lab.server(program, one_family, "--repeat=0", "--print=none", "--verbose=0")
+    flood(lab, one_family, mode, 4 if mode == "churn" else PEERS)
+    ended = server.stop()
+    assert (ended.status, ended.seconds_to_stop < STOPS_WITHIN_S) == (0, True)
+    places = [place for _, place in complaints(ended.err)]
+    assert [place for place in places if not place.startswith("stopped at byte ")] == []
+    assert mode == "churn" or len(places) == PEERS
+    logs_of(server, LOGS)
+
+
+@pytest.mark.parametrize("program", ["py", "c"])
+def test_a_server_is_stopped_when_nobody_reads_its_outputs(lab: PeerLab, program: str, one_family: str) -> None:
+    """Connections are stuck at standard output, others at standard error, and so is what accepts them."""
+    server = lab.server(program, one_family, "--max-connections=50", script=UNREAD)
+    flood(lab, one_family, "long", 2)
+    peers = lab.start(lab.program("client", "py"), "peers", "server", script=FILL_STDERR, files={})
+    peers.wait_for("no answer", where="out")
+    ended = server.stop()
+    assert (ended.status, ended.seconds_to_stop < STOPS_WITHIN_S) == (0, True)
+    for events in logs_of(server, 2):
+        assert events[-1][-1] == 4 + 3000 * 276
+
+
+@pytest.mark.parametrize("program", ["py", "c"])
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_nothing_is_printed_into_sockets_and_logs(lab: PeerLab, closed: str, program: str, one_family: str) -> None:
+    """Where a standard descriptor is closed, the next one that is opened would become it."""
+    server = lab.server(program, one_family, script=f'exec "$PROGRAM" "$@" {closed}')
+    tools = lab.tools(files={"list": SHORT})
+    assert tools.run("ncat $1 server 8888 </tmp/list", FLAG[one_family]) == ""
+    ended = server.join()
+    assert (ended.status, ended.out) == (1, "")
+    if "2>" not in closed:
+        assert ended.err.endswith("\nserver: write to standard output: Bad file descriptor\n")
+    assert logs_of(server, 1)[0][-1][-1] == len(SHORT)
+
+
+@pytest.mark.parametrize("program", ["py", "c"])
+def test_a_log_that_cannot_be_written_costs_one_line(lab: PeerLab, program: str, one_family: str) -> None:
+    """The disk has room for one log only, and not for all of that."""
+    server = lab.server(program, one_family, "--read-bytes=20", tmpfs={"/testbed": "size=16k,uid=65532"})
+    for number in range(2):
+        honest = lab.client(OTHER[program], one_family, *HONEST, alias=f"client{number}").join()
+        assert (honest.status, honest.err) == (0, "")
+    ended = server.stop()
+    assert ended.status == 0
+    assert blocks(ended.out) == ({block(HONEST_STREAM, 50, 1000): 2}, 2)
+    _, first, second = ended.err.splitlines()
+    assert re.fullmatch("server: write event log .*: No space left on device", first)
+    assert second == f"server: create event log {EVENTS}.2: No space left on device"
+
+
+@pytest.mark.parametrize("program", ["py", "c"])
+def test_threads_that_cannot_be_had_cost_a_line_each(lab: PeerLab, program: str, one_family: str) -> None:
+    server = lab.server(program, one_family, pids_limit=20)
+    tools = flood(lab, one_family, "bytes", 40)
+    server.wait_for("(?s)(refused, .*){20}")
+    tools.container.kill("SIGKILL")
+    server.wait_for("(?s)((reset|early-end) at .*){10}")
+    honest = lab.client(OTHER[program], one_family, *HONEST).join()
+    assert (honest.status, honest.err) == (0, "")
+    ended = server.stop()
+    assert ended.status == 0
+    assert blocks(ended.out) == ({block(HONEST_STREAM, 50, 1000): 1}, 1)
+    assert len(ended.err.splitlines()) == 41
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("program", ["py", "c"])
+def test_a_list_that_memory_does_not_hold_costs_one_line(lab: PeerLab, program: str, one_family: str) -> None:
+    caps = ("--content=keep", "--max-content-bytes=4000000000", "--max-total-bytes=8000000000")
+    server = lab.server(program, one_family, *caps, script='ulimit -v 200000; exec "$PROGRAM" "$@"')
+    head = (1).to_bytes(4, "little") + SHORT[4:276] + (3_000_000_000).to_bytes(4, "little")
+    tools = lab.tools(files={"head": head})
+    tools.run("{ cat /tmp/head; head -c 500000000 /dev/zero; } | ncat $1 server 8888 2>&1 || true", FLAG[one_family])
+    honest = lab.client(OTHER[program], one_family, *HONEST).join()
+    assert (honest.status, honest.err) == (0, "")
+    ended = server.stop()
+    assert ended.status == 0
+    assert blocks(ended.out) == ({block(HONEST_STREAM, 50, 1000): 1}, 1)
+    ((_, place),) = complaints(ended.err)
+    assert re.fullmatch(r"no-memory at byte \d+, list 0, node 0, field content", place)

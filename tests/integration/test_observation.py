@@ -1,0 +1,206 @@
+"""What sidecars see beside packets: counters, memory, the machine, clocks; and captures whole, capped and readable."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from tarfile import TarInfo
+from tarfile import open as open_tar
+from typing import Any, cast
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from testbed.pytest_plugin import CellShown
+from testbed.result import Finding, Result
+from testbed.stack.docker_engine import DockerEngine
+from tests.support.archives import packed
+
+pytestmark = pytest.mark.docker
+
+TOOLS = Path(__file__).resolve().parents[1] / "support" / "tools"
+TSHARK = "testbed-test-tshark:latest"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "back-pressure"
+SMALL = {"sndbuf": 8192, "rcvbuf": 8192}
+SLOW = {"nodes": 300, "content": 10_000, "chunk": 1000, "delay": "8ms", **SMALL}
+
+
+def good(shown: CellShown) -> Result:
+    assert (shown.result.status, shown.result.reason) == ("passed", "")
+    return shown.result
+
+
+def finding(result: Result, name: str) -> Finding:
+    return next(each for each in result.findings if each.name == name)
+
+
+def rows(path: Path) -> list[dict[str, int]]:
+    with path.open(newline="") as file:
+        return [{name: int(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def stopped(shown: CellShown, role: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((shown.folder / role / "link.json").read_text())["stopped"]
+    return told
+
+
+def test_the_kernels_counters_agree_with_the_capture(testbed_cell: Callable[..., CellShown], family: str) -> None:
+    result = good(testbed_cell(client="c", server="c", family=family, nodes=60, chunk=1000, delay="250ms", **SMALL))
+    client, server = result.kernel_counters["client"], result.kernel_counters["server"]
+    closed, probed = finding(result, "window-closed"), finding(result, "window-probes")
+    assert server["TcpExtTCPToZeroWindowAdv"] == closed.numbers["closures"]
+    assert client["TcpExtTCPWinProbe"] == probed.numbers["probes"]
+    assert (client["TcpActiveOpens"], server["TcpPassiveOpens"]) == (1, 1)
+    assert not {"TcpCurrEstab", "TcpRtoMin"} & client.keys()
+    assert 0 not in client.values()
+
+
+@pytest.mark.parametrize("program", ["py", "c"])
+def test_memory_and_processor_time_of_both_programs(testbed_cell: Callable[..., CellShown], program: str) -> None:
+    shown = testbed_cell(client=program, server=program, nodes=40, delay="20ms", **SMALL)
+    good(shown)
+    for role in ("client", "server"):
+        found = rows(shown.folder / role / "resources.csv")
+        assert len(found) >= 2
+        assert all(0 < row["memory_bytes"] <= row["resident_bytes"] < 200_000_000 for row in found)
+        assert [row["cpu_ns"] for row in found] == sorted(row["cpu_ns"] for row in found)
+        samples = (shown.folder / role / "sockets.csv").read_text().splitlines()
+        assert found[0]["monotonic_ns"] <= int(samples[-1].split(",")[0])
+        assert {row["processes"] for row in found} == {1}
+
+
+def test_the_machine_and_the_clocks_were_looked_at(testbed_cell: Callable[..., CellShown]) -> None:
+    shown = testbed_cell(nodes=60, delay="50ms", **SMALL)
+    host = good(shown).host
+    assert host is not None
+    assert host.duration_s == pytest.approx(shown.result.metrics.duration_s, abs=0.3)
+    assert host.cpu_pressure_share is not None
+    assert host.steal_share is not None
+    assert host.clock_offset_ns is not None
+    low_ns, high_ns = host.clock_offset_ns
+    assert low_ns <= 0 <= high_ns
+    # Only how busy this machine is may taint a cell: both ends have one clock.
+    assert not any("clock" in taint for taint in shown.result.taints)
+
+
+def test_whole_frames_on_request(testbed_cell: Callable[..., CellShown], family: str) -> None:
+    shown = testbed_cell(family=family, snaplen=0, nodes=50)
+    good(shown)
+    for role in ("client", "server"):
+        # Every byte that was sent is in it, and nothing else is as great.
+        assert (shown.folder / role / "capture.pcap").stat().st_size > shown.result.metrics.bytes_written  # type: ignore[operator]
+        assert stopped(shown, role)["capture"]["complete"], stopped(shown, role)["capture"]
+
+
+def test_a_capped_capture_keeps_beginning_and_end_and_says_what_it_lacks(
+    testbed_cell: Callable[..., CellShown],
+) -> None:
+    shown = testbed_cell(snaplen=0, capture_max="8MB", nodes=500, content=100_000, chunk=65_536, read_size=65_536)
+    result = good(shown)
+    for role in ("client", "server"):
+        told = stopped(shown, role)["capture"]
+        assert (shown.folder / role / "capture.pcap").stat().st_size < 8_500_000
+        assert told["cut"]["frames"] > 0
+        assert told["cut"]["after_ns"] < told["cut"]["before_ns"]
+        assert not told["complete"]
+        assert any(note.startswith(f"{role}/capture.pcap is not complete") for note in result.notes)
+    trust = finding(result, "capture-trust")
+    assert "left out to keep it below" in trust.sentence
+    assert "has no handshake" not in trust.sentence
+
+
+@pytest.fixture(scope="module")
+def asyncio_images(testbed_engine: DockerEngine) -> Iterator[dict[str, str]]:
+    tags = {}
+    dockerfile = (EXAMPLE / "Dockerfile").read_text()
+    for drain in ("0", "1"):
+        tags[drain] = f"testbed-test-back-pressure-{drain}:latest"
+        files = {
+            "Dockerfile": dockerfile.replace("ARG DRAIN=1", f"ARG DRAIN={drain}").encode(),
+            "client.py": (EXAMPLE / "client.py").read_bytes(),
+        }
+        list(testbed_engine.build(packed(files), "Dockerfile", tags[drain], {"testbed.image": "test"}))
+    yield tags
+    for tag in tags.values():
+        testbed_engine.remove_image(tag)
+
+
+def test_a_program_that_buffers_by_itself_is_found(
+    testbed_cell: Callable[..., CellShown], asyncio_images: dict[str, str], family: str
+) -> None:
+    result = good(testbed_cell(client=asyncio_images["0"], family=family, **SLOW))
+    found = finding(result, "back-pressure")
+    assert found.sentence.startswith("Back-pressure is not respected")
+    assert int(found.numbers["program_max_bytes"]) > 2_000_000
+    assert int(found.numbers["memory_growth_bytes"]) > 2_000_000
+    assert "the program itself buffers" in result.verdict
+
+
+@pytest.mark.parametrize("client", ["drained", "py", "c"])
+def test_programs_that_wait_are_not_blamed(
+    testbed_cell: Callable[..., CellShown], asyncio_images: dict[str, str], client: str
+) -> None:
+    result = good(testbed_cell(client=asyncio_images["1"] if client == "drained" else client, **SLOW))
+    found = finding(result, "back-pressure")
+    assert found.sentence.startswith("Back-pressure is respected")
+    assert int(found.numbers["program_max_bytes"]) < 131_072
+    assert "the program itself buffers" not in result.verdict
+
+
+@pytest.fixture(scope="module")
+def tshark() -> Iterator[Container]:
+    client = docker.from_env()
+    client.images.build(path=str(TOOLS), dockerfile="Dockerfile.tshark", tag=TSHARK, rm=True, forcerm=True)
+    container = client.containers.run(
+        TSHARK, ["sleep", "600"], detach=True, init=True, network_mode="none", labels={"testbed.test": "1"}
+    )
+    try:
+        yield container
+    finally:
+        container.remove(force=True)
+        client.close()
+
+
+def said(container: Container, data: bytes, *argv: str) -> tuple[str, str]:
+    """Return what a program of Wireshark's printed about a capture, and what it complained of."""
+    packed_file = BytesIO()
+    with open_tar(fileobj=packed_file, mode="w") as archive:
+        entry = TarInfo("file.pcap")
+        entry.size = len(data)
+        archive.addfile(entry, BytesIO(data))
+    assert container.put_archive("/tmp", packed_file.getvalue())
+    status, (output, errors) = container.exec_run([*argv, "/tmp/file.pcap"], demux=True)
+    assert status == 0, (argv, errors)
+    # tshark says so of every container that it runs in as root.
+    complaints = cast("bytes", errors or b"").decode().replace('Running as user "root" and group "root".', "")
+    complaints = complaints.replace("This could be dangerous.", "")
+    return cast("bytes", output or b"").decode(), complaints.strip()
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {"netem": "delay 10ms 5ms loss 3% duplicate 3%"},
+        {"snaplen": 0, "nodes": 400, "engine": "user"},
+        {"snaplen": 0, "capture_max": "8MB", "nodes": 300, "content": 100_000, "chunk": 65_536, "read_size": 65_536},
+    ],
+    ids=["impaired", "whole frames", "capped"],
+)
+def test_wireshark_opens_captures_without_a_warning(
+    testbed_cell: Callable[..., CellShown], tshark: Container, family: str, cell: dict[str, Any]
+) -> None:
+    shown = testbed_cell(family=family, **cell)
+    good(shown)
+    for role in ("client", "server"):
+        data = (shown.folder / role / "capture.pcap").read_bytes()
+        facts, complaints = said(tshark, data, "capinfos", "-M", "-c", "-o", "-E")
+        assert "Strict time order:   True" in facts
+        assert "File encapsulation:  ether\n" in facts
+        assert f"Number of packets:   {stopped(shown, role)['capture']['frames']}\n" in facts
+        assert complaints == ""
+        odd, complaints = said(
+            tshark, data, "tshark", "-n", "-Y", "_ws.malformed || _ws.expert.severity == error", "-r"
+        )
+        assert (odd, complaints) == ("", "")

@@ -1,0 +1,111 @@
+"""What the analysis adds up against those who counted the same: the kernel, tcp_info of the sender, and tcptrace."""
+
+import csv
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from testbed.analysis.packets.capture import analyse_capture
+from testbed.analysis.packets.closures import find_closures
+from testbed.analysis.packets.flags import RETRANSMISSIONS, Mark
+from tests.support.tshark_tools import Tools, lend_tools
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+
+SLOW: dict[str, Any] = {"rcvbuf": 8192, "sndbuf": 8192, "read": 8192, "delay_s": 0.1, "chunk": 1000, "bytes": 60_000}
+SENT_AGAIN = RETRANSMISSIONS | Mark.OUT_OF_ORDER
+"""Seen where they were sent: what repeats a sequence number there was sent again, however soon."""
+CHRONOGRAPH_NS = 20_000_000
+"""The kernel's chronographs count jiffies, which a begin and an end of each stretch may miss."""
+
+
+@pytest.fixture(scope="module")
+def tools() -> Iterator[Tools]:
+    with lend_tools() as made:
+        yield made
+
+
+def kernel_counters(tools: Tools) -> dict[str, int]:
+    """Return the TcpExt counters of the container's network."""
+    names, values = (line.split() for line in tools.run("cat", "/proc/net/netstat").splitlines()[:2])
+    return {name: int(value) for name, value in zip(names[1:], values[1:], strict=True)}
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_kernel_counts_the_same_probes_and_closures(tools: Tools, version: int) -> None:
+    """What tshark has no name for, on traffic whose cause is known."""
+    before = kernel_counters(tools)
+    settings = SLOW | {"family": version, "pause_s": 3}
+    connection = analyse_capture(tools.record("none", settings)).connection(0)
+    counted = {name: count - before[name] for name, count in kernel_counters(tools).items()}
+    closures = find_closures(connection, of_client=False)
+    assert len(closures) == counted["TCPToZeroWindowAdv"] > 1
+    assert sum(closure.probes for closure in closures) == counted["TCPWinProbe"] >= 3
+    assert int(connection.frames.having(Mark.WINDOW_PROBE).sum()) == counted["TCPWinProbe"]
+    assert max(closure.duration_ns for closure in closures) > 2_000_000_000
+    assert all(closure.reopened_bytes > 0 for closure in closures)
+    assert not connection.frames.having(Mark.ZERO_WINDOW_PROBE).any()  # Linux probes without data
+    assert not find_closures(connection, of_client=True)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_tcp_info_at_the_close_tells_the_same_of_losses(tools: Tools, version: int) -> None:
+    settings = {"family": version, "chunk": 10_000, "bytes": 2_000_000}
+    connection = analyse_capture(tools.record("in-2", settings)).connection(0)
+    told = json.loads(tools.said)
+    frames, segments = connection.frames, connection.segments()
+    data = frames.from_client & (frames.payload_bytes > 0)
+    again = frames.from_client & frames.having(SENT_AGAIN)
+    assert segments[data].sum() == told["data_segs_out"]
+    assert np.maximum(segments[again], 1).sum() == told["total_retrans"] > 0  # a FIN is one, too
+    assert frames.payload_bytes[again].sum() == told["bytes_retrans"]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_tcp_info_at_the_close_tells_the_same_of_closures(tools: Tools, version: int) -> None:
+    connection = analyse_capture(tools.record("none", SLOW | {"family": version, "pause_s": 1})).connection(0)
+    told = json.loads(tools.said)
+    closures = find_closures(connection, of_client=False)
+    closed_ns = sum(closure.duration_ns for closure in closures)
+    limited_ns = told["rwnd_limited_us"] * 1000
+    assert limited_ns <= told["busy_us"] * 1000
+    assert closed_ns > 1_000_000_000
+    # The sender also stands still before a window that is not zero and too small: never less than while it was zero.
+    assert limited_ns > closed_ns - len(closures) * CHRONOGRAPH_NS
+
+
+TRACED: dict[str, tuple[str, dict[str, Any]]] = {
+    "slow reader": ("none", SLOW),
+    "loss": ("in-2", {"chunk": 10_000, "bytes": 1_000_000}),
+    "acknowledgements lost": ("back-20", {"chunk": 3000, "bytes": 1_000_000}),
+}
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("name", TRACED)
+def test_tcptrace_adds_up_the_same(tools: Tools, name: str, version: int) -> None:
+    impairment, settings = TRACED[name]
+    connection = analyse_capture(tools.record(impairment, settings | {"family": version})).connection(0)
+    table = [
+        line
+        for line in tools.run("tcptrace", "-n", "-l", "--csv", "/tools/recorded").splitlines()
+        if "," in line and line[0] != "#"
+    ]
+    (traced,) = csv.DictReader(line.replace(" ", "") for line in table)
+    frames = connection.frames
+    for end, mine in (("a2b", frames.from_client), ("b2a", ~frames.from_client)):
+        data = mine & (frames.payload_bytes > 0)
+        sent = frames.relative_seq_bytes[data] + frames.payload_bytes[data]
+        again = mine & frames.having(SENT_AGAIN)
+        ours = {
+            "total_packets": mine.sum(),
+            "actual_data_pkts": data.sum(),
+            "actual_data_bytes": frames.payload_bytes[data].sum(),
+            "unique_bytes_sent": np.max(sent, initial=1) - 1,
+            "rexmt_data_pkts": again.sum(),
+            "zero_win_adv": (mine & frames.having(Mark.ZERO_WINDOW)).sum(),
+        }
+        assert {key: int(traced[f"{key}_{end}"]) for key in ours} == {key: int(value) for key, value in ours.items()}

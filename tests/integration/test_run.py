@@ -1,0 +1,143 @@
+"""Cells on a real engine: the link as asked, the slow reader, the run folder, least privilege."""
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from testbed.pytest_plugin import CellShown
+from testbed.result import result_schema
+from testbed.stack.docker_engine import DockerEngine
+from tests.integration.conftest import Command
+
+pytestmark = pytest.mark.docker
+
+ASKED_RTT_MS = 40.0
+LATE_MS = 15.0
+"""Two user-space engines on a loaded machine of two cores wake up late; without load it is under a millisecond."""
+
+
+def test_the_link_is_as_late_as_asked(testbed_cell: Callable[..., CellShown], family: str) -> None:
+    shown = testbed_cell(family=family, latency="20ms", nodes=10)
+    assert (shown.result.status, shown.result.reason) == ("passed", "")
+    rtt = shown.result.metrics.rtt_ms
+    assert rtt is not None
+    assert rtt.min >= ASKED_RTT_MS
+    assert rtt.median <= ASKED_RTT_MS + LATE_MS
+    assert rtt.samples >= 10
+    assert {link.engine for link in shown.result.link.values()} <= {"kernel", "user"}
+    # The handshake, the list and its end cross the link three times one way, and then once more for the last byte.
+    assert (shown.result.metrics.duration_s or 0) >= ASKED_RTT_MS / 2000
+
+
+def test_a_plain_link_is_not_late(testbed_cell: Callable[..., CellShown], family: str) -> None:
+    rtt = testbed_cell(family=family, nodes=1).result.metrics.rtt_ms
+    assert rtt is not None
+    assert rtt.min < 5.0
+
+
+@pytest.mark.parametrize("server", ["py", "c"])
+def test_a_sender_is_done_long_before_a_slow_reader(
+    testbed_cell: Callable[..., CellShown], family: str, server: str
+) -> None:
+    shown = testbed_cell(family=family, server=server, delay="50ms", chunk="10k")
+    metrics = shown.result.metrics
+    assert (shown.result.status, shown.result.reason) == ("passed", "")
+    assert metrics.bytes_written == metrics.bytes_read == 255_204
+    # 255 204 bytes in reads of at most 8192 are at least 32 reads, with 31 pauses between the first and the last.
+    assert metrics.read_calls is not None
+    assert metrics.read_calls >= 32
+    assert metrics.duration_s is not None
+    assert metrics.duration_s >= 31 * 0.05
+    assert metrics.write_s is not None
+    assert metrics.write_s < metrics.duration_s / 2
+    assert metrics.bytes_ahead_max is not None
+    assert metrics.bytes_ahead_max > 128_000
+    assert "closing" in [finding.name for finding in shown.result.findings]
+
+
+def test_small_buffers_make_the_writes_block(testbed_cell: Callable[..., CellShown], family: str) -> None:
+    shown = testbed_cell(family=family, delay="50ms", chunk="10k", sndbuf="8k", rcvbuf="8k", nodes=100)
+    metrics = shown.result.metrics
+    assert (shown.result.status, shown.result.reason) == ("passed", "")
+    assert metrics.duration_s is not None
+    assert metrics.write_blocked_s is not None
+    assert metrics.write_blocked_s > metrics.duration_s / 2
+    # SO_RCVBUF and SO_SNDBUF of 8192 are 16384 each to the kernel; a socket buffer may be overshot by one segment of
+    # up to 64 kB, not by the whole list.
+    assert metrics.bytes_ahead_max is not None
+    assert metrics.bytes_ahead_max < 110_000
+
+
+def test_the_run_folder(command: Command) -> None:
+    done = command("run", "--json", "--nodes", "10", "--latency", "1ms", "--chunk", "1k")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert [result["status"] for result in document["results"]] == ["passed"]
+    run = Path(document["folder"])
+    assert (command.output / "latest").resolve() == run.resolve()
+    facts = json.loads((run / "run.json").read_text())
+    assert facts["cells"][0]["asked"]["chunk"] == 1024
+    assert facts["kernel"]
+    assert facts["sysctls"]
+    assert all(digest.startswith("sha256:") for digest in facts["images"].values())
+    cell = command.cell()
+    jsonschema.validate(command.result(), result_schema())
+    assert command.result() == document["results"][0]
+    for role in ("client", "server"):
+        magic = struct.unpack("<I", (cell / role / "capture.pcap").read_bytes()[:4])[0]
+        assert magic == 0xA1B23C4D  # pcap with nanoseconds
+        assert (cell / role / "sockets.csv").read_text().startswith("monotonic_ns,realtime_ns,")
+        assert set(json.loads((cell / role / "link.json").read_text())) >= {"link", "stopped"}
+        assert (cell / role / "events.csv").read_text().startswith("# realtime_offset_ns=")
+
+
+def test_what_a_person_sees(command: Command) -> None:
+    done = command("run", "--chunk", "10k", "--nodes", "20")
+    assert done.returncode == 0, done.stderr
+    for words in ("chunk 10k = 10240 bytes", "passed", "round trip", "goodput", "run folder: "):
+        assert words in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_matrix(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text("cells: {nodes: 1, content: 1, family: [ipv4, ipv6]}\n")
+    done = command("matrix", str(tmp_path / "two.yaml"))
+    assert done.returncode == 0, done.stderr
+    assert "2 cells: 2 passed" in done.stdout
+    run = command.output / command.runs()[0]
+    assert len((run / "results.csv").read_text().splitlines()) == 3
+    assert '<testsuite name="' in (run / "junit.xml").read_text()
+
+
+def test_least_privilege_and_what_keep_keeps(command: Command, testbed_engine: DockerEngine) -> None:
+    done = command("run", "--keep", "always", "--nodes", "1")
+    assert done.returncode == 0, done.stderr
+    run = command.runs()[0]
+    assert f"label=testbed.run={run}" in done.stderr
+    with testbed_engine._request("inspect") as client:
+        found = [
+            client.inspect_container(c["Id"])
+            for c in client.containers(all=True, filters={"label": f"testbed.run={run}"})
+        ]
+    by_role = {container["Config"]["Labels"]["testbed.role"]: container for container in found}
+    assert set(by_role) == {"client", "server", "client-netem", "server-netem"}
+    for role, container in by_role.items():
+        host = container["HostConfig"]
+        is_sidecar = role.endswith("-netem")
+        assert host["CapDrop"] == ["ALL"]
+        assert sorted(host["CapAdd"] or []) == (["NET_ADMIN", "NET_RAW"] if is_sidecar else [])
+        assert host["ReadonlyRootfs"] is True
+        assert host["Privileged"] is False
+        assert host["SecurityOpt"] == ["no-new-privileges:true"]
+        assert not host["PortBindings"]
+        assert is_sidecar or container["Config"]["User"].startswith("65532")
+        assert is_sidecar or not host["Devices"]
+    cleaned = command("clean", "--all", "--dry-run")
+    assert run in cleaned.stdout
+    # Its process has ended, so it counts as left behind: the plain command removes it.
+    assert command("clean").returncode == 0
+    assert testbed_engine.find(f"testbed.run={run}") == []

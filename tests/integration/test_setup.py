@@ -1,0 +1,58 @@
+"""`make setup` on a checkout as it comes out of a clone, with the real engine, package index and Debian packages."""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MADE_HERE = (".git", ".venv", ".env", "runs", "build", "__pycache__", ".*_cache", ".hypothesis")
+QUICK_S = 10
+"""The second setup looks and does nothing: two seconds alone, five times that on a busy machine."""
+
+pytestmark = pytest.mark.docker
+
+
+def make(folder: Path, target: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", target], cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def output(*argv: str, **where: Any) -> str:
+    return subprocess.run(argv, capture_output=True, text=True, check=True, **where).stdout
+
+
+@pytest.mark.timeout(600)
+def test_a_fresh_checkout_is_set_up_once(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*MADE_HERE))
+    # A folder of its own for plugins would hide the user's choice of an engine, so that is named.
+    engine = output("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}").strip()
+    environment = {"DOCKER_CONFIG": str(tmp_path / "docker-config"), "DOCKER_HOST": engine}
+    first = make(checkout, "setup", **environment)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "made in .venv" in first.stdout
+    assert "written to .env" in first.stdout
+    start_s = time.monotonic()
+    second = make(checkout, "setup", **environment)
+    assert time.monotonic() - start_s < QUICK_S
+    assert second.returncode == 0
+    assert [line.split()[-1] for line in second.stdout.splitlines()].count("ready") == 4
+    assert "run" in output(str(checkout / ".venv/bin/testbed"), "--help")
+    images = output("docker", "compose", "config", "--images", cwd=checkout, env=os.environ | environment)
+    for image in set(images.split()):
+        output("docker", "image", "rm", image)  # fails when the setup has not made it
+
+
+def test_without_an_engine_the_setup_says_so_in_one_sentence() -> None:
+    done = make(ROOT, "setup", DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if line.startswith("setup:")]
+    assert len(said) == 1
+    assert "does not answer" in said[0]
+    assert "systemctl start docker" in said[0]

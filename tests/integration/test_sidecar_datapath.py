@@ -1,0 +1,67 @@
+"""The two data paths of the user engine on the wire: which one works, and what waits when one follows the other."""
+
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from testbed.stack.images import Images
+from tests.support.link_traffic import datagrams, start_datagrams
+from tests.support.sidecar import Bed, bed
+
+
+@pytest.fixture
+def made(testbed_images: Images) -> Iterator[Bed]:
+    client = docker.from_env()
+    with bed(client, testbed_images.ours("netem")[0]) as given:
+        yield given
+    client.close()
+
+
+def test_the_path_is_told_and_both_count_alike(made: Bed, family: str) -> None:
+    counted = {}
+    for path, text in (("c", "delay 20ms limit 500"), ("python", "delay 20ms 1us limit 500")):
+        pair = made.pair(engine="user", server_impairment="", client_impairment=text)
+        assert pair[0].events("link")[0]["readback"]["data_path"] == path
+        assert len(datagrams(pair, family, 100)) == 100
+        counters = pair[0].stop()["counters"]["link"]
+        assert counters["data_path"] == path
+        pair[1].stop()
+        counted[path] = counters["measured"]
+        # A busy machine is late, but most frames not by as much again.
+        assert 19_999_000 <= counted[path]["delay_ns"]["min"] <= counted[path]["delay_ns"]["p50"] < 40_000_000
+        # What waited when the counters began anew was seen before that and sent after it; the kernel's own reports of
+        # multicast groups come when they like, and may wait when the end comes.
+        gone = counted[path]["packets_sent"] + counted[path]["packets_queued"]
+        assert gone >= counted[path]["packets_seen"] > 100
+        for sidecar in pair:
+            sidecar.container.remove(force=True)
+    assert counted["c"].keys() == counted["python"].keys()
+    assert all(counts["delayed"] >= 101 for counts in counted.values())
+
+
+def test_nothing_is_lost_when_one_path_follows_the_other(made: Bed, family: str) -> None:
+    count = 1500
+    pair = made.pair(engine="user", server_impairment="", client_impairment="delay 300ms limit 20000")
+    sending = start_datagrams(pair, family, count, gap_s=0.002)
+    sending.wait_sending()
+    for text in ("delay 300ms 1us", "delay 300ms", "delay 350ms", "delay 301ms 1us", "delay 300ms nd"):
+        status, answer = pair[0].ask("change", f"{text} limit 20000")
+        assert status == 0, answer
+    seen = sending.arrived()
+    assert sorted(each.number for each in seen) == list(range(count))
+    assert min(each.delay_ms for each in seen) >= 299.9
+    counted = pair[0].stop()["counters"]["link"]
+    assert counted["data_path"] == "c"
+    assert counted["measured"]["packets_seen"] > count
+    assert counted["measured"]["lost_limit"] == 0
+    assert counted["measured"]["delay_ns"]["min"] >= 299_900_000
+    assert counted["measured"]["queue_high_water"] > 50
+
+
+def test_a_refused_change_leaves_the_path_as_it_was(made: Bed) -> None:
+    pair = made.pair(engine="user", server_impairment="", client_impairment="delay 30ms")
+    status, _ = pair[0].ask("change", "delay 30ms 1ms distribution nowhere")
+    assert status == 1
+    assert len(datagrams(pair, "ipv4", 20)) == 20
+    assert pair[0].stop()["counters"]["link"]["data_path"] == "c"

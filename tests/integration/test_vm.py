@@ -1,0 +1,247 @@
+"""Cells under a kernel of Debian's, in a guest: where `tc netem` is real. Run apart, by `pytest -m vm`.
+
+A guest here is emulated unless the machine has KVM, so bounds on time are one-sided and wide. The image is built once
+and kept in the user's cache; the guest is booted once for all tests of this file that do not end it.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.pytest_plugin import CellShown
+from testbed.run.places import Guests
+from testbed.scenario.expand import ExpansionError
+from testbed.stack.images import DOCKERFILES, Images
+from testbed.vm import owner
+from testbed.vm.build import ensure
+from testbed.vm.errors import GuestError
+from testbed.vm.guest import Guest
+from testbed.vm.store import Image
+
+# Not the fixtures: the first of them may have to build the guest, and its steps have deadlines of their own.
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(600, func_only=True)]
+
+KERNEL = os.environ.get("TESTBED_TEST_KERNEL", "bookworm")
+LATENCY_MS = 20
+SLACK_MS = 60  # on a round trip: two sidecars that may each be 15 ms late, twice
+
+
+@pytest.fixture(scope="session")
+def vm_image(testbed_images: Images) -> Image:
+    return ensure(KERNEL, [testbed_images.ours(name)[0] for name in DOCKERFILES], print)
+
+
+@pytest.fixture(scope="session")
+def guests(testbed_guests: Guests, vm_image: Image) -> Guests:
+    return testbed_guests
+
+
+@pytest.fixture
+def run_cell(testbed_cell: Callable[..., CellShown], vm_image: Image) -> Callable[..., CellShown]:
+    return partial(testbed_cell, kernel=KERNEL)
+
+
+def docker(url: str, *arguments: str) -> str:
+    argv = ["docker", "--host", url, *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("client", "server"), [("py", "c"), ("c", "py")])
+def test_conformance_with_latency(run_cell: Any, client: str, server: str, family: str) -> None:
+    shown = run_cell(client=client, server=server, family=family, nodes=10, latency=f"{LATENCY_MS}ms", engine="kernel")
+    result = shown.result
+    assert result.status == "passed", result.reason
+    assert {link.engine for link in result.link.values()} == {"kernel"}
+    assert result.metrics.bytes_read == 12764
+    seen = {}
+    for role in ("client", "server"):
+        capture = json.loads((shown.folder / role / "link.json").read_text())["stopped"]["capture"]
+        assert capture["complete"], capture["why"]
+        heard = {point["direction"]: point["captured"] for point in capture["points"]}
+        seen[role] = heard["both"], heard["in"]
+    assert seen["client"] == seen["server"][::-1], "what one end sent is what the other end heard"
+    assert result.metrics.rtt_ms is not None
+    assert 2 * LATENCY_MS <= result.metrics.rtt_ms.median <= 2 * LATENCY_MS + SLACK_MS
+
+
+def test_the_run_folder_tells_of_the_guest(run_cell: Any) -> None:
+    shown = run_cell(nodes=1)
+    record = json.loads((shown.folder / "cell.json").read_text())
+    machine = record["machine"]
+    assert machine["kernel"].endswith("-amd64")
+    assert machine["kernel"] != os.uname().release
+    assert machine["accelerator"] in ("kvm", "tcg")
+    assert machine["emulated"] == (machine["accelerator"] == "tcg") == shown.result.emulated
+    assert machine["sysctls"]["net.ipv4.tcp_rmem"].count(" ") == 2
+    for role in ("client", "server"):
+        files = {path.name for path in (shown.folder / role).iterdir()}
+        assert {"stdout.log", "stderr.log", "events.csv", "capture.pcap", "sockets.csv", "link.json"} <= files
+
+
+def test_auto_takes_the_kernels_netem_and_reads_it_back(run_cell: Any) -> None:
+    shown = run_cell(nodes=1, netem="delay 40ms 5ms distribution normal loss gemodel 1% 25%", engine="auto")
+    assert shown.result.status == "passed", shown.result.reason
+    for role in ("client", "server"):
+        link = json.loads((shown.folder / role / "link.json").read_text())["link"]
+        assert link["engine"] == "kernel"
+        netem = [qdisc for qdisc in link["readback"] if qdisc["kind"] == "netem"]
+        assert netem
+        assert netem[0]["options"]["delay"]["delay"] == pytest.approx(0.04)
+        assert "loss-gemodel" in netem[0]["options"]
+
+
+def test_what_the_kernel_cannot_do_is_refused(run_cell: Any) -> None:
+    with pytest.raises(ExpansionError, match="netem cannot choose packets by their number"):
+        run_cell(nodes=1, netem="delay 10ms drop-list 2", engine="kernel")
+
+
+def test_a_guest_is_alone_with_itself(guests: Guests, vm_image: Image) -> None:
+    url = guests.url(KERNEL)
+    netem = next(tag for tag in vm_image.images if tag.startswith("testbed-netem:"))
+    shown = docker(url, "run", "--rm", "--network", "host", "--entrypoint", "ip", netem, "-j", "link")
+    names = {link["ifname"] for link in json.loads(shown)}
+    assert not {name for name in names if not name.startswith(("lo", "docker", "br-", "veth", "dummy", "ifb"))}
+
+
+def test_a_change_in_place(guests: Guests, vm_image: Image) -> None:
+    url = guests.url(KERNEL)
+    netem = next(tag for tag in vm_image.images if tag.startswith("testbed-netem:"))
+    options = [
+        "--cap-drop=ALL",
+        "--cap-add=NET_ADMIN",
+        "--cap-add=NET_RAW",
+        "--device=/dev/net/tun",
+        "--rm",
+        "--detach",
+    ]
+    told = [
+        "--env=NETEM_IMPAIRMENT=delay 30ms",
+        "--env=NETEM_ENGINE=kernel",
+        "--tmpfs=/var/lib/testbed",
+        "--tmpfs=/run",
+    ]
+    sidecar = docker(url, "run", *options, *told, netem).strip()
+    try:
+        deadline_s = time.monotonic() + 60
+        while '"ready"' not in docker(url, "logs", sidecar):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.5)
+        docker(url, "exec", sidecar, "python3", "-m", "netem", "change", "delay 70ms")
+        assert "delay 70ms" in docker(url, "exec", sidecar, "tc", "qdisc", "show", "dev", "eth0")
+    finally:
+        docker(url, "rm", "--force", sidecar)
+
+
+def test_two_guests_of_one_state_draw_other_numbers_and_know_the_time(vm_image: Image, guests: Guests) -> None:
+    guests.close()
+    tag = next(tag for tag in vm_image.images if tag.startswith("testbed-netem:"))
+    program = "import time, uuid; print(time.time(), uuid.uuid4())"
+    drawn = set()
+    for _ in range(2):
+        with Guest(vm_image) as guest:
+            said = docker(guest.docker_url, "run", "--rm", "--entrypoint", "python3", tag, "-c", program)
+            now_s, number = said.split()
+            assert abs(float(now_s) - time.time()) < 10
+            drawn.add(number)
+    assert len(drawn) == 2
+
+
+def qemus() -> set[int]:
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if line.startswith(b"qemu-system") and b"virtserialport" in line:
+                found.add(int(entry.name))
+    return found
+
+
+OWNER = """
+import sys, time
+from testbed.vm.guest import Guest
+from testbed.vm.store import cache_dir, find_image
+with Guest(find_image(cache_dir(), sys.argv[1])) as guest:
+    print("up", flush=True)
+    time.sleep(120)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_of_an_owner_that_is_ended(vm_image: Image, guests: Guests, number: signal.Signals) -> None:
+    guests.close()
+    before, folders = qemus(), set(owner.runs_dir().iterdir())
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, vm_image.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        assert len(qemus() - before) == 1
+        process.send_signal(number)
+        process.wait(20)
+    deadline_s = time.monotonic() + 10
+    while qemus() - before:
+        assert time.monotonic() < deadline_s, "qemu lives on"
+        time.sleep(0.1)
+    owner.sweep(owner.runs_dir())
+    assert set(owner.runs_dir().iterdir()) <= folders
+
+
+def test_a_guest_that_is_not_up_in_time_shows_its_console(vm_image: Image, guests: Guests) -> None:
+    guests.close()
+    folders = set(owner.runs_dir().iterdir())
+    with pytest.raises(GuestError, match=r"no answer within 2 s") as caught, Guest(vm_image, resume=False, timeout_s=2):
+        pass
+    assert any("Linux version" in line or "] " in line for line in caught.value.console)
+    assert set(owner.runs_dir().iterdir()) <= folders
+
+
+def test_a_broken_image_is_booted_then_given_up(vm_image: Image, guests: Guests, tmp_path: Path) -> None:
+    guests.close()
+    for name in ("vmlinuz", "initrd"):
+        (tmp_path / name).symlink_to(vm_image.folder / name)
+    with (tmp_path / "disk.raw").open("wb") as disk:
+        disk.truncate(1 << 26)
+    for state in vm_image.folder.glob("state-*"):
+        (tmp_path / state.name).write_bytes(b"no state of a machine")
+    said: list[str] = []
+    broken = replace(vm_image, folder=tmp_path)
+    with pytest.raises(GuestError, match="has ended") as caught, Guest(broken, timeout_s=90, progress=said.append):
+        pass
+    assert [line.split()[0] for line in said] == ["resuming", "the", "booting"], said
+    assert "is of no use" in said[1]
+    assert any("mount" in line for line in caught.value.console)
+    assert f"testbed vm rm {broken.name}" in caught.value.remedy
+
+
+def test_without_qemu_the_command_says_what_to_install(tmp_path: Path) -> None:
+    bin_dir = tmp_path / "bin"
+    bin_dir.mkdir()
+    for name in ("docker", "env", "sh"):
+        program = subprocess.run(["which", name], capture_output=True, text=True, check=True).stdout.strip()
+        (bin_dir / name).symlink_to(program)
+    done = subprocess.run(
+        [sys.executable, "-m", "testbed.cli", "run", "--kernel", KERNEL, "--nodes", "1", "--output", str(tmp_path)],
+        env={**os.environ, "PATH": str(bin_dir)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "qemu-system-x86_64" in done.stdout + done.stderr
+    assert "apt-get install" in done.stdout + done.stderr

@@ -1,0 +1,179 @@
+"""A container engine without containers: every port of `testbed.stack.ports`, scripted by the test."""
+
+import json
+import queue
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from testbed.stack.labels import ROLE
+from testbed.stack.ports import ContainerSpec, Exit, Found, Handle, Image, Stream
+from tests.support.archives import packed
+
+Script = Callable[["FakeProcess"], None]
+
+
+@dataclass
+class FakeProcess:
+    """A container that says and does what its script tells it."""
+
+    engine: "FakeEngine"
+    spec: ContainerSpec
+    started: bool = False
+    signals: list[str] = field(default_factory=list)
+    on_signal: dict[str, Script] = field(default_factory=dict)
+    _frames: "queue.SimpleQueue[tuple[Stream, bytes] | Exit]" = field(default_factory=queue.SimpleQueue)
+
+    def say(self, text: str, stream: Stream = "stdout") -> None:
+        self._frames.put((stream, text.encode()))
+
+    def emit(self, event: str, **facts: object) -> None:
+        self.say(json.dumps({"event": event, "monotonic_ns": 0, "realtime_ns": 0, **facts}) + "\n")
+
+    def end(self, code: int, *, oom_killed: bool = False) -> None:
+        self.started = False
+        self._frames.put(Exit(code, oom_killed))
+
+    def follow(self, output: Callable[[Stream, bytes], None]) -> Exit:
+        while True:
+            frame = self._frames.get(timeout=30)
+            if isinstance(frame, Exit):
+                return frame
+            output(*frame)
+
+
+def sidecar(process: FakeProcess) -> None:
+    """Be a sidecar of which all is well."""
+
+    def stop(process: FakeProcess) -> None:
+        process.emit("stopped", counters={}, capture={})
+        process.end(0)
+
+    process.on_signal["SIGTERM"] = stop
+    process.on_signal["SIGUSR1"] = lambda process: process.emit("idle")
+    process.emit("link", engine="none", reason="", asked="", readback="")
+    rtt = {"min": 0.1, "median": 0.2, "max": 0.3, "samples": 20}
+    process.emit("verified", probes=[], rtt_ms={"ipv4": rtt})
+    process.emit("ready")
+
+
+def server(process: FakeProcess) -> None:
+    """Be a server that listens."""
+    process.on_signal["SIGTERM"] = lambda process: process.end(0)
+    process.engine.running("server-netem").emit("listening", families=["ipv4"])
+
+
+def client(process: FakeProcess) -> None:
+    """Be a client whose transfer is over at once."""
+    process.say("Will connect to server : 8888\nSending 280 bytes!\nData sent\n")
+    process.engine.running("server").say("Ending connection\n")
+    process.end(0)
+
+
+class FakeEngine:
+    """Containers are found by their role; scripts run when they start."""
+
+    def __init__(self) -> None:
+        self.scripts: dict[str, Script] = {
+            "client-netem": sidecar,
+            "server-netem": sidecar,
+            "server": server,
+            "client": client,
+        }
+        self.things: dict[tuple[str, str], tuple[Handle, Mapping[str, str]]] = {}
+        self.processes: dict[str, FakeProcess] = {}
+        self.files: dict[str, dict[str, bytes]] = {}
+        self.given: dict[str, dict[str, bytes]] = {}
+        self.images: dict[str, Image] = {}
+        self.built: list[str] = []
+        self.journal: list[str] = []
+        self.fail_on: dict[str, BaseException] = {}
+
+    def running(self, role: str) -> FakeProcess:
+        return self.processes[role]
+
+    def _do(self, what: str) -> None:
+        self.journal.append(what)
+        if what in self.fail_on:
+            raise self.fail_on[what]
+
+    def _add(self, handle: Handle, labels: Mapping[str, str]) -> Handle:
+        self.things[handle.kind, handle.name] = (handle, labels)
+        return handle
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> Handle:
+        self._do("create network")
+        return self._add(Handle("network", f"id-{name}", name), labels)
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> Handle:
+        self._do(f"create volume {labels[ROLE]}")
+        return self._add(Handle("volume", name, name), labels)
+
+    def create_container(self, spec: ContainerSpec) -> Handle:
+        role = spec.labels[ROLE]
+        self._do(f"create {role}")
+        self.processes[role] = FakeProcess(self, spec)
+        return self._add(Handle("container", f"id-{spec.name}", spec.name), spec.labels)
+
+    def remove(self, handle: Handle) -> None:
+        # A planned handle has the name where a made one has the id, as engines take either.
+        found = (handle.kind, handle.name)
+        if found not in self.things:
+            return
+        role = self.things[found][1][ROLE]
+        self._do(f"remove {handle.kind} {role}")
+        if handle.kind == "container" and self.processes[role]._frames.empty():
+            self.processes[role].end(137)
+        del self.things[found]
+
+    def find(self, label: str) -> list[Found]:
+        key, _, value = label.partition("=")
+        return [
+            Found(handle, labels, 1000.0)
+            for handle, labels in self.things.values()
+            if key in labels and value in ("", labels[key])
+        ]
+
+    def _process(self, handle: Handle) -> FakeProcess:
+        return self.processes[self.things["container", handle.name][1][ROLE]]
+
+    def attach(self, handle: Handle, output: Callable[[Stream, bytes], None]) -> Callable[[], Exit]:
+        process = self._process(handle)
+        return lambda: process.follow(output)
+
+    def start(self, handle: Handle) -> None:
+        role = self.things["container", handle.name][1][ROLE]
+        self._do(f"start {role}")
+        self.processes[role].started = True
+        self.scripts[role](self.processes[role])
+
+    def kill(self, handle: Handle, signal: str) -> None:
+        process = self._process(handle)
+        process.signals.append(signal)
+        if signal == "SIGKILL":
+            process.end(137)
+        elif signal in process.on_signal:
+            process.on_signal[signal](process)
+
+    def archive(self, handle: Handle, path: str) -> Iterator[bytes]:
+        role = self.things["container", handle.name][1][ROLE].removesuffix("-netem")
+        yield packed({f"{path.rpartition('/')[2]}/{name}": data for name, data in self.files.get(role, {}).items()})
+
+    def unpack(self, handle: Handle, path: str, files: Mapping[str, bytes]) -> None:
+        role = self.things["container", handle.name][1][ROLE]
+        self.given.setdefault(role, {}).update({f"{path}/{name}": data for name, data in files.items()})
+
+    def image(self, name: str) -> Image | None:
+        return self.images.get(name)
+
+    def images_with(self, label: str) -> list[Image]:
+        return list(self.images.values())
+
+    def remove_image(self, tag: str) -> None:
+        del self.images[tag]
+
+    def build(self, context: bytes, dockerfile: str, tag: str, labels: Mapping[str, str]) -> Iterator[str]:
+        yield f"Step 1/1 : FROM {len(context)} bytes"
+        if dockerfile in self.fail_on:
+            raise self.fail_on[dockerfile]
+        self.built.append(tag)
+        self.images[tag] = Image(f"sha256:{tag}", (tag,), "65532")

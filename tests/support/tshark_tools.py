@@ -1,0 +1,81 @@
+"""A container with tshark, tcpdump and the tools that make traffic for them, in a network of its own."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import docker
+from docker.models.containers import Container
+
+from testbed.analysis.packets.capture import analyse_capture
+from tests.support import tshark_oracle
+from tests.support.archives import RUNNABLE, packed, unpacked
+
+TOOLS = Path(__file__).resolve().parent / "tools"
+IMAGE = "testbed-test-tshark:latest"
+LABELS = {"testbed.test": "1"}
+
+
+class Tools:
+    """A container with tshark in a network of its own, reached through the engine."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self.said = ""  # what the last recording's program printed
+
+    def put(self, files: dict[str, bytes]) -> None:
+        assert self.container.put_archive("/tools", packed(files, RUNNABLE))
+
+    def get(self, path: str) -> bytes:
+        chunks, _ = self.container.get_archive(path)
+        return unpacked(chunks)
+
+    def run(self, *argv: str) -> str:
+        status, output = self.container.exec_run(list(argv), demux=True)
+        assert status == 0, (argv, output)
+        return cast("bytes", output[0] or b"").decode()
+
+    def judge(self, data: bytes) -> tshark_oracle.Comparison:
+        """Compare our analysis of a capture with tshark's."""
+        self.put({"judged": data})
+        rows = tshark_oracle.parse(self.run(*tshark_oracle.arguments("/tools/judged")))
+        return tshark_oracle.compare(analyse_capture(data), rows)
+
+    def try_to_record(self, impairment: str, settings: dict[str, Any]) -> tuple[bytes, str]:
+        """Return a capture, empty when packets are missing in it, and what tcpdump said of it."""
+        self.said = self.run("bash", "/tools/record.sh", "/tools/recorded", impairment, json.dumps(settings))
+        log = self.run("cat", "/tools/recorded.log")
+        return self.get("/tools/recorded") if "\n0 packets dropped by kernel" in log else b"", log
+
+    def record(self, impairment: str, settings: dict[str, Any]) -> bytes:
+        data, log = self.try_to_record(impairment, settings)
+        assert data, log
+        return data
+
+
+@contextmanager
+def lend_tools(lifetime_s: int = 1800) -> Iterator[Tools]:
+    """Build the image, lend a container of it and remove that; if that fails, it ends by itself."""
+    client = docker.from_env()
+    client.images.build(path=str(TOOLS), dockerfile="Dockerfile.tshark", tag=IMAGE, rm=True, forcerm=True)
+    container = client.containers.run(
+        IMAGE,
+        ["sleep", str(lifetime_s)],
+        detach=True,
+        init=True,
+        network_mode="none",
+        cap_drop=["ALL"],
+        cap_add=["NET_ADMIN", "NET_RAW"],
+        sysctls={"net.ipv6.conf.all.disable_ipv6": "0"},
+        labels=LABELS,
+    )
+    try:
+        made = Tools(container)
+        container.exec_run(["mkdir", "/tools"])
+        made.put({name: (TOOLS / name).read_bytes() for name in ("reader.py", "record.sh")})
+        yield made
+    finally:
+        container.remove(force=True)
+        client.close()

@@ -1,0 +1,111 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from testbed.analysis.findings.back_pressure import explain
+from testbed.analysis.join.resources import Resources
+from testbed.result import Finding, Silence
+from tests.support.transfers import START_NS, fast_reader, late_last_write, seen_in, slow_reader, slow_sender, swallowed
+
+
+@pytest.mark.parametrize(("transfer", "how"), [(slow_reader, "its write() waits"), (swallowed, "took everything")])
+def test_respected(transfer, how: str) -> None:
+    found = explain(transfer().observe())
+    assert isinstance(found, Finding)
+    assert found.sentence.startswith("Back-pressure is respected")
+    assert how in found.sentence
+    assert found.numbers["program_max_bytes"] == 0
+
+
+def test_buffered_in_the_program() -> None:
+    found = explain(slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30).observe())
+    assert isinstance(found, Finding)
+    assert found.sentence.startswith("Back-pressure is not respected")
+    assert int(found.numbers["program_max_bytes"]) > 300_000
+    assert found.strength > 0.8
+
+
+@pytest.mark.parametrize("transfer", [fast_reader, slow_sender])
+def test_silent_without_back_pressure(transfer) -> None:
+    found = explain(transfer().observe())
+    assert isinstance(found, Silence)
+    assert found.observable
+
+
+def test_what_it_needs() -> None:
+    seen = slow_reader().observe()
+    for found in (
+        explain(seen_in(slow_reader().segments)),
+        explain(replace(seen, sender=replace(seen.sender, log=None))),
+    ):
+        assert isinstance(found, Silence)
+        assert not found.observable
+
+
+def test_a_kernel_without_bytes_acked() -> None:
+    seen = slow_reader().observe()
+    assert seen.sender.samples is not None
+    seen.sender.samples._numbers["bytes_acked"] = seen.sender.samples.column("no_such_field")
+    found = explain(seen)
+    assert isinstance(found, Silence)
+    assert not found.observable
+
+
+def test_a_bounded_buffer_of_the_program_is_no_fault() -> None:
+    found = explain(slow_reader(total_bytes=100_000, in_program=True).observe())
+    assert isinstance(found, Finding)
+    assert "a bounded buffer of the program holds up to" in found.sentence
+
+
+def memory(*growth_bytes: int) -> Resources:
+    """Return samples 50 ms apart, the first one before the transfer."""
+    count = len(growth_bytes)
+    at_ns = START_NS + (np.arange(count) * 50 - 30) * 1_000_000
+    return Resources(at_ns, 1_000_000 + np.array(growth_bytes), np.zeros(count, np.int64), np.arange(count) + 2)
+
+
+def without_log(total_bytes: int, resources: Resources) -> Finding | Silence:
+    seen = slow_reader(total_bytes=total_bytes, read_delay_ms=30).observe()
+    return explain(replace(seen, sender=replace(seen.sender, log=None, resources=resources)))
+
+
+@pytest.mark.parametrize(
+    ("growth_bytes", "says"), [(900_000, "is not respected, it seems"), (20_000, "is respected: the program's memory")]
+)
+def test_without_a_log_its_memory_tells(growth_bytes: int, says: str) -> None:
+    found = without_log(800_000, memory(0, 0, growth_bytes, 0))
+    assert isinstance(found, Finding)
+    assert says in found.sentence
+    assert found.confidence == "medium"
+    assert found.evidence[0].file == "client/resources.csv"
+
+
+@pytest.mark.parametrize(
+    ("total_bytes", "held", "why"),
+    [
+        (60_000, memory(0, 0, 900_000, 0), "so little data"),
+        (800_000, memory(0, 900_000, 900_000, 0), "as the transfer began"),
+    ],
+)
+def test_memory_that_does_not_tell(total_bytes: int, held: Resources, why: str) -> None:
+    found = without_log(total_bytes, held)
+    assert isinstance(found, Silence)
+    assert not found.observable
+    assert why in found.reason
+
+
+def test_memory_stands_beside_the_log() -> None:
+    seen = slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30).observe()
+    for growth_bytes, doubts in ((400_000, 0), (1000, 1)):
+        found = explain(replace(seen, sender=replace(seen.sender, resources=memory(0, growth_bytes, 0))))
+        assert isinstance(found, Finding)
+        assert found.numbers["memory_growth_bytes"] == growth_bytes
+        assert len(found.contradicting) == doubts
+        assert found.not_observed == []
+
+
+def test_silent_about_writes_that_only_waited_for_a_cpu() -> None:
+    found = explain(late_last_write().observe())
+    assert isinstance(found, Silence)
+    assert found.observable

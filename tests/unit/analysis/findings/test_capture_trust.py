@@ -1,0 +1,103 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from testbed.analysis.cell import analyse
+from testbed.analysis.findings.capture_trust import NAME, explain
+from testbed.analysis.join.observation import CaptureState, End, Observation
+from testbed.report.explain import WORTH_TELLING
+from testbed.result import Finding, Silence
+from tests.support.captures import pcap
+from tests.support.transfers import captured, fast_reader, slow_network, slow_reader
+
+
+@pytest.mark.parametrize(
+    ("change", "says", "suffers"),
+    [
+        (lambda capture: replace(capture, note="stamped after netem"), "pcap: stamped after netem", "window-probes"),
+        (lambda capture: replace(capture, complete=False, why="6 frames"), "not complete (6 frames)", "window-probes"),
+        (
+            lambda capture: CaptureState("server/capture.pcap", error="read capture: no"),
+            "read capture: no",
+            "segmentation",
+        ),
+        (lambda capture: captured(pcap(slow_reader().segments)[:-5], complete=True), "ends within a record", "closing"),
+        (lambda capture: captured(pcap(slow_reader().segments[3:]), complete=True), "no handshake", "window-reopening"),
+        (lambda capture: captured(pcap([]), complete=True), "has no TCP connection", "window-closed"),
+        (lambda capture: None, "the server has no capture", "delayed-ack"),
+        (
+            lambda capture: replace(capture, facts=replace(capture.facts, dropped_packets=3)),
+            "lacks 3 dropped packets",
+            "retransmissions",
+        ),
+    ],
+)
+def test_flaws_are_told(change, says: str, suffers: str) -> None:
+    seen = slow_reader().observe()
+    found = explain(replace(seen, receiver=replace(seen.receiver, capture=change(seen.receiver.capture))))
+    assert isinstance(found, Finding)
+    assert says in found.sentence
+    assert suffers in found.sentence.partition(" suffer: ")[2]
+    assert found.strength == 0.4
+
+
+def test_drops_that_tcpdump_counted_reach_the_result(tmp_path: Path) -> None:
+    """From tcpdump's counters in the record of a cell to its findings, its notes, and how sure they are."""
+    why = "the kernel dropped 7 frames that the capture should hold"
+    stopped = {"stopped": {"capture": {"complete": False, "why": why, "note": ""}}}
+    whole = {"stopped": {"capture": {"complete": True, "why": "", "note": ""}}}
+    folder = slow_reader().write(tmp_path / "run" / "cell", sidecars={"client": whole, "server": stopped})
+    result = analyse(folder)
+    found = {finding.name: finding for finding in result.findings}
+    assert f"server/capture.pcap is not complete ({why})" in found[NAME].sentence
+    assert "client/capture.pcap" not in found[NAME].sentence
+    for name in ("window-closed", "window-probes", "retransmissions", "segmentation"):
+        assert name in found[NAME].sentence.partition(" suffer: ")[2]
+    assert found[NAME].strength >= WORTH_TELLING
+    assert found["window-closed"].confidence == "medium"
+    assert f"server/capture.pcap is not complete: {why}" in result.notes
+
+
+def test_data_that_was_not_captured() -> None:
+    transfer = slow_network()
+    del transfer.segments[9]
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert "lacks data that was acknowledged" in found.sentence
+
+
+def test_a_clock_that_was_set() -> None:
+    seen = slow_network().observe()
+    assert seen.sender.samples is not None
+    seen.sender.samples.realtime_ns[len(seen.sender.samples) // 2 :] += 50_000_000
+    found = explain(seen)
+    assert isinstance(found, Finding)
+    assert "clock moved by 50 ms" in found.sentence
+    assert "suffer: back-pressure, conservation, sender-limit, write-blocked." in found.sentence
+
+
+def test_a_sample_that_was_interrupted_is_no_step() -> None:
+    seen = slow_network().observe()
+    assert seen.sender.samples is not None
+    seen.sender.samples.realtime_ns[3] += 50_000_000
+    assert isinstance(explain(seen), Silence)
+
+
+def test_offloaded_frames_are_told_softly() -> None:
+    found = explain(fast_reader(chunk_bytes=14_480).observe())
+    assert isinstance(found, Finding)
+    assert "segmentation offload" in found.sentence
+    assert found.strength == 0.1
+
+
+def test_silent_about_whole_captures() -> None:
+    found = explain(slow_network().observe())
+    assert isinstance(found, Silence)
+    assert found.observable
+
+
+def test_nothing_at_all() -> None:
+    found = explain(Observation(sender=End("client"), receiver=End("server")))
+    assert isinstance(found, Finding)
+    assert "the client has no capture; the server has no capture" in found.sentence

@@ -1,0 +1,45 @@
+from dataclasses import replace
+
+from testbed.analysis.findings.conservation import _all, explain
+from testbed.result import Finding, Silence
+from tests.support.transfers import fast_reader, slow_reader
+
+
+def test_the_instruments_agree() -> None:
+    found = explain(slow_reader().observe())
+    assert isinstance(found, Finding)
+    assert found.sentence.startswith("The instruments agree")
+    assert int(found.numbers["stalled_states"]) >= 5
+    assert found.strength == 0.1
+
+
+def test_a_gap_of_the_instruments_is_told() -> None:
+    transfer = slow_reader()
+    del transfer.logs["server"][0]
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert found.sentence.startswith("The instruments disagree")
+    assert found.numbers["gap_min_bytes"] == -8192
+    assert found.strength == 0.9
+
+
+def test_silent_when_nothing_stood_still() -> None:
+    found = explain(fast_reader().observe())
+    assert isinstance(found, Silence)
+    assert found.observable
+
+
+def test_without_samples_it_cannot_be_seen() -> None:
+    seen = slow_reader().observe()
+    for changed in (
+        replace(seen, sender=replace(seen.sender, samples=None)),
+        replace(seen, receiver=replace(seen.receiver, samples=None)),
+    ):
+        found = explain(changed)
+        assert isinstance(found, Silence)
+        assert not found.observable
+
+
+def test_one_state_is_told_as_one() -> None:
+    assert _all(1) == "the one stalled state"
+    assert _all(2) == "all 2 stalled states"

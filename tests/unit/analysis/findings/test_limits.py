@@ -1,0 +1,75 @@
+from dataclasses import replace
+
+import pytest
+
+from testbed.analysis.findings.limits import find_limits, sending_s
+from testbed.analysis.join.observation import SHORT_S
+from tests.support.cycles import cycles
+from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader, slow_sender
+
+
+@pytest.mark.parametrize(
+    ("transfer", "limit"), [(slow_reader, "receiver"), (slow_network, "network"), (slow_sender, "application")]
+)
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_each_limit_is_found(transfer, limit: str, family: str) -> None:
+    limits = find_limits(transfer(family=family).observe())
+    assert limits is not None
+    assert limits.limit == limit
+    assert limits.share > 0.9
+    assert sum(limits.shares.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("rtt_us", "limit"), [(1000, "window"), (200_000, "network")])
+def test_a_window_that_nobody_fills_is_too_small_or_stands_before_a_queue(rtt_us: int, limit: str) -> None:
+    seen = slow_network().observe(rtt_ms=1.0)
+    seen = replace(seen, receiver=replace(seen.receiver, capture=None))
+    samples = seen.sender.samples
+    assert samples is not None
+    samples._numbers["rwnd_limited"] = samples.column("busy_time")
+    samples._numbers["rtt"] = samples.column("rtt") * 0 + rtt_us
+    limits = find_limits(seen)
+    assert limits is not None
+    assert limits.limit == limit
+    assert limits.share > 0.9
+
+
+def test_the_window_is_shared_out_between_reader_and_path() -> None:
+    """Near the middle neither is left out, and which comes first is all that may change."""
+    for path_ms, reader_ms, first in ((150, 250, "receiver"), (250, 150, "window"), (40, 360, "receiver")):
+        seen = cycles(path_ms, reader_ms, count=12)
+        limits = find_limits(seen)
+        assert limits is not None
+        assert limits.limit == first
+        assert limits.shares["receiver"] == pytest.approx(reader_ms / (path_ms + reader_ms), abs=0.08)
+        second = {"receiver": "window", "window": "receiver"}[first]
+        assert (second in limits.also) is (min(path_ms, reader_ms) > 100)
+
+
+def test_what_the_receiver_delays_at_the_end_holds_nobody_up() -> None:
+    transfer = slow_network(total_bytes=4000)
+    last = max(n for n, segment in enumerate(transfer.segments) if segment.from_server and not segment.flags & 1)
+    for n in range(last, len(transfer.segments)):
+        transfer.segments[n] = replace(transfer.segments[n], time_ns=transfer.segments[n].time_ns + 40_000_000)
+    seen = transfer.observe()
+    assert seen.sending_s is not None
+    assert seen.sending_s > SHORT_S
+    assert sending_s(seen) == pytest.approx(seen.sending_s - 0.04)
+    assert find_limits(seen) is None
+
+
+def test_a_send_buffer_that_is_too_small() -> None:
+    seen = slow_network().observe()
+    samples = seen.sender.samples
+    assert samples is not None
+    samples._numbers["sndbuf_limited"] = samples.column("busy_time")
+    limits = find_limits(seen)
+    assert limits is not None
+    assert limits.limit == "send buffer"
+
+
+def test_what_cannot_be_told() -> None:
+    assert find_limits(fast_reader().observe()) is None
+    assert find_limits(seen_in(slow_reader().segments)) is None
+    seen = slow_reader().observe()
+    assert find_limits(replace(seen, receiver=replace(seen.receiver, samples=None))) is not None

@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import pytest
+
+from testbed.analysis.findings import path
+from testbed.analysis.findings.path import path_of
+from testbed.analysis.join.observation import Observation
+from tests.support.captures import pcap
+from tests.support.transfers import MS, Transfer, captured, slow_network, slow_reader
+
+
+def distant(transfer: Transfer, there_ms: int, back_ms: int, rtt_us: int, **changes: object) -> Observation:
+    """Return the transfer with that time on the way between its two captures, and these round trips in the samples."""
+    seen = transfer.observe(
+        **{"rtt_ms": 20.0, "impairment": {"client": "delay 10ms", "server": "delay 10ms"}} | changes
+    )
+    shifted = [
+        replace(segment, time_ns=segment.time_ns + (-back_ms if segment.from_server else there_ms) * MS)
+        for segment in transfer.segments
+    ]
+    shifted.sort(key=lambda segment: segment.time_ns)
+    capture = captured(pcap(shifted), "server/capture.pcap", complete=True)
+    assert seen.sender.samples is not None
+    seen.sender.samples._numbers["rtt"] = seen.sender.samples.column("rtt") * 0 + rtt_us
+    return replace(seen, receiver=replace(seen.receiver, capture=capture))
+
+
+def test_a_queue_before_the_rate() -> None:
+    found = path_of(distant(slow_network(), 190, 10, 200_000))
+    assert found.causes == (path.QUEUE,)
+    assert "took 200 ms, 20 ms when idle" in found.because
+
+
+def test_a_short_queue_counts_where_a_rate_is_asked() -> None:
+    asked = {"client": "rate 100mbit", "server": ""}
+    for impairment, causes in ((asked, (path.QUEUE,)), ({"client": "delay 1ms", "server": ""}, (path.ROUND_TRIP,))):
+        seen = distant(slow_network(), 7, 0, 7000, rtt_ms=1.0, impairment=impairment)
+        assert path_of(seen).causes == causes
+
+
+def test_delayed_acknowledgements_are_no_queue() -> None:
+    """The sender's round trips have the receiver's delay in them; the time on the way has not."""
+    assert path.QUEUE not in path_of(distant(slow_reader(), 10, 10, 60_000)).causes
+
+
+def test_round_trips_tell_where_only_one_end_captured() -> None:
+    seen = distant(slow_network(), 10, 10, 200_000)
+    assert path.QUEUE in path_of(replace(seen, receiver=replace(seen.receiver, capture=None))).causes
+
+
+def test_the_congestion_window() -> None:
+    found = path_of(distant(slow_network(), 10, 10, 21_000))
+    assert found.causes == (path.ROUND_TRIP,)
+    assert "round trip of 21 ms" in found.because
+
+
+def test_what_is_over_in_a_round_trip_was_on_its_way() -> None:
+    assert path_of(distant(slow_network(total_bytes=6000), 10, 10, 150_000, rtt_ms=150.0)).causes == (path.DELAY,)
+
+
+@pytest.mark.parametrize(
+    ("counters", "lost"),
+    [
+        ({"total_retrans": 6, "dsack_dups": 1}, True),
+        ({"total_retrans": 0, "total_rto": 1}, True),
+        ({"total_retrans": 6, "dsack_dups": 6}, False),
+    ],
+)
+def test_losses(counters: dict[str, int], *, lost: bool) -> None:
+    seen = distant(slow_network(), 10, 10, 21_000)
+    assert seen.sender.samples is not None
+    for name, value in counters.items():
+        seen.sender.samples._numbers[name] = seen.sender.samples.column("rtt") * 0 + value
+    assert (path.LOSSES in path_of(seen).causes) is lost
+
+
+def test_a_plain_link_has_no_queue_and_no_distance() -> None:
+    seen = distant(slow_network(), 0, 0, 40_000, rtt_ms=0.2, impairment={"client": "", "server": ""})
+    assert path_of(seen).causes == (path.MACHINE,)
+
+
+def test_a_profile_changes_what_is_idle() -> None:
+    seen = distant(slow_network(), 190, 10, 200_000, asked={"profile": [{"at": "1s"}]})
+    assert path.QUEUE not in path_of(seen).causes
+
+
+def test_without_samples_nothing_tells() -> None:
+    seen = slow_network().observe(rtt_ms=None)
+    found = path_of(replace(seen, sender=replace(seen.sender, samples=None)))
+    assert (found.causes, found.rtt_ms) == ((), None)

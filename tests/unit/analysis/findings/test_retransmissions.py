@@ -1,0 +1,91 @@
+from dataclasses import replace
+
+import pytest
+
+from testbed.analysis.findings.retransmissions import explain
+from testbed.analysis.join.observation import End, Observation
+from testbed.result import Finding, Silence
+from tests.support.transfers import fast_reader, slow_network, slow_reader
+
+
+def observed(**counters: int):
+    seen = slow_network().observe()
+    samples = seen.sender.samples
+    assert samples is not None
+    for name, value in counters.items():
+        samples._numbers[name] = samples.column("rtt") * 0 + value
+    return seen
+
+
+def test_needless_ones_are_not_called_loss() -> None:
+    seen = observed(total_retrans=3, dsack_dups=3)
+    found = explain(replace(seen, sender=replace(seen.sender, counters={"TcpExtTCPLossProbes": 3})))
+    assert isinstance(found, Finding)
+    assert "nothing was lost" in found.sentence
+    assert found.strength < 0.2
+    assert found.numbers["tail_loss_probes"] == 3
+
+
+def test_loss_is_called_loss() -> None:
+    seen = replace(observed(total_retrans=6, dsack_dups=1, total_rto=2), link_losses={"client": 5})
+    found = explain(seen)
+    assert isinstance(found, Finding)
+    assert "the link lost 5 frames, 2 time-outs among them" in found.sentence
+    assert found.numbers["lost_on_link"] == 5
+    assert found.strength > 0.4
+    assert found.contradicting
+    assert found.evidence[-1].file == "client/link.json"
+
+
+def test_a_link_that_lost_none_only_delayed_them() -> None:
+    found = explain(replace(observed(total_retrans=6, dsack_dups=1), link_losses={"client": 0, "server": 0}))
+    assert isinstance(found, Finding)
+    assert "the link lost none" in found.sentence
+    assert [evidence.file for evidence in found.evidence if evidence.file.endswith("link.json")] == []
+
+
+def test_why_needless_ones_were_sent() -> None:
+    found = explain(observed(total_retrans=3, dsack_dups=3))
+    assert isinstance(found, Finding)
+    assert "Tail loss probes" not in found.sentence
+    assert "out of order" in found.sentence
+
+
+def test_some_that_were_lost() -> None:
+    found = explain(observed(total_retrans=6, dsack_dups=1))
+    assert isinstance(found, Finding)
+    assert "some of them were lost" in found.sentence
+
+
+def test_frames_of_a_capture() -> None:
+    transfer = slow_network()
+    again = next(n for n, segment in enumerate(transfer.segments) if segment.length)
+    copy = replace(transfer.segments[again], time_ns=transfer.segments[again + 40].time_ns)
+    transfer.segments.insert(again + 41, copy)
+    seen = transfer.observe()
+    found = explain(replace(seen, sender=replace(seen.sender, samples=None)))
+    assert isinstance(found, Finding)
+    assert found.numbers["frames_again"] == found.numbers["spurious_frames"] == 1
+    assert found.evidence[0].count == 1
+    assert found.not_observed
+    assert found.sentence.startswith("1 segment was")
+    assert "packets alone do not tell" in found.sentence
+
+
+@pytest.mark.parametrize("transfer", [slow_reader, fast_reader, slow_network])
+def test_silent_when_nothing_was_sent_again(transfer) -> None:
+    found = explain(transfer().observe())
+    assert isinstance(found, Silence)
+    assert found.observable
+
+
+def test_losses_of_acknowledgements_only() -> None:
+    found = explain(slow_reader().observe(link_losses={"server": 2}))
+    assert isinstance(found, Silence)
+    assert "though the link lost frames" in found.reason
+
+
+def test_what_it_needs() -> None:
+    found = explain(Observation(sender=End("client"), receiver=End("server")))
+    assert isinstance(found, Silence)
+    assert not found.observable

@@ -1,0 +1,58 @@
+from dataclasses import replace
+
+import pytest
+
+from testbed.analysis.findings.segmentation import explain
+from testbed.analysis.join.observation import End
+from testbed.result import Finding, Silence
+from tests.support.transfers import Transfer, fast_reader, seen_in, slow_reader
+
+
+def test_small_writes_are_glued_while_the_window_is_closed() -> None:
+    found = explain(slow_reader(chunk_bytes=100).observe())
+    assert isinstance(found, Finding)
+    assert found.numbers["writes"] == 600
+    assert float(found.numbers["writes_per_segment"]) > 10
+    assert "while the window was closed" in found.sentence
+
+
+@pytest.mark.parametrize(("nodelay", "why"), [(False, "Nagle"), (True, "TCP_NODELAY")])
+def test_small_writes_are_glued_into_an_open_window(nodelay: bool, why: str) -> None:
+    found = explain(Transfer(total_bytes=50_000, chunk_bytes=100).run().observe(asked={"nodelay": nodelay}))
+    assert isinstance(found, Finding)
+    assert why in found.sentence
+
+
+def test_great_writes_are_cut() -> None:
+    found = explain(fast_reader(chunk_bytes=14_480).observe())
+    assert isinstance(found, Finding)
+    assert "each write was cut into 10 segments" in found.sentence
+    assert found.numbers["segments"] == 70
+
+
+def test_small_segments_of_a_slow_link() -> None:
+    found = explain(Transfer(total_bytes=6000, chunk_bytes=1000, rate_bytes_per_ms=100).run().observe())
+    assert isinstance(found, Finding)
+    assert "had room for a part only" in found.sentence
+
+
+def test_silent_when_writes_and_segments_correspond() -> None:
+    found = explain(fast_reader().observe())
+    assert isinstance(found, Silence)
+    assert found.observable
+
+
+def test_what_it_needs() -> None:
+    seen = slow_reader().observe()
+    without = replace(seen, sender=replace(seen.sender, capture=None), receiver=End("server"))
+    for found in (explain(seen_in(slow_reader().segments)), explain(without)):
+        assert isinstance(found, Silence)
+        assert not found.observable
+
+
+def test_no_data_at_all() -> None:
+    seen = slow_reader().observe()
+    found = explain(
+        replace(seen, sender=replace(seen.sender, capture=seen_in(slow_reader().segments[:3]).sender.capture))
+    )
+    assert isinstance(found, Silence)

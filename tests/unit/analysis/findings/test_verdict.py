@@ -1,0 +1,83 @@
+import pytest
+
+from testbed.analysis.findings.registry import explain
+from testbed.analysis.join.observation import Observation
+from tests.support.cycles import cycles
+from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader, slow_sender, swallowed
+
+
+def window_limited(path_ms: int, reader_ms: int) -> Observation:
+    seen = cycles(path_ms, reader_ms, count=12)
+    assert seen.sender.samples is not None
+    numbers = seen.sender.samples._numbers
+    numbers["busy_time"] = numbers["rwnd_limited"] = seen.sender.samples.column("rwnd_limited")
+    numbers["sndbuf_limited"] = numbers["rwnd_limited"] * 0
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("transfer", "says", "says_not"),
+    [
+        (slow_reader, ["reads too slowly", "write() was blocked for", "first after 16 000 B"], ["Yet"]),
+        (swallowed, ["reads too slowly", "Yet no write() was blocked: all 60 000 B"], ["write() was blocked for"]),
+        (slow_network, ["The network limits the transfer"], ["window was closed", "reads too slowly"]),
+        (slow_sender, ["The sending program limits"], ["window was closed", "reads too slowly"]),
+        (fast_reader, ["Nothing held the sender up", "never closed"], ["reads too slowly", "limits"]),
+    ],
+)
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_the_answer(transfer, says: list[str], says_not: list[str], family: str) -> None:
+    answer = explain(transfer(family=family).observe()).verdict
+    assert all(part in answer for part in says), answer
+    assert not any(part in answer for part in says_not), answer
+    assert answer.endswith(".")
+
+
+def test_a_program_that_buffers_by_itself() -> None:
+    transfer = slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30)
+    assert "the program itself buffers up to" in explain(transfer.observe()).verdict
+
+
+def test_the_answer_from_captures_alone() -> None:
+    assert "reads too slowly" in explain(seen_in(slow_reader().segments)).verdict
+    assert explain(seen_in(slow_reader().segments[:3])).verdict == ""
+
+
+def test_a_receiver_that_swallowed_everything() -> None:
+    transfer = slow_reader(rcvbuf_bytes=262_144, sndbuf_bytes=262_144)
+    answer = explain(transfer.observe()).verdict
+    assert answer.startswith("The sender never waited for the reader: 60 000 B")
+    assert "took another 2.1 s" in answer
+
+
+def test_a_transfer_that_was_not_finished() -> None:
+    transfer = swallowed()
+    del transfer.logs["server"][-6:]
+    answer = explain(transfer.observe()).verdict
+    assert "B of 60 000 B had been read after" in answer
+    assert "kB/s" not in answer
+
+
+@pytest.mark.parametrize(("path_ms", "reader_ms"), [(180, 220), (220, 180), (140, 260)])
+def test_reader_and_window_are_named_together_whichever_is_ahead(path_ms: int, reader_ms: int) -> None:
+    answer = explain(window_limited(path_ms, reader_ms)).verdict
+    assert answer.startswith("The receiver reads too slowly and its window is too small for the round trip: together")
+
+
+@pytest.mark.parametrize(
+    ("path_ms", "reader_ms", "says"),
+    [
+        (110, 290, "The receiver reads too slowly and holds the sender up (7"),
+        (290, 110, "The receive window is too small for the round trip and holds the sender up (7"),
+    ],
+)
+def test_a_lesser_limit_is_told_behind_the_greater(path_ms: int, reader_ms: int, says: str) -> None:
+    answer = explain(window_limited(path_ms, reader_ms)).verdict
+    assert answer.startswith(says)
+    assert "for another 2" in answer
+
+
+def test_without_samples_a_long_transfer_is_not_called_unhindered() -> None:
+    answer = explain(seen_in(slow_network().segments)).verdict
+    assert "Nothing held the sender up" not in answer
+    assert "packets alone do not tell" in answer

@@ -1,0 +1,80 @@
+from dataclasses import replace
+
+import pytest
+
+from testbed.analysis.findings.window_closed import explain
+from testbed.analysis.join.observation import End, Observation
+from testbed.result import Finding, Silence
+from tests.support.captures import pcap
+from tests.support.transfers import captured, fast_reader, seen_in, slow_network, slow_reader, slow_sender
+
+
+def test_closures_are_told_with_their_frames() -> None:
+    found = explain(slow_reader().observe())
+    assert isinstance(found, Finding)
+    assert found.numbers["closures"] == 6
+    assert found.numbers["closed_s"] == pytest.approx(1.495)
+    assert float(found.numbers["closed_share"]) > 0.9
+    assert found.evidence[0].file == "server/capture.pcap"
+    assert found.evidence[0].count == found.numbers["zero_window_frames"]
+    assert found.evidence[0].filter.startswith("frame.number in {")
+    assert (found.confidence, found.contradicting) == ("high", [])
+
+
+@pytest.mark.parametrize("transfer", [fast_reader, slow_network, slow_sender])
+def test_silent_when_it_never_closed(transfer) -> None:
+    found = explain(transfer().observe())
+    assert isinstance(found, Silence)
+    assert found.observable
+
+
+def test_without_a_capture_it_cannot_be_seen() -> None:
+    found = explain(Observation(sender=End("client"), receiver=End("server")))
+    assert isinstance(found, Silence)
+    assert not found.observable
+
+
+def test_doubts_are_told() -> None:
+    seen = slow_reader().observe()
+    samples = seen.sender.samples
+    assert samples is not None
+    samples._numbers["rwnd_limited"] = samples.column("rwnd_limited") // 100
+    assert seen.receiver.capture is not None
+    doubtful = replace(seen, receiver=replace(seen.receiver, capture=replace(seen.receiver.capture, complete=False)))
+    found = explain(doubtful)
+    assert isinstance(found, Finding)
+    assert found.confidence == "medium"
+    assert "kernel counts" in found.contradicting[0]
+
+
+def test_no_sample_of_a_closed_window_is_a_doubt() -> None:
+    seen = slow_reader().observe()
+    samples = seen.receiver.samples
+    assert samples is not None
+    samples._numbers["rcv_wnd"] = samples.column("rcv_wnd") * 0 + 5
+    found = explain(seen)
+    assert isinstance(found, Finding)
+    assert found.contradicting == ["no sample of the receiver's socket shows a closed window"]
+
+
+def test_the_senders_capture_serves_too() -> None:
+    seen = seen_in(slow_reader().segments)
+    found = explain(replace(seen, receiver=End("server")))
+    assert isinstance(found, Finding)
+    assert found.not_observed
+
+
+def test_without_handshake_the_confidence_is_less() -> None:
+    capture = captured(pcap(slow_reader().segments[3:]), complete=True)
+    found = explain(Observation(sender=End("client", capture=capture), receiver=End("server", capture=capture)))
+    assert isinstance(found, Finding)
+    assert found.confidence == "medium"
+
+
+@pytest.mark.parametrize(("counted", "doubts"), [(6, []), (9, ["the receiver's kernel counts 9 closures"])])
+def test_the_kernels_count_stands_beside(counted: int, doubts: list[str]) -> None:
+    seen = slow_reader().observe()
+    found = explain(replace(seen, receiver=replace(seen.receiver, counters={"TcpExtTCPToZeroWindowAdv": counted})))
+    assert isinstance(found, Finding)
+    assert found.numbers["kernel_closures"] == counted
+    assert found.contradicting == doubts

@@ -1,0 +1,65 @@
+from dataclasses import replace
+
+from testbed.analysis.findings.window_probes import explain
+from testbed.analysis.join.observation import End, Observation
+from testbed.result import Finding, Silence
+from tests.support.transfers import fast_reader, slow_reader
+
+
+def test_probes_as_the_law_expects() -> None:
+    found = explain(slow_reader(total_bytes=40_000, read_delay_ms=2000).observe())
+    assert isinstance(found, Finding)
+    # A closure of 2 s is probed after 0.2, 0.6 and 1.4 s.
+    assert found.numbers["probes"] == found.numbers["expected_probes"]
+    assert found.contradicting == []
+    assert found.numbers["unanswered_probes"] == 0
+    assert "keep-alives" in found.sentence
+
+
+def test_unanswered_probes_are_counted() -> None:
+    transfer = slow_reader(total_bytes=40_000, read_delay_ms=2000)
+    probe = next(n for n, s in enumerate(transfer.segments) if n > 3 and not s.from_server and not s.length)
+    del transfer.segments[probe + 1]
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert found.numbers["unanswered_probes"] == 1
+    assert "1 got no answer" in found.sentence
+
+
+def test_many_more_than_expected_contradict() -> None:
+    transfer = slow_reader(total_bytes=40_000, read_delay_ms=2000)
+    probe = next(n for n, s in enumerate(transfer.segments) if n > 3 and not s.from_server and not s.length)
+    transfer.segments[probe:probe] = [transfer.segments[probe]] * 40
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert "probes are seen where the law expects" in found.contradicting[0]
+
+
+def test_silent_when_there_is_nothing_to_probe() -> None:
+    for transfer in (fast_reader(), slow_reader(read_delay_ms=50)):
+        found = explain(transfer.observe())
+        assert isinstance(found, Silence)
+        assert found.observable
+
+
+def test_what_it_needs() -> None:
+    found = explain(Observation(sender=End("client"), receiver=End("server")))
+    assert isinstance(found, Silence)
+    assert not found.observable
+
+
+def test_without_samples_the_least_rto_is_taken() -> None:
+    seen = slow_reader(total_bytes=40_000, read_delay_ms=2000).observe()
+    found = explain(replace(seen, sender=replace(seen.sender, samples=None)))
+    assert isinstance(found, Finding)
+    assert found.numbers["first_rto_s"] == 0.22
+
+
+def test_the_kernels_count_stands_beside() -> None:
+    seen = slow_reader(total_bytes=40_000, read_delay_ms=2000).observe()
+    for counters, doubts in (({"TcpExtTCPWinProbe": 9}, 0), ({}, 1)):
+        found = explain(replace(seen, sender=replace(seen.sender, counters=counters)))
+        assert isinstance(found, Finding)
+        assert found.numbers["kernel_probes"] == counters.get("TcpExtTCPWinProbe", 0)
+        assert len(found.contradicting) == doubts
+        assert found.not_observed == []

@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+from testbed.analysis.findings.window_reopening import explain
+from testbed.analysis.join.observation import End, Observation
+from testbed.result import Finding, Silence
+from tests.support.captures import syn_options
+from tests.support.transfers import fast_reader, seen_in, slow_reader
+
+
+def test_silly_windows_are_avoided() -> None:
+    found = explain(slow_reader().observe())
+    assert isinstance(found, Finding)
+    assert found.numbers["silly_windows"] == 0
+    assert found.numbers["reads_per_closure_median"] == 1
+    assert "silly windows were avoided" in found.sentence
+    assert found.evidence[0].count == found.numbers["reopenings"]
+
+
+def test_a_silly_window_is_told() -> None:
+    transfer = slow_reader()
+    for number, segment in enumerate(transfer.segments[4:-4], 4):
+        if segment.from_server and segment.window:
+            transfer.segments[number] = replace(segment, window=2)
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert found.numbers["reopened_min_bytes"] == 256
+    assert "a silly window" in found.sentence
+    assert found.strength == 0.6
+
+
+def test_half_of_a_small_buffer_is_not_silly() -> None:
+    """Over loopback a segment takes 64 kB: a receiver with less than that cannot wait for room for one."""
+    transfer = slow_reader()
+    large = syn_options(mss=65_476, scale=7)
+    for number in (0, 1):
+        transfer.segments[number] = replace(transfer.segments[number], options=large, window=14_000)
+    found = explain(seen_in(transfer.segments))
+    assert isinstance(found, Finding)
+    assert found.numbers["silly_windows"] == 0
+    assert "half of the buffer, so no silly window" in found.sentence
+    assert found.strength == 0.3
+
+
+def test_from_captures_alone() -> None:
+    found = explain(seen_in(slow_reader().segments))
+    assert isinstance(found, Finding)
+    assert found.not_observed
+
+
+def test_silent_when_it_never_closed() -> None:
+    found = explain(fast_reader().observe())
+    assert isinstance(found, Silence)
+    assert found.observable
+
+
+def test_what_it_needs() -> None:
+    found = explain(Observation(sender=End("client"), receiver=End("server")))
+    assert isinstance(found, Silence)
+    assert not found.observable

@@ -1,0 +1,72 @@
+import json
+from pathlib import Path
+
+from testbed.analysis.join.load import choose_connection, load_cell, observe_connection
+from testbed.analysis.packets.capture import analyse_capture
+from tests.support.captures import exchange, pcap
+from tests.support.transfers import OFFSET_NS, slow_reader
+
+
+def test_a_cell_is_loaded_whole(tmp_path: Path) -> None:
+    folder = slow_reader().write(tmp_path / "run" / "cell")
+    seen = load_cell(folder)
+    assert seen.sender.calls("write") is not None
+    assert seen.receiver.samples is not None
+    assert seen.sender.connection is not None
+    assert seen.sender.capture is not None
+    assert seen.sender.capture.complete is True
+    assert seen.realtime_offset_ns == OFFSET_NS
+    assert seen.host["kernel"] == "6.18.0"
+    assert seen.twin is None
+
+
+def test_a_cell_in_a_guest_is_explained_by_the_guests_kernel(tmp_path: Path) -> None:
+    machine = {"kernel": "6.1.0-50", "sysctls": {"net.ipv4.tcp_rmem": "1 2 3"}, "accelerator": "tcg"}
+    seen = load_cell(slow_reader().write(tmp_path / "run" / "cell", machine=machine))
+    assert seen.host["kernel"] == "6.1.0-50"
+    assert seen.host["sysctls"] == machine["sysctls"]
+
+
+def test_what_is_missing_is_none(tmp_path: Path) -> None:
+    folder = slow_reader().write(tmp_path / "run" / "cell", sidecars={})
+    for name in ("events.csv", "sockets.csv", "capture.pcap"):
+        (folder / "client" / name).unlink()
+    (folder / "server" / "capture.pcap").write_bytes(b"no capture at all, only text")
+    (folder.parent / "run.json").unlink()
+    seen = load_cell(folder)
+    assert (seen.sender.log, seen.sender.samples, seen.sender.capture) == (None, None, None)
+    assert seen.receiver.capture is not None
+    assert "read capture" in seen.receiver.capture.error
+    assert seen.host == {}
+
+
+def test_the_twin_is_the_cell_that_differs_in_its_family_only(tmp_path: Path) -> None:
+    folder = slow_reader().write(tmp_path / "run" / "four")
+    asked = json.loads((folder / "cell.json").read_text())["asked"]
+    for name, changes in (("six", {"family": "ipv6"}), ("other", {"family": "ipv6", "chunk": 7})):
+        (folder.parent / name).mkdir()
+        (folder.parent / name / "result.json").write_text(json.dumps({"cell": name, "asked": asked | changes}))
+    twin = load_cell(folder).twin
+    assert twin is not None
+    assert twin["cell"] == "six"
+
+
+def test_losses_of_the_link_are_counted(tmp_path: Path) -> None:
+    measured = {"packets_seen": 9, "lost_model": 2, "lost_limit": 1, "corrupted": 4}
+    none = {"packets_seen": 9, "lost_model": 0}
+    sidecars = {
+        role: {"stopped": {"counters": {"link": {"measured": counted}}}}
+        for role, counted in (("client", measured), ("server", none))
+    }
+    folder = slow_reader().write(tmp_path / "run" / "cell", sidecars=sidecars)
+    assert load_cell(folder).link_losses == {"client": 7, "server": 0}
+
+
+def test_a_capture_that_somebody_brings() -> None:
+    capture = analyse_capture(pcap(exchange()))
+    connection = choose_connection(capture)
+    assert connection is not None
+    seen = observe_connection(connection, capture, "mine.pcap")
+    assert seen.sender.role == "client"
+    assert seen.sent_bytes == 2000
+    assert choose_connection(analyse_capture(pcap([]))) is None

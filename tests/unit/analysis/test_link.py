@@ -1,0 +1,83 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from testbed.analysis.join.observation import End, Observation
+from testbed.analysis.link import counters, distribution, links
+from testbed.analysis.packets.delays import OneWay
+from testbed.result import CellRecord
+from testbed.scenario.model import Cell
+
+NOBODY = Observation(End("client"), End("server"))
+MEASURED = {"packets_seen": 10, "bytes_seen": 900, "packets_sent": 7, "lost_model": 2, "lost_limit": 1, "queue": 3}
+
+
+def record(client: dict[str, Any], server: dict[str, Any] | None = None) -> CellRecord:
+    return CellRecord(
+        run="r",
+        id="c",
+        asked=Cell().asked(),
+        impairment={"client": "delay 20ms"},
+        images={},
+        sidecars={"client": client, "server": server or {}},
+    )
+
+
+def test_the_counters_of_the_user_engine() -> None:
+    found = counters({"measured": MEASURED, "overflowed_frames": 4, "refused_frames": 0})
+    assert found is not None
+    assert (found.packets_seen, found.bytes_seen, found.packets_sent) == (10, 900, 7)
+    assert (found.lost, found.lost_model, found.lost_limit) == (3, 2, 1)
+    assert (found.overflowed, found.refused, found.lost_list) == (4, 0, None)
+
+
+def test_the_counters_of_the_kernel_engine() -> None:
+    found = counters({"measured": {"packets": 7, "bytes": 900, "drops": 3, "dropped": 2, "ecn_marked": 1, "qlen": 0}})
+    assert found is not None
+    assert (found.packets_sent, found.lost, found.lost_model, found.lost_limit) == (7, 3, 2, 1)
+    assert (found.ce_marked, found.packets_queued, found.packets_seen) == (1, 0, None)
+
+
+@pytest.mark.parametrize("told", [{}, {"measured": {}}])
+def test_no_counters(told: dict[str, Any]) -> None:
+    assert counters(told) is None
+
+
+def test_what_was_asked_and_what_came_of_it(tmp_path: Path) -> None:
+    probe = {"family": "ipv4", "received": 19, "delay_ns": {"min": 1, "p50": 20_000_000, "p99": 3, "max": 4}}
+    verified = {"probes": [probe | {"direction": "egress"}, probe | {"family": "ipv6", "direction": "egress"}]}
+    delay = {"packets": 7, "min": 0, "p50": 20_100_000, "p99": 21_000_000, "max": 22_000_000}
+    stopped = {"counters": {"link": {"measured": MEASURED | {"delay_ns": delay}}}}
+    link = {"engine": "user", "reason": "asked for", "readback": "x", "route": {"ipv4": {"mtu": 1400}}}
+    (tmp_path / "client").mkdir()
+    (tmp_path / "client" / "link.json").write_text(json.dumps({"changes": [{}, {}]}))
+    found = links(record({"link": link, "verified": verified, "stopped": stopped}), NOBODY, tmp_path)
+    assert set(found) == {"client"}
+    client = found["client"]
+    assert (client.engine, client.reason, client.asked, client.readback) == ("user", "asked for", "delay 20ms", "x")
+    assert (client.route, client.sysctls, client.changes) == ({"ipv4": {"mtu": 1400}}, {}, 2)
+    assert client.probed is not None
+    assert (client.probed.packets, client.probed.ms["p50"]) == (19, 20.0)
+    assert client.realised is not None
+    assert (client.realised.packets, client.realised.ms["p50"]) == (7, 20.1)
+    assert client.one_way is None
+
+
+def test_the_server_suffers_what_the_client_sees_come_in(tmp_path: Path) -> None:
+    probe = {"family": "ipv4", "direction": "ingress", "received": 5, "delay_ns": {"p50": 7_000_000}}
+    found = links(record({"verified": {"probes": [probe]}}, {"link": {"engine": "user"}}), NOBODY, tmp_path)
+    assert set(found) == {"server"}
+    assert found["server"].probed is not None
+    assert found["server"].probed.ms == {"p50": 7.0}
+
+
+def test_the_distribution_of_one_way_delays() -> None:
+    at = np.arange(100)
+    found = distribution(OneWay(at, at, np.arange(1, 101) * 10**6, unmatched_sent=3, unmatched_received=0))
+    assert found is not None
+    assert (found.packets, found.unmatched_sent, found.unmatched_received) == (100, 3, 0)
+    assert found.ms | {"min": 1.0, "p1": 1.0, "p10": 10.0, "p50": 50.0, "p99": 99.0, "max": 100.0} == found.ms
+    assert distribution(OneWay(at[:0], at[:0], at[:0], unmatched_sent=3, unmatched_received=0)) is None

@@ -1,0 +1,242 @@
+"""The command line without an engine: usage, help, plans, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from testbed import cli
+from testbed.errors import DeadlineError, HostError, InputError
+
+COMMANDS = list(cli.COMMANDS)
+
+
+def run(*arguments: str, cwd: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "testbed", *arguments],
+        env=os.environ | environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    shown = CliRunner().invoke(cli.cli, [name, "--help"])
+    assert shown.exit_code == 0
+    assert f"Usage: cli {name}" in shown.output
+    assert "-h, --help" in shown.output
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    code = "import sys; from testbed.cli import run_cli; run_cli(['--help']); print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(f"  {name}" in done.stdout for name in COMMANDS)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert not loaded & {"docker", "pydantic", "rich", "ruamel.yaml", "requests", "testbed.cli.run_command"}
+
+
+def test_no_such_command() -> None:
+    done = run("rin")
+    assert done.returncode == 2
+    assert "No such command 'rin'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(InputError(["a", "b"]), 2), (HostError("no engine", remedy="start it"), 3), (DeadlineError("x", 1), 4)],
+)
+def test_errors_choose_the_exit_code(error: Exception, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.report_error(error) == code  # type: ignore[arg-type]
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert all(line.startswith("testbed: ") for line in shown.err.splitlines())
+
+
+def test_a_plan_does_nothing_and_says_everything() -> None:
+    done = run("run", "--dry-run", "--chunk", "10k", "--latency", "20ms", DOCKER_HOST="unix:///nowhere")
+    assert done.returncode == 0, done.stderr
+    assert "TESTBED_CHUNK_BYTES=10240" in done.stdout
+    assert "impair what the client sends: delay 20ms; engine auto" in done.stdout
+
+
+def test_a_plan_as_a_document() -> None:
+    done = run("run", "--dry-run", "--json", "--family", "ipv6")
+    document = json.loads(done.stdout)
+    assert document["cells"][0]["endpoints"]["server"]["TESTBED_FAMILY"] == "ipv6"
+    assert document["cells"][0]["total_bytes"] == 255_204
+
+
+def test_options_have_names_in_the_environment_and_win_over_them() -> None:
+    done = run(
+        "run",
+        "--dry-run",
+        "--json",
+        "--nodes",
+        "7",
+        TESTBED_RUN_NODES="5",
+        TESTBED_RUN_CHUNK="2k",
+        TESTBED_RUN_NODELAY="1",
+    )
+    asked = json.loads(done.stdout)["cells"][0]["asked"]
+    assert (asked["nodes"], asked["chunk"], asked["nodelay"]) == (7, 2048, True)
+
+
+def test_every_wrong_option_is_named_at_once() -> None:
+    done = run("run", "--chunk", "10kbit", "--delay", "1", "--family", "ipv5", "--nodes", "x")
+    assert done.returncode == 2
+    assert [line.split(":")[1].strip() for line in done.stderr.splitlines()[:-1]] == [
+        "--family",
+        "--nodes",
+        "--chunk",
+        "--delay",
+    ]
+
+
+def test_no_engine_is_one_message_and_one_document() -> None:
+    done = run("run", "--json", DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert done.returncode == 3
+    message = "connect to the Docker engine at unix:///nowhere/docker.sock: No such file or directory"
+    assert json.loads(done.stdout)["error"]["message"] == message
+    assert done.stderr.splitlines()[0] == f"testbed: {message}"
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_scenario_with_mistakes_names_them_all(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("cells:\n  famly: ipv4\n  chunk: [1k, 2bit]\n")
+    done = run("matrix", str(path))
+    assert done.returncode == 2
+    assert f"testbed: {path}:2:3: famly: unknown field" in done.stderr
+    assert f"testbed: {path}:3:15: chunk: '2bit' names bits" in done.stderr
+
+
+def test_a_scenario_that_is_not_there(tmp_path: Path) -> None:
+    done = run("matrix", str(tmp_path / "gone.yaml"))
+    assert done.returncode == 2
+    assert done.stderr == f"testbed: {tmp_path / 'gone.yaml'}: No such file or directory\n"
+
+
+def test_a_scenario_as_a_plan(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text("cells: {family: [ipv4, ipv6]}\n")
+    done = run("matrix", "--dry-run", "--json", str(path))
+    assert [cell["asked"]["family"] for cell in json.loads(done.stdout)["cells"]] == ["ipv4", "ipv6"]
+
+
+def plan(*arguments: str, **environment: str) -> dict[str, object]:
+    done = run("run", "--dry-run", "--json", *arguments, **environment)
+    assert done.returncode == 0, done.stderr
+    cell = json.loads(done.stdout)["cells"][0]
+    assert isinstance(cell, dict)
+    return cell
+
+
+def test_settings_of_the_kernel() -> None:
+    cell = plan("--sysctl", "net.ipv4.tcp_sack=0", "--sysctl", "net.ipv4.tcp_rmem=server=1 2 3", "--mtu", "client=1400")
+    assert cell["sysctls"] == {
+        "client": {"net.ipv4.tcp_sack": "0"},
+        "server": {"net.ipv4.tcp_sack": "0", "net.ipv4.tcp_rmem": "1 2 3"},
+    }
+    told = plan(TESTBED_RUN_SYSCTL="net.ipv4.tcp_sack=0; net.ipv4.tcp_rmem=1 2 3")
+    assert told["asked"] | {"sysctl": {"net.ipv4.tcp_sack": "0", "net.ipv4.tcp_rmem": "1 2 3"}} == told["asked"]
+
+
+def test_a_profile_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "profile.yaml").write_text("- {at: 1s, netem: delay 5ms}\n")
+    cell = plan("--profile", str(tmp_path / "profile.yaml"))
+    assert cell["asked"] | {"profile": [{"at": "1s", "netem": "delay 5ms"}]} == cell["asked"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--sysctl", "net.ipv4.tcp_sack"), "--sysctl: 'net.ipv4.tcp_sack' is not KEY=VALUE"),
+        (("--sysctl", "kernel.x=1"), "--sysctl: 'kernel.x' is not the key of a network setting"),
+        (("--profile", "missing.yaml"), "missing.yaml: No such file"),
+        (("--profile", "odd.yaml"), "--profile: "),
+        (("--netem", "trace missing"), "there is no such trace"),
+        (("--netem", "trace odd.yaml"), "odd.yaml: "),
+        (("--netem", "delay 1ms 1ms distribution odd"), "odd.dist: "),
+        (("--engine", "kernel", "--netem", "drop-list 2"), "the kernel engine cannot do all of this"),
+    ],
+)
+def test_a_link_that_cannot_be(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    (tmp_path / "odd.yaml").write_text("at: x\n")
+    (tmp_path / "odd.dist").write_text("no numbers\n")
+    done = run("run", "--dry-run", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "kind", "says"),
+    [
+        (("run", "--json", "--family", "ipv5"), {}, "InputError", "--family: 'ipv4' or 'ipv6', not 'ipv5'"),
+        (("run", "--json", "--keep", "x"), {}, "UsageError", "'x' is not one of 'never'"),
+        (("run", "--json", "--sysctl", "x"), {}, "InputError", "--sysctl: 'x' is not KEY=VALUE"),
+        (("run", "--nonsense"), {"TESTBED_RUN_JSON": "1"}, "UsageError", "No such option"),
+        (("matrix", "-vq", "missing.yaml", "--json"), {}, "InputError", "missing.yaml: No such file"),
+        (("explain", "missing", "--json"), {}, "InputError", "missing: neither here nor"),
+    ],
+)
+def test_an_error_is_one_document_too(
+    arguments: tuple[str, ...], environment: dict[str, str], kind: str, says: str
+) -> None:
+    done = run(*arguments, **environment)
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert error["kind"] == kind
+    assert says in error["message"]
+    assert says in done.stderr
+
+
+def test_without_json_an_error_is_on_standard_error_only() -> None:
+    done = run("run", "--family", "ipv5", TESTBED_RUN_JSON="0")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_name_in_the_environment_that_means_nothing_is_told() -> None:
+    done = run("run", "--dry-run", TESTBED_RUN_DELLAY="1s", TESTBED_RUN_CHUNK="1k", TESTBED_MATRIX_X="1")
+    assert done.returncode == 0
+    assert done.stderr == "testbed: TESTBED_RUN_DELLAY is not the name of an option; did you mean TESTBED_RUN_DELAY?\n"
+
+
+def test_an_error_does_not_act_upon_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text('cells: {"\\e]0;x\\a": 1}\n')
+    done = run("matrix", str(tmp_path / "s.yaml"))
+    assert r"\x1b]0;x\x07: unknown field" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("image", ["a\x1b[31m", "bücher:1", "a b", "-x", "", "x" * 600])
+def test_what_is_no_name_of_an_image(image: str) -> None:
+    done = run("run", f"--client={image}")
+    assert done.returncode == 2
+    assert "is neither py, c nor the name of an image" in done.stderr
+    assert len(done.stderr) < 300
+
+
+def test_no_time_at_all_is_no_time_out() -> None:
+    done = run("run", "--timeout", "0")
+    assert done.returncode == 2
+    assert "--timeout: a time-out of 0 leaves no time at all" in done.stderr
+
+
+def test_an_error_of_the_system_is_no_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(**_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/some/file")
+
+    monkeypatch.setattr(cli.cli, "get_command", lambda _ctx, _name: click.Command("run", callback=fails))
+    assert cli.run_cli(["run"]) == 3
+    assert capsys.readouterr().err == "testbed: /some/file: Permission denied\n"

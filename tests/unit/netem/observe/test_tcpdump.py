@@ -1,0 +1,56 @@
+from netem.observe.tcpdump import TapCounters, arguments, counters, foreign_frames, is_done, is_listening
+
+AT_START = "tcpdump: listening on eth0, link-type EN10MB (Ethernet), snapshot length 128 bytes\n"
+ON_USR1 = "tcpdump: 0 packets captured, 3 packets received by filter, 0 packets dropped by kernel\n"
+AT_END = "75 packets captured\n78 packets received by filter\n0 packets dropped by kernel\n"
+
+
+def test_the_command_line_keeps_what_was_measured_to_matter() -> None:
+    argv = arguments("eth0", "/x/part", port=8888, snaplen_bytes=128, inbound_only=True)
+    assert argv[0] == "tcpdump"
+    assert argv[-1] == "tcp port 8888"
+    for words in (["-i", "eth0"], ["-Q", "in"], ["-s", "128"], ["-w", "/x/part"], ["-Z", "root"]):
+        assert any(argv[at : at + 2] == words for at in range(len(argv)))
+    assert {"--immediate-mode", "-U", "-p", "-n", "--time-stamp-precision=nano"} <= set(argv)
+    assert "-Q" not in arguments("eth0", "/x/part", port=1, snaplen_bytes=64, inbound_only=False)
+
+
+def test_whole_frames_need_a_greater_buffer_and_a_cap_several_files() -> None:
+    argv = arguments("eth0", "/x", port=1, snaplen_bytes=0, inbound_only=False, segment_units=7)
+    for words in (["-s", "65600"], ["-B", "65536"], ["-C", "7"]):
+        assert any(argv[at : at + 2] == words for at in range(len(argv)))
+    assert "-C" not in arguments("eth0", "/x", port=1, snaplen_bytes=128, inbound_only=False)
+
+
+def test_listening() -> None:
+    assert is_listening(AT_START)
+    assert not is_listening("tcpdump: eth9: No such device exists\n")
+
+
+def test_counters_are_those_printed_last() -> None:
+    assert counters("") == TapCounters()
+    assert counters(AT_START + ON_USR1) == TapCounters(0, 3, 0)
+    assert counters(AT_START + ON_USR1 + AT_END) == TapCounters(75, 78, 0)
+    single = (
+        "1 packet captured\n1 packet received by filter\n2 packets dropped by kernel\n4 packets dropped by interface\n"
+    )
+    assert counters(single) == TapCounters(1, 1, 6)
+
+
+def test_the_last_account_is_told_from_the_one_in_between() -> None:
+    assert is_done(AT_START + ON_USR1 + AT_END)
+    assert not is_done(AT_START + ON_USR1)
+    assert not is_done(AT_START + AT_END.removesuffix("\n").removesuffix("kernel"))
+
+
+def test_frames_from_before_the_filter_are_not_missed() -> None:
+    assert foreign_frames(AT_START + ON_USR1 + AT_END) == 3
+    assert foreign_frames(AT_START + AT_END) == 0
+    assert not TapCounters(75, 78, 0).complaint(foreign=3)
+    assert TapCounters(75, 78, 0).complaint(foreign=0) == "3 of 78 frames were not written"
+    assert "dropped 2" in TapCounters(75, 78, 2).complaint(foreign=3)
+
+
+def test_frames_of_the_other_direction_are_not_missed() -> None:
+    assert not TapCounters(99, 184, 0).complaint(foreign=0, inbound_only=True)
+    assert "dropped 1" in TapCounters(99, 184, 1).complaint(foreign=0, inbound_only=True)

@@ -1,0 +1,80 @@
+import pytest
+
+from netem.pipeline import Resources
+from netem.probe.model import MAX_PROBING_NS, Expectation, Plan, expect, plan, probed
+from netem.spec import parse
+
+MS = 10**6
+TWENTY = Plan(20, MS)
+FRAME_BYTES = 106
+
+
+def of(text: str, sending: Plan = TWENTY) -> Expectation:
+    return expect(parse(text), sending, FRAME_BYTES, Resources())
+
+
+@pytest.mark.parametrize(
+    ("text", "delay_ns"),
+    [("", 0), ("delay 40ms", 40 * MS), ("rate 1mbit", 848_000), ("delay 1ms rate 10mbit", MS + 84_800), ("nd", 0)],
+)
+def test_a_fixed_delay_in_closed_form(text: str, delay_ns: int) -> None:
+    assert of(text) == Expectation(delay_ns, delay_ns, delay_ns, 20, 20)
+
+
+def test_the_simulation_agrees_with_the_closed_form() -> None:
+    # Probability zero changes nothing but leaves the closed form.
+    assert of("delay 3ms corrupt 0%") == of("delay 3ms")
+    assert of("rate 1mbit corrupt 0%") == of("rate 1mbit")
+
+
+def test_jitter_widens_the_bounds_of_the_median_but_not_to_the_jitter() -> None:
+    expected = of("delay 40ms 10ms")
+    assert expected.low_p50_ns is not None
+    assert expected.high_p50_ns is not None
+    assert 30 * MS < expected.low_p50_ns < 38 * MS
+    assert 42 * MS < expected.high_p50_ns < 50 * MS
+    assert 49 * MS < expected.longest_ns < 50 * MS
+    assert (expected.low_received, expected.high_received) == (20, 20)
+
+
+def test_loss_bounds_the_number_that_arrives() -> None:
+    expected = of("delay 5ms loss 50%")
+    assert 0 < expected.low_received < 6
+    assert 14 < expected.high_received < 20
+    assert expected.low_p50_ns == expected.high_p50_ns == 5 * MS
+    assert of("loss 100%") == Expectation(None, None, 0, 0, 0)
+    assert of("limit 0") == Expectation(None, None, 0, 0, 0)
+
+
+def test_corruption_is_loss_to_a_probe() -> None:
+    assert of("corrupt 100%").high_received == 0
+
+
+def test_duplicates_do_not_count_twice() -> None:
+    assert of("duplicate 100% loss 0% corrupt 0%").high_received == 20
+
+
+def test_slots() -> None:
+    expected = of("slot 10ms")
+    assert expected.low_p50_ns is not None
+    assert 0 <= expected.low_p50_ns <= 10 * MS
+    assert expected.longest_ns <= 10 * MS
+
+
+def test_the_same_every_time() -> None:
+    assert of("delay 40ms 10ms loss 10%") == of("delay 40ms 10ms loss 10%")
+
+
+def test_probes_do_not_see_what_goes_by_number_time_or_protocol() -> None:
+    whole = parse("delay 5ms drop-list 1-100 blackhole 0s 10s filter protocol tcp")
+    assert probed(whole) == parse("delay 5ms")
+
+
+def test_probes_keep_out_of_each_others_way_and_do_not_take_long() -> None:
+    assert plan((parse(""), parse("delay 1s")), 20, FRAME_BYTES) == Plan(20, MS)
+    assert plan((parse(""),), 5000, FRAME_BYTES) == Plan(5000, MS)
+    slow = plan((parse("rate 100kbit"), parse("rate 1gbit")), 20, FRAME_BYTES)
+    assert slow.pace_ns == 4 * 8_480_000
+    assert 5 <= slow.probes < 20
+    assert slow.probes * slow.pace_ns <= MAX_PROBING_NS
+    assert plan((parse("rate 1kbit"),), 20, FRAME_BYTES).probes == 5

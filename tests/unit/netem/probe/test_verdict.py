@@ -1,0 +1,77 @@
+import pytest
+
+from netem.probe.model import Expectation
+from netem.probe.verdict import Delays, judge, loss_interval, summarize
+
+MS = 10**6
+FIXED = Expectation(40 * MS, 40 * MS, 40 * MS, 20, 20)
+
+
+def delays(p50_ns: int) -> Delays:
+    return Delays(p50_ns, p50_ns, p50_ns, p50_ns)
+
+
+def test_order_statistics() -> None:
+    assert summarize([]) is None
+    assert summarize([5]) == Delays(5, 5, 5, 5)
+    assert summarize(list(range(100, 0, -1))) == Delays(1, 51, 99, 100)
+
+
+def test_as_asked() -> None:
+    verdict = judge(FIXED, 20, 20, delays(40 * MS + 100_000))
+    assert verdict.ok
+    assert verdict.sentence == "The median one-way delay of 20 probes is 40.100 ms; asked is 40.000 ms."
+
+
+def test_too_late_and_too_early_say_by_how_much() -> None:
+    late = judge(FIXED, 20, 20, delays(50 * MS))
+    assert not late.ok
+    assert late.sentence.endswith("asked is 40.000 ms: 10.000 ms too late.")
+    early = judge(FIXED, 20, 20, delays(39 * MS))
+    assert not early.ok
+    assert early.sentence.endswith(": 1.000 ms too early.")
+
+
+@pytest.mark.parametrize(
+    ("p50_ns", "ok"),
+    [
+        (40 * MS - 100_001, False),
+        (40 * MS - 100_000, True),
+        (42 * MS + 400_000, True),
+        (42 * MS + 400_001, False),
+    ],
+)
+def test_the_bounds(p50_ns: int, ok: bool) -> None:
+    assert judge(FIXED, 20, 20, delays(p50_ns)).ok is ok
+
+
+def test_a_slow_machine_may_be_given_more_time() -> None:
+    assert judge(FIXED, 20, 20, delays(50 * MS), late_tolerance_ns=10 * MS).ok
+    assert not judge(FIXED, 20, 20, delays(51 * MS), late_tolerance_ns=10 * MS).ok
+
+
+def test_an_impairment_that_did_not_take_effect() -> None:
+    verdict = judge(FIXED, 20, 20, delays(50_000))
+    assert not verdict.ok
+    assert "39.950 ms too early" in verdict.sentence
+
+
+def test_probes_missing_or_too_many() -> None:
+    lossy = Expectation(5, 5, 5, 8, 18)
+    assert not judge(lossy, 20, 20, delays(5)).ok
+    assert judge(lossy, 20, 18, delays(5)).ok
+    few = judge(FIXED, 20, 19, delays(40 * MS))
+    assert few.sentence == "19 of 20 probes arrived; the impairment lets 20 arrive."
+    assert judge(lossy, 20, 3, delays(5)).sentence.endswith("lets 8 to 18 arrive.")
+
+
+def test_nothing_arrives_and_nothing_should() -> None:
+    assert judge(Expectation(None, None, 0, 0, 0), 20, 0, None).ok
+
+
+def test_the_confidence_interval_of_wilson() -> None:
+    low, high = loss_interval(20, 20)
+    assert (low, round(high, 4)) == (0.0, 0.1611)
+    low, high = loss_interval(1000, 900)
+    assert (round(low, 4), round(high, 4)) == (0.0829, 0.1202)
+    assert loss_interval(0, 0) == (0.0, 1.0)

@@ -1,0 +1,65 @@
+from testbed.report.link import asked_text, kernel_text, measured_texts
+from testbed.result import Delays, Link, LinkCounters, Metrics, OneWayDelays, Result
+from testbed.scenario.model import Cell
+
+COUNTERS = LinkCounters(packets_seen=102, lost=3, lost_model=2, lost_list=1, lost_limit=0, duplicated=4)
+HELD = Delays(packets=99, ms={"min": 20.01, "p50": 20.04, "p99": 21.5, "max": 30})
+ONE_WAY = OneWayDelays(packets=90, ms={"p1": 20.0, "p50": 20.1}, unmatched_sent=3, unmatched_received=0)
+
+
+def shown(**link: object) -> list[str]:
+    facts = {"engine": "user", "asked": "delay 20ms", "readback": ""} | link
+    result = Result(
+        run="r",
+        cell="c",
+        status="passed",
+        reason="",
+        asked={},
+        link={"client": Link.model_validate(facts)},
+        metrics=Metrics(),
+        tainted=None,
+        checks=[],
+        findings=[],
+        notes=[],
+    )
+    return measured_texts(result)
+
+
+def asked(**fields: object) -> str:
+    cell = Cell.model_validate(fields)
+    return asked_text(cell.asked(), {"client": cell.impairment("client"), "server": cell.impairment("server")})
+
+
+def test_what_a_round_trip_gains() -> None:
+    assert asked() == "each way: unimpaired"
+    assert asked(latency="20ms").startswith("each way: delay 20ms; RTT +40 ms; engine auto")
+    text = asked(netem_client="delay 5ms loss 1%", netem_server="delay 1s")
+    assert text.startswith("client to server: delay 5ms loss 1%; server to client: delay 1s; RTT +1.005 s; ")
+
+
+def test_a_profile_is_announced() -> None:
+    text = asked(profile=[{"at": "1s", "netem": "delay 5ms"}])
+    assert text == "each way: unimpaired; changed by a profile; engine auto, seed 0"
+
+
+def test_knobs_are_shown_as_they_were_given() -> None:
+    cell = Cell(congestion={"client": "cubic"}, mtu=1400, sysctl={"net.ipv4.tcp_sack": 0})
+    assert kernel_text(cell.asked()) == "congestion (client=cubic), mtu 1400, net.ipv4.tcp_sack 0"
+    assert kernel_text(Cell().asked()) == ""
+
+
+def test_asked_and_realised() -> None:
+    assert shown(realised=HELD, one_way=ONE_WAY, counters=COUNTERS) == [
+        "client to server: asked delay 20ms",
+        "  held min 20.01, p50 20.04, p99 21.5, max 30 ms (99 packets)",
+        "  one way p50 20.1 ms (90 packets)",
+        "  lost 3 of 102 (2 by loss model, 1 by drop-list), 4 duplicated",
+    ]
+
+
+def test_a_plain_link_needs_no_words() -> None:
+    assert shown(asked="", realised=HELD, counters=COUNTERS) == []
+
+
+def test_a_profile_over_a_plain_link() -> None:
+    assert shown(asked="", changes=3) == ["client to server: asked nothing at first; 3 changes"]

@@ -1,0 +1,111 @@
+from testbed.analysis.events import parse_events
+from testbed.report.chart import ASCII
+from testbed.report.text import asked_lines, matrix_line, result_lines, verdict
+from testbed.result import Finding, Link, Metrics, Result, Rtt
+from testbed.scenario.model import Cell
+
+
+def result(**changes: object) -> Result:
+    metrics = Metrics(
+        bytes_written=255204,
+        bytes_read=255204,
+        duration_s=31.25,
+        goodput_bytes_per_s=8166.5,
+        write_calls=26,
+        write_s=0.0004,
+        write_blocked_s=0.0,
+        write_longest_s=0.0001,
+        read_calls=32,
+        read_sleep_s=31.0,
+        rtt_ms=Rtt(min=0.1, median=0.2, max=0.9, samples=20),
+    )
+    facts: dict[str, object] = {
+        "run": "r",
+        "cell": "c",
+        "status": "passed",
+        "reason": "",
+        "asked": {},
+        "link": {"client": Link(engine="user", asked="", readback="")},
+        "metrics": metrics,
+        "tainted": False,
+        "checks": [],
+        "findings": [],
+        "notes": [],
+    }
+    return Result(**(facts | changes))  # type: ignore[arg-type]
+
+
+def asked(given: dict[str, object]) -> str:
+    cell = Cell.model_validate(given)
+    impairment = {"client": cell.impairment("client"), "server": cell.impairment("server")}
+    return "\n".join(asked_lines(cell.asked(), impairment, cell.total_bytes, given))
+
+
+def test_what_was_asked_echoes_what_sizes_come_to() -> None:
+    text = asked({"chunk": "10k", "delay": "1s", "rcvbuf": "8192", "nodelay": "1", "repeat": "2"})
+    assert "chunk 10k = 10240 bytes, TCP_NODELAY" in text
+    assert "read size 8192 bytes, a pause of 1s after each, SO_RCVBUF 8192 bytes" in text
+    assert "2 lists of 200 nodes" in text
+    assert "510 408 B in all" in text
+
+
+def test_a_latency_says_that_it_is_each_way() -> None:
+    text = asked({"latency": "20ms"})
+    assert "each way: delay 20ms; RTT +40 ms; engine auto, seed 0" in text
+
+
+def test_two_different_directions_are_told_apart() -> None:
+    text = asked({"netem_client": "loss 1%"})
+    assert "client to server: loss 1%; server to client: unimpaired; engine auto, seed 0" in text
+
+
+def test_what_happened() -> None:
+    finding = Finding(name="x", sentence="The sender was done 31.2 s before the receiver.")
+    text = "\n".join(result_lines(result(findings=[finding], notes=["odd"]), {}, ASCII))
+    assert "engine user, round trip 0.2 ms (min 0.1, max 0.9, 20 probes)" in text
+    assert "255 204 B in 26 writes, the last one accepted after 400 µs" in text
+    assert "never, the longest write took 100 µs" in text
+    assert "255 204 B in 32 reads, the last one after 31.25 s, pauses 31 s in all" in text
+    assert "8.17 kB/s" in text
+    assert "The sender was done 31.2 s before the receiver." in text
+    assert "note: odd" in text
+
+
+def test_nothing_measured_is_no_error() -> None:
+    lines = result_lines(result(metrics=Metrics(), link={}), {}, ASCII)
+    assert lines == ["  link      round trip not measured"]
+
+
+def test_the_picture_is_there_when_both_ends_have_logs() -> None:
+    log = parse_events(["write,0,10,100,100", "read,5,1000,100,100"])
+    lines = result_lines(result(), {"write": log.of("write"), "read": log.of("read")}, ASCII)
+    assert any(line.strip().startswith("100 B |") for line in lines)
+
+
+def test_a_busy_host_is_said() -> None:
+    lines = result_lines(result(tainted=True, taints=["61 % of the time something waited for a CPU"]), {}, ASCII)
+    assert any("61 % of the time" in line for line in lines)
+
+
+def test_verdict_and_line_of_a_matrix() -> None:
+    bad = result(status="failed", reason="it died\nits last lines")
+    assert verdict(result()) == "passed"
+    assert verdict(bad) == "failed: it died\nits last lines"
+    assert matrix_line(3, 12, bad).startswith(" 3/12  failed      c ")
+    assert matrix_line(3, 12, bad).endswith("it died")
+    assert "\n" not in matrix_line(3, 12, bad)
+
+
+GUEST = {"kernel": "6.12.107-amd64", "accelerator": "tcg", "emulated": True}
+
+
+def test_times_of_an_emulated_machine_are_marked() -> None:
+    emulated = result(machine=GUEST, emulated=True)
+    assert "  machine   kernel 6.12.107-amd64 in a guest, emulated: its times" in "\n".join(
+        result_lines(emulated, {}, ASCII)
+    )
+    assert matrix_line(1, 2, emulated).endswith("  emulated")
+    with_kvm = result(machine=GUEST | {"accelerator": "kvm", "emulated": False})
+    assert result_lines(with_kvm, {}, ASCII)[0] == "  machine   kernel 6.12.107-amd64 in a guest (kvm)"
+    assert "emulated" not in matrix_line(1, 2, with_kvm)
+    assert not any("machine" in line for line in result_lines(result(), {}, ASCII))

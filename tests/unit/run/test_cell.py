@@ -1,0 +1,369 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.errors import EngineLostError, HostError
+from testbed.run.cell import CellRun, Outcome
+from testbed.run.contract import endpoint_environment, sidecar_environment
+from testbed.scenario.model import ROLES, Cell
+from testbed.stack.cell import End, Identity, NoTunError
+from testbed.stack.labels import Owner
+from tests.support.fake_engine import FakeEngine, FakeProcess, Script, client, server
+
+OWNER = Owner("host.1", "boot", 1, 2)
+
+
+class Silent:
+    def __init__(self) -> None:
+        self.phases: list[str] = []
+        self.seen: list[tuple[int, int]] = []
+
+    def phase(self, name: str) -> None:
+        self.phases.append(name)
+
+    def progress(self, bytes_written: int, bytes_read: int) -> None:
+        self.seen.append((bytes_written, bytes_read))
+
+
+def ends() -> Mapping[str, End]:
+    cell = Cell(nodes=1, content=0)
+    return {
+        role: End("image", "65532", endpoint_environment(cell, role), sidecar_environment(cell, role)) for role in ROLES
+    }
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.engine = FakeEngine()
+        self.folder = folder
+        self.outcome = Outcome()
+        self.observer = Silent()
+        for role in ROLES:
+            (folder / role).mkdir()
+
+    def run(self, **changes: Any) -> Outcome:
+        options = {"deadline_s": 30.0, "keep": "never", "tun": True} | changes
+        cell = CellRun(self.engine, self.folder, self.observer, self.outcome)
+        cell.run(Identity("r", "c", OWNER), ends(), "netem", options.pop("deadline_s"), **options)
+        return self.outcome
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_cell_from_nothing_to_raw_files(bench: Bench) -> None:
+    bench.engine.files["client"] = {"capture.pcap": b"frames", "endpoint/events.csv": b"op\n"}
+    outcome = bench.run()
+    assert outcome.failure is None
+    assert {role: ending.exit_code for role, ending in outcome.endings.items()} == {"client": 0, "server": 0}
+    assert outcome.notes == []
+    assert bench.engine.things == {}
+    assert (bench.folder / "client" / "capture.pcap").read_bytes() == b"frames"
+    assert (bench.folder / "client" / "events.csv").read_bytes() == b"op\n"
+    assert (bench.folder / "client" / "stdout.log").read_text().endswith("Data sent\n")
+    assert (bench.folder / "server" / "stdout.log").read_text() == "Ending connection\n"
+    assert '"ready"' in (bench.folder / "server" / "netem.jsonl").read_text()
+    assert set(outcome.sidecars["client"]) == {"link", "verified", "stopped"}
+    assert bench.observer.phases == list(outcome.phases_s) == ["link", "verify", "transfer", "collect"]
+
+
+def test_the_link_is_there_before_the_endpoint_and_the_server_before_the_client(bench: Bench) -> None:
+    bench.run()
+    starts = [line for line in bench.engine.journal if line.startswith("start")]
+    assert set(starts) == {"start server-netem", "start client-netem", "start server", "start client"}
+    assert starts.index("start server") > starts.index("start server-netem")
+    assert starts[-1] == "start client"
+
+
+def test_least_privilege(bench: Bench) -> None:
+    bench.run()
+    specs = {role: process.spec for role, process in bench.engine.processes.items()}
+    assert specs["client"].capabilities == specs["server"].capabilities == ()
+    assert specs["client"].joins == "id-testbed-r-c-client-netem"
+    assert specs["client-netem"].capabilities == ("NET_ADMIN", "NET_RAW")
+    assert specs["client-netem"].cpu_shares > 1024
+    assert specs["client"].cpu_shares == 0
+    assert specs["client-netem"].network == specs["server-netem"].network == "testbed-r-c-link"
+    assert specs["client-netem"].volume == specs["client"].volume
+
+
+def test_a_server_that_dies_early_shows_its_last_lines(bench: Bench) -> None:
+    def dies(process: FakeProcess) -> None:
+        process.say("cannot bind\n", "stderr")
+        process.end(1)
+
+    bench.engine.scripts["server"] = dies
+    outcome = bench.run()
+    assert outcome.failure is not None
+    assert (outcome.failure.kind, outcome.failure.role) == ("endpoint", "server")
+    assert outcome.failure.message == "the server ended with exit status 1; its last lines:\n  cannot bind"
+    assert "start client" not in bench.engine.journal
+    assert bench.engine.things == {}
+    assert (bench.folder / "server" / "stderr.log").read_text() == "cannot bind\n"
+
+
+def test_a_server_that_dies_is_the_news_even_when_the_client_fails_first(bench: Bench) -> None:
+    def refused(process: FakeProcess) -> None:
+        process.say("connection reset\n", "stderr")
+        process.end(1)
+        process.engine.running("server").end(139)
+
+    bench.engine.scripts["client"] = refused
+    outcome = bench.run()
+    assert outcome.failure is not None
+    assert outcome.failure.message == "the server ended with exit status 139 (it printed nothing)"
+
+
+def test_a_sidecar_that_takes_its_endpoint_along_is_to_blame(bench: Bench) -> None:
+    def dies(process: FakeProcess) -> None:
+        process.end(137)
+        process.engine.running("client-netem").emit("error", attempt="carry frames", message="dead", remedy="again")
+        process.engine.running("client-netem").end(1)
+
+    bench.engine.scripts["client"] = dies
+    outcome = bench.run()
+    assert outcome.failure is not None
+    assert outcome.failure.kind == "environment"
+    assert outcome.failure.message == "the sidecar of the client: carry frames: dead"
+    assert outcome.failure.remedy == "again"
+
+
+@pytest.mark.parametrize(("moment", "role"), [("transferring", "client"), ("stopping", "server")])
+def test_an_error_of_a_sidecar_that_serves_on_is_never_a_success(bench: Bench, moment: str, role: str) -> None:
+    def complain(process: FakeProcess) -> None:
+        process.engine.running(f"{role}-netem").emit("error", attempt="carry frames", message="open", remedy="again")
+
+    def transfers(process: FakeProcess) -> None:
+        if moment == "transferring":
+            complain(process)
+        client(process)
+
+    def stops(process: FakeProcess) -> None:
+        complain(process)
+        process.end(0)
+
+    def serves(process: FakeProcess) -> None:
+        server(process)
+        if moment == "stopping":
+            process.on_signal["SIGTERM"] = stops
+
+    bench.engine.scripts |= {"client": transfers, "server": serves}
+    bench.engine.files["client"] = {"capture.pcap": b"frames"}
+    outcome = bench.run()
+    assert outcome.failure is not None
+    assert outcome.failure.kind == "environment"
+    assert outcome.failure.message == f"the sidecar of the {role}: carry frames: open"
+    assert (bench.folder / "client" / "capture.pcap").exists()
+
+
+def test_a_client_that_fails_while_the_server_is_well(bench: Bench) -> None:
+    bench.engine.scripts["client"] = lambda process: process.end(137, oom_killed=True)
+    outcome = bench.run()
+    assert outcome.failure is not None
+    assert outcome.failure.message == "the client was killed for want of memory (it printed nothing)"
+    assert outcome.endings["client"].oom_killed
+    assert outcome.endings["server"].exit_code == 0
+
+
+def test_a_sidecar_that_cannot_says_why_and_what_to_do(bench: Bench) -> None:
+    def cannot(process: FakeProcess) -> None:
+        process.emit("error", attempt="open /dev/net/tun", message="No such file", remedy="modprobe tun")
+        process.end(1)
+
+    bench.engine.scripts["client-netem"] = cannot
+    outcome = bench.run()
+    assert outcome.failure is not None
+    assert outcome.failure.kind == "environment"
+    assert outcome.failure.message == "the sidecar of the client: open /dev/net/tun: No such file"
+    assert outcome.failure.remedy == "modprobe tun"
+
+
+def test_a_sidecar_that_crashes_shows_its_last_lines(bench: Bench) -> None:
+    def crashes(process: FakeProcess) -> None:
+        process.say("Traceback\nKeyError\n", "stderr")
+        process.end(1)
+
+    bench.engine.scripts["server-netem"] = crashes
+    outcome = bench.run()
+    assert outcome.failure is not None
+    assert outcome.failure.message == "the sidecar of the server: it ended with exit status 1\n  Traceback\n  KeyError"
+
+
+def test_a_time_out_stops_everything_and_still_collects(bench: Bench) -> None:
+    def forever(process: FakeProcess) -> None:
+        process.on_signal["SIGTERM"] = lambda process: process.end(143)
+
+    bench.engine.scripts["client"] = forever
+    bench.engine.files["server"] = {"sockets.csv": b"1\n"}
+    outcome = bench.run(deadline_s=0.0)
+    assert outcome.failure is not None
+    assert outcome.failure.kind == "timeout"
+    assert outcome.failure.message.startswith("waited 0 s for the client to end; ")
+    assert outcome.endings["client"].exit_code == 143
+    assert (bench.folder / "server" / "sockets.csv").read_bytes() == b"1\n"
+    assert bench.engine.things == {}
+
+
+def test_the_server_is_stopped_only_when_no_connection_is_left(bench: Bench) -> None:
+    asked: list[list[str]] = []
+
+    def answer(process: FakeProcess) -> None:
+        asked.append(list(process.engine.running("server").signals))
+        process.emit("idle")
+
+    def early(process: FakeProcess) -> None:
+        process.engine.running("server-netem").on_signal["SIGUSR1"] = answer
+        process.end(0)
+
+    bench.engine.scripts["client"] = early
+    assert bench.run().failure is None
+    assert asked == [[]]
+    assert bench.engine.running("server").signals == ["SIGTERM"]
+
+
+def test_a_connection_that_never_ends_is_a_time_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("testbed.run.cell.IDLE_S", 0.0)
+
+    def gone(process: FakeProcess) -> None:
+        process.engine.running("server-netem").on_signal["SIGUSR1"] = lambda process: None
+        process.end(0)
+
+    bench.engine.scripts["client"] = gone
+    outcome = bench.run(deadline_s=0.2)
+    assert outcome.failure is not None
+    assert outcome.failure.message.startswith("waited 0")
+    assert "for the last connection to end" in outcome.failure.message
+
+
+def test_an_interruption_removes_everything_and_keeps_the_logs(bench: Bench) -> None:
+    bench.engine.fail_on["start client"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        bench.run()
+    assert bench.engine.things == {}
+    assert '"ready"' in (bench.folder / "client" / "netem.jsonl").read_text()
+    assert bench.engine.running("server").signals == ["SIGTERM"]
+
+
+@pytest.mark.parametrize("what", ["create network", "create volume client", "create server-netem"])
+def test_what_was_made_before_a_failure_is_removed(bench: Bench, what: str) -> None:
+    bench.engine.fail_on[what] = HostError(f"{what}: no")
+    with pytest.raises(HostError, match=what):
+        bench.run()
+    assert bench.engine.things == {}
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_an_endpoint_that_cannot_be_made_ends_a_cell_under_way(bench: Bench, role: str) -> None:
+    bench.engine.fail_on[f"create {role}"] = HostError(f"create {role}: no")
+    outcome = bench.run()
+    assert outcome.failure is not None
+    assert (outcome.failure.kind, outcome.failure.message) == ("environment", f"create {role}: no")
+    assert bench.engine.things == {}
+    assert "start server" not in bench.engine.journal
+
+
+def test_a_sidecar_is_told_to_stop_as_soon_as_its_endpoint_has_ended(bench: Bench) -> None:
+    order: list[str] = []
+
+    def stopping(role: str) -> Script:
+        script = bench.engine.scripts[role]
+
+        def start(process: FakeProcess) -> None:
+            script(process)
+            stop = process.on_signal["SIGTERM"]
+
+            def told(process: FakeProcess) -> None:
+                order.append(role)
+                stop(process)
+
+            process.on_signal["SIGTERM"] = told
+
+        return start
+
+    for role in ("server", "server-netem", "client-netem"):
+        bench.engine.scripts[role] = stopping(role)
+    assert bench.run().notes == []
+    assert order == ["client-netem", "server", "server-netem"]
+
+
+def test_there_is_time_for_something_else_before_the_sidecars_are_ready(bench: Bench) -> None:
+    asked: list[list[str]] = []
+    cell = CellRun(
+        bench.engine,
+        bench.folder,
+        bench.observer,
+        bench.outcome,
+        meanwhile=lambda: asked.append(list(bench.observer.phases)),
+    )
+    cell.run(Identity("r", "c", OWNER), ends(), "netem", 30.0, keep="never", tun=True)
+    assert asked == [["link"]]
+
+
+def test_an_interruption_while_creating_leaves_nothing(bench: Bench) -> None:
+    bench.engine.fail_on["create client"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        bench.run()
+    assert bench.engine.things == {}
+
+
+def test_what_cannot_be_removed_is_told_and_does_not_stop_the_rest(bench: Bench) -> None:
+    bench.engine.fail_on["remove container server"] = HostError("remove container: busy")
+    outcome = bench.run()
+    assert outcome.notes == ["left behind: remove container: busy"]
+    assert list(bench.engine.things) == [("container", "testbed-r-c-server")]
+
+
+def test_an_engine_that_goes_away_is_told_once(bench: Bench) -> None:
+    for what in ("remove network link", "remove volume client", "remove container client", "remove container server"):
+        bench.engine.fail_on[what] = EngineLostError(f"{what}: gone", remedy="start it")
+    outcome = bench.run()
+    assert outcome.notes == ["nothing could be collected or removed any more; to do: start it"]
+    assert outcome.left
+
+
+def test_a_missing_tun_device_is_told_apart(bench: Bench) -> None:
+    bench.engine.fail_on["start client-netem"] = HostError("start x: error gathering device information /dev/net/tun")
+    with pytest.raises(NoTunError):
+        bench.run()
+    assert bench.engine.things == {}
+
+
+@pytest.mark.parametrize(
+    ("keep", "fails", "kept"), [("always", False, True), ("failed", True, True), ("failed", False, False)]
+)
+def test_keep(bench: Bench, keep: str, fails: bool, kept: bool) -> None:
+    if fails:
+        bench.engine.scripts["client"] = lambda process: process.end(1)
+    outcome = bench.run(keep=keep)
+    assert outcome.kept is kept
+    assert bool(bench.engine.things) is kept
+
+
+def test_progress_is_passed_on(bench: Bench) -> None:
+    def tells(process: FakeProcess) -> None:
+        process.engine.running("client-netem").emit("progress", bytes_written=500, bytes_read=0, connections=1)
+        process.engine.running("server-netem").emit("progress", bytes_written=0, bytes_read=200, connections=1)
+        process.engine.running("server-netem").emit("idle")
+        process.end(0)
+
+    bench.engine.scripts["client"] = tells
+    bench.run()
+    assert bench.observer.seen[-1] == (500, 200)
+
+
+def test_a_program_that_ignores_sigterm_is_killed_and_that_is_noted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("testbed.run.cell.STOP_S", 0.0)
+
+    def deaf(process: FakeProcess) -> None:
+        process.engine.running("server-netem").emit("listening", families=["ipv4"])
+
+    bench.engine.scripts["server"] = deaf
+    outcome = bench.run()
+    assert "server: no end within 0 s of SIGTERM" in outcome.notes
+    assert outcome.endings["server"].exit_code == 137

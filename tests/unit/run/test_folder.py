@@ -1,0 +1,121 @@
+import errno
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from testbed.errors import HostError
+from testbed.run.folder import CappedFile, RunFolder, new_run_id, write_json
+
+
+def test_ids_sort_by_time_and_differ() -> None:
+    early = new_run_id(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert early.startswith("20260102-030405-")
+    assert early < new_run_id(datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC))
+    assert new_run_id() != new_run_id()
+
+
+def test_a_document_is_whole_or_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"a": "ä"})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": "ä"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_latest_points_to_the_newest(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        folder = RunFolder(tmp_path / "runs", name)
+        folder.point_latest()
+        assert (tmp_path / "runs" / "latest").resolve() == folder.path
+    assert sorted(entry.name for entry in (tmp_path / "runs").iterdir()) == ["latest", "one", "two"]
+
+
+def test_a_cell_has_a_folder_for_each_role(tmp_path: Path) -> None:
+    cell = RunFolder(tmp_path, "run").cell("cell")
+    assert sorted(entry.name for entry in cell.iterdir()) == ["client", "server"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostError, match=r"make the run folder .*: Not a directory") as caught:
+        RunFolder(tmp_path / "file", "run")
+    assert "--output" in caught.value.remedy
+    RunFolder(tmp_path, "run")
+    with pytest.raises(HostError, match="File exists"):
+        RunFolder(tmp_path, "run")
+
+
+def test_a_capped_file_says_what_it_left_out(tmp_path: Path) -> None:
+    file = CappedFile(tmp_path / "log", 5)
+    file.write(b"abc")
+    file.write(b"defg")
+    file.write(b"h")
+    file.close()
+    assert (tmp_path / "log").read_bytes() == b"abcde"
+    assert file.dropped_bytes == 3
+
+
+def test_a_file_that_takes_a_part_only_gets_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = CappedFile(tmp_path / "log", 100)
+    whole = file._file
+
+    class Slow:
+        name = "log"
+
+        def write(self, data: memoryview) -> int:
+            return whole.write(data[:3])
+
+    monkeypatch.setattr(file, "_file", Slow())
+    file.write(b"abcdefgh")
+    whole.close()
+    assert (tmp_path / "log").read_bytes() == b"abcdefgh"
+
+
+class Full:
+    name = "log"
+
+    def write(self, _data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = CappedFile(tmp_path / "log", 100)
+    file.close()
+    monkeypatch.setattr(file, "_file", Full())
+    with pytest.raises(HostError, match="write log: No space left on device") as caught:
+        file.write(b"a")
+    assert caught.value.remedy == "free some space there, or let --output name another folder"
+
+
+def test_nothing_is_left_of_a_document_that_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(HostError, match=r"write .*a\.json: No space left"):
+        write_json(tmp_path / "a.json", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_latest_may_be_something_that_cannot_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    folder = RunFolder(tmp_path, "run")
+    with pytest.raises(HostError, match="point to the newest run"):
+        folder.point_latest()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "run"]
+
+
+def test_files_get_a_folder_and_none_get_none(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, "run")
+    folder.write_files("files", {})
+    assert not (folder.path / "files").exists()
+    folder.write_files("files", {"a.dist": b"1", "trace": b"5"})
+    assert {path.name: path.read_bytes() for path in (folder.path / "files").iterdir()} == {
+        "a.dist": b"1",
+        "trace": b"5",
+    }

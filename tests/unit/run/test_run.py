@@ -1,0 +1,253 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from testbed.analysis import cell
+from testbed.errors import ContractError, HostError
+from testbed.result import Result
+from testbed.run.places import Place
+from testbed.run.run import Run, RunReport
+from testbed.scenario.expand import PlannedCell, Scenario, expand
+from testbed.stack.images import DOCKERFILES, Images
+from testbed.stack.labels import Owner, labels
+from testbed.stack.ports import Found, Image
+from testbed.vm.errors import GuestError
+from tests.support.fake_engine import FakeEngine, FakeProcess
+
+
+class Observer:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.ends: list[str] = []
+
+    def phase(self, name: str) -> None: ...
+
+    def progress(self, bytes_written: int, bytes_read: int) -> None: ...
+
+    def begin(self, planned: PlannedCell, number: int, count: int) -> None: ...
+
+    def end(self, planned: PlannedCell, result: Result) -> None:
+        self.ends.append(f"{result.cell} {result.status}")
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        checkout = folder / "checkout"
+        for name in DOCKERFILES.values():
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            (checkout / name).write_text("FROM base\n")
+        self.engine = FakeEngine()
+        self.observer = Observer()
+        self.output = folder / "runs"
+        self.images = Images(self.engine, lambda _line: None, checkout)
+
+    def run(self, **fields: object) -> RunReport:
+        made = Run(self.engine, self.images, self.observer, output=self.output, engine_version={"KernelVersion": "6"})
+        return made.run(Scenario("test", "", tuple(expand({"nodes": 1, "content": 0} | fields))))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_run_leaves_its_documents_and_nothing_else(bench: Bench) -> None:
+    report = bench.run(family=["ipv4", "ipv6"])
+    assert [result.status for result in report.results] == ["failed", "failed"]  # the fake server prints no nodes
+    assert all("the server's output: line 1 is" in result.reason for result in report.results)
+    facts = json.loads((report.folder / "run.json").read_text())
+    assert facts["kernel"] == "6"
+    assert facts["engines"] == ["none"]
+    assert len(facts["cells"]) == 2
+    assert (bench.output / "latest").resolve() == report.folder.resolve()
+    assert len((report.folder / "results.csv").read_text().splitlines()) == 3
+    assert (report.folder / "junit.xml").exists()
+    for result in report.results:
+        folder = report.folder / result.cell
+        assert json.loads((folder / "result.json").read_text()) == result.model_dump()
+        assert json.loads((folder / "cell.json").read_text())["run"] == report.run
+    assert bench.engine.things == {}
+    assert len(bench.observer.ends) == 2
+
+
+def test_both_cells_of_a_pair_know_their_twin_in_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+
+    analyse = cell.analyse
+
+    def judge(path: Path) -> Result:
+        judged.append(path.name)
+        there = sorted(found.parent.name for found in path.parent.glob("*/result.json"))
+        return analyse(path).model_copy(update={"verdict": " ".join(there)})
+
+    monkeypatch.setattr(cell, "analyse", judge)
+    report = bench.run(family=["ipv4", "ipv6"], nodes=[1, 2], chunk=[1, 2])
+    assert len(judged) == 8 + 4  # four cells were judged before their twins were there
+    for result in report.results:
+        asked = result.asked | {"family": {"ipv4": "ipv6", "ipv6": "ipv4"}[result.asked["family"]]}
+        twin = next(other.cell for other in report.results if other.asked == asked)
+        assert twin in result.verdict
+        assert json.loads((report.folder / result.cell / "result.json").read_text()) == result.model_dump()
+
+
+def test_images_are_built_once(bench: Bench) -> None:
+    bench.run(client=["py", "c"])
+    assert sorted(tag.partition(":")[0] for tag in bench.engine.built) == [
+        "testbed-client",
+        "testbed-cserver",
+        "testbed-netem",
+        "testbed-server",
+    ]
+    bench.run(client=["py", "c"])
+    assert len(bench.engine.built) == 4
+
+
+def test_a_cell_that_cannot_be_made_does_not_stop_the_others(bench: Bench) -> None:
+    bench.engine.fail_on["create network"] = HostError("create network: no addresses")
+    report = bench.run(family=["ipv4", "ipv6"])
+    assert [result.status for result in report.results] == ["error", "error"]
+    assert report.results[0].reason == "create network: no addresses"
+
+
+def test_without_tun_the_cell_begins_again(bench: Bench) -> None:
+    refused: list[str] = []
+
+    def start(process: FakeProcess) -> None:
+        if process.spec.devices:
+            refused.append(process.spec.name)
+            raise HostError("start: no such device /dev/net/tun")
+        original(process)
+
+    original = bench.engine.scripts["client-netem"]
+    bench.engine.scripts["client-netem"] = start
+    report = bench.run(family=["ipv4", "ipv6"])
+    assert len(refused) == 1
+    assert [result.status for result in report.results] == ["failed", "failed"]
+    assert "begins again without that device" in bench.observer.notes[0]
+
+
+def test_an_engine_that_goes_away_does_not_hide_what_happened(bench: Bench) -> None:
+    def gone(_label: str) -> list[Found]:
+        raise HostError("list: no such socket")
+
+    def goes(process: FakeProcess) -> None:
+        for kind in ("container client", "container server", "container client-netem", "container server-netem"):
+            bench.engine.fail_on[f"remove {kind}"] = HostError("remove: no such socket")
+        bench.engine.find = gone  # type: ignore[method-assign]
+        process.end(1)
+
+    bench.engine.scripts["client"] = goes
+    report = bench.run()
+    assert report.results[0].reason == "the client ended with exit status 1 (it printed nothing)"
+    assert bench.observer.notes == ["left behind: list: no such socket; `testbed clean` removes it"]
+
+
+def test_a_disk_that_fills_up_leaves_nothing_in_the_engine(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, _document: object) -> None:
+        raise HostError(f"write {path.name}: No space left on device")
+
+    monkeypatch.setattr("testbed.run.run.write_json", full)
+    monkeypatch.setattr("testbed.run.folder.write_json", lambda path, _: full(path, _) if path.exists() else None)
+    with pytest.raises(HostError, match=r"write cell\.json"):
+        bench.run()
+    assert bench.engine.things == {}
+
+
+def test_an_interruption_writes_the_result_and_goes_on_its_way(bench: Bench) -> None:
+    bench.engine.fail_on["start client"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(family=["ipv4", "ipv6"])
+    run = (bench.output / "latest").resolve()
+    results = list(run.glob("*/result.json"))
+    assert len(results) == 1
+    assert json.loads(results[0].read_text())["reason"] == "the run was interrupted"
+    assert (run / "results.csv").exists()
+    assert bench.engine.things == {}
+
+
+def test_dead_runs_are_swept_and_others_left_alone(bench: Bench) -> None:
+    me = Run(bench.engine, bench.images, bench.observer, output=bench.output)._owner
+    dead = Owner(me.host, me.boot, me.pid, me.start_ticks + 1)
+    elsewhere = Owner("other.1", "boot", 1, 1)
+    bench.engine.create_volume("dead", labels("old", "c", "client", dead))
+    bench.engine.create_volume("elsewhere", labels("far", "c", "client", elsewhere))
+    bench.engine.create_volume("mine", labels("now", "c", "client", me))
+    bench.run()
+    assert sorted(name for _, name in bench.engine.things) == ["elsewhere", "mine"]
+    assert bench.observer.notes == ["removed 1 leftovers of old, whose process has ended"]
+
+
+def test_an_image_that_is_not_ours_is_tried_first(bench: Bench) -> None:
+    bench.engine.images["an/image"] = Image("sha256:1", ("an/image",), "app")
+    bench.engine.scripts["contract"] = lambda process: process.end(127)
+    report = bench.run(client="an/image", server="an/image")
+    assert [line for line in bench.engine.journal if line == "start contract"] == ["start contract"]
+    assert bench.engine.processes["client"].spec.user == ""
+    assert report.results[0].status == "passed"
+    bench.engine.scripts["contract"] = lambda process: process.end(0)
+    with pytest.raises(ContractError):
+        bench.run(client="an/image")
+
+
+def test_an_image_that_nobody_has(bench: Bench) -> None:
+    with pytest.raises(ContractError, match="there is no image 'no/such' here"):
+        bench.run(server="no/such")
+    assert not bench.output.exists()
+
+
+class Rooms:
+    """Places for a run: the same engine under each kernel, of which one has none."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+        self.asked: list[str] = []
+        self.trouble: GuestError | None = None
+
+    def at(self, kernel: str, _tags: object) -> Place:
+        self.asked.append(kernel)
+        if kernel == "sid":
+            raise GuestError("find the kernel sid", "Debian does not offer it now", remedy="Choose another.")
+        machine = {"kernel": kernel, "accelerator": "tcg", "emulated": True} if kernel != "host" else {}
+        return Place(self.engine, machine, lambda: self.trouble if machine else None)
+
+
+def run_at(bench: Bench, rooms: Rooms, **fields: object) -> RunReport:
+    run = Run(bench.engine, bench.images, bench.observer, output=bench.output, places=rooms)
+    return run.run(Scenario("test", "", tuple(expand({"nodes": 1, "content": 0} | fields))))
+
+
+def test_the_cells_of_a_kernel_follow_one_another(bench: Bench) -> None:
+    rooms = Rooms(bench.engine)
+    report = run_at(bench, rooms, family=["ipv4", "ipv6"], kernel=["host", "bookworm", "sid"])
+    assert rooms.asked == ["host", "host", "bookworm", "bookworm", "sid", "sid"]
+    assert [result.asked["kernel"] for result in report.results] == rooms.asked
+    assert [result.emulated for result in report.results] == [False, False, True, True, False, False]
+    assert report.results[2].machine["kernel"] == "bookworm"
+    assert [result.status for result in report.results[4:]] == ["error", "error"]
+    assert "does not offer it" in report.results[4].reason
+
+
+def test_programs_in_an_emulated_guest_get_more_time(bench: Bench) -> None:
+    run_at(bench, Rooms(bench.engine), kernel="bookworm")
+    there = bench.engine.processes["client-netem"].spec.environment
+    bench.run()
+    here = bench.engine.processes["client-netem"].spec.environment
+    assert int(there["NETEM_DEADLINE_S"]) > int(here["NETEM_DEADLINE_S"])
+
+
+def test_a_guest_that_has_failed_is_the_news(bench: Bench) -> None:
+    """Whatever else went wrong in the cell, and could not be removed, is gone with the guest."""
+    rooms = Rooms(bench.engine)
+    for attempt in ("start client", "remove volume client"):
+        bench.engine.fail_on[attempt] = HostError(f"{attempt}: connection refused")
+    (result,) = run_at(bench, rooms, kernel="bookworm").results
+    assert (result.reason, len(result.notes)) == ("start client: connection refused", 1)
+    rooms.trouble = GuestError("run a cell with kernel 6.1", "the guest has ended", console=["Kernel panic"])
+    (result,) = run_at(bench, rooms, kernel="bookworm").results
+    assert result.status == "error"
+    assert result.reason == "run a cell with kernel 6.1: the guest has ended; its last lines:\n  Kernel panic"
+    assert result.notes == []

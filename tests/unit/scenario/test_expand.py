@@ -1,0 +1,78 @@
+import pytest
+
+from testbed.scenario.expand import MAX_CELLS, ExpansionError, Problem, cell_id, expand, problems_of
+from testbed.scenario.model import Cell
+
+
+def test_the_product_of_lists() -> None:
+    cells = expand({"client": ["py", "c"], "server": ["py", "c"], "family": ["ipv4", "ipv6"], "nodes": 10})
+    assert len(cells) == 8
+    assert len({planned.id for planned in cells}) == 8
+    assert [planned.cell.family for planned in cells[:2]] == ["ipv4", "ipv6"]
+    assert all(planned.cell.nodes == 10 for planned in cells)
+
+
+def test_an_id_depends_on_the_cell_and_not_on_its_place() -> None:
+    one_way = {planned.id for planned in expand({"chunk": ["100", "1k"], "family": ["ipv4", "ipv6"]})}
+    other_way = {planned.id for planned in expand({"family": ["ipv6", "ipv4"], "chunk": ["1024", 100]})}
+    assert one_way == other_way
+    assert cell_id(Cell(chunk="10k")) == cell_id(Cell(chunk=10240))
+    assert cell_id(Cell(seed=1)) != cell_id(Cell(seed=2))
+
+
+def test_an_id_names_what_varies() -> None:
+    ids = [planned.id for planned in expand({"chunk": ["100", "10k"], "delay": "1s"})]
+    assert [name.rpartition("-")[0] for name in ids] == ["py-py-ipv4-chunk_100", "py-py-ipv4-chunk_10240"]
+
+
+def test_an_id_is_a_name_for_folders_and_containers() -> None:
+    planned = expand({"client": "example.org:5000/Team/Image:1.2@x", "netem": ["loss 1%", "rate 1mbit"]})
+    assert all(set(cell.id) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-") for cell in planned)
+
+
+def test_all_problems_at_once() -> None:
+    with pytest.raises(ExpansionError) as caught:
+        expand({"chunk": ["1k", "10kbit"], "familly": "ipv4", "nodes": [], "delay": 1})
+    assert [(problem.field, problem.index) for problem in caught.value.problems] == [
+        ("chunk", 1),
+        ("familly", 0),
+        ("nodes", 0),
+        ("delay", 0),
+    ]
+    assert caught.value.problems[1].message == "unknown field; did you mean 'family'?"
+
+
+def test_values_that_do_not_go_together() -> None:
+    with pytest.raises(ExpansionError) as caught:
+        expand({"latency": ["0", "1ms"], "jitter": ["0", "5ms"]})
+    assert {problem.message.split(":")[0] for problem in caught.value.problems} == {
+        "jitter needs a latency to vary",
+        "jitter is greater than latency",
+    }
+
+
+def test_the_same_cell_twice() -> None:
+    with pytest.raises(ExpansionError, match="the same cell twice"):
+        expand({"chunk": ["1k", "1024"]})
+
+
+def test_too_many_cells() -> None:
+    with pytest.raises(ExpansionError, match=f"make 10201 cells, more than {MAX_CELLS}"):
+        expand({"seed": list(range(101)), "nodes": list(range(101))})
+
+
+def test_a_choice_is_named_with_what_was_given() -> None:
+    assert problems_of({"family": "ipv5"}) == [Problem("family", 0, "'ipv4' or 'ipv6', not 'ipv5'")]
+    assert problems_of({"family": "ipv6"}) == []
+
+
+def test_a_profile_is_one_value_and_a_list_of_them_several() -> None:
+    one, other = ([{"at": "1s", "netem": text}] for text in ("delay 1ms", "delay 2ms"))
+    assert [planned.cell.profile for planned in expand({"profile": one})] == [one]
+    assert [planned.cell.profile for planned in expand({"profile": [one, other]})] == [one, other]
+
+
+def test_settings_are_one_value_and_a_list_of_them_several() -> None:
+    one, other = ({"net.ipv4.tcp_sack": value} for value in ("0", "1"))
+    assert [planned.cell.sysctl for planned in expand({"sysctl": one})] == [one]
+    assert [planned.cell.sysctl for planned in expand({"sysctl": [one, other]})] == [one, other]

@@ -1,0 +1,116 @@
+import pytest
+from pydantic import ValidationError
+
+from netem.spec import parse
+from testbed.scenario.model import GRACE_S, READS_MARGIN, Cell
+
+
+def test_defaults_are_those_of_testbed_run() -> None:
+    cell = Cell()
+    assert (cell.client, cell.server, cell.family) == ("py", "py", "ipv4")
+    assert (cell.nodes, cell.content_bytes, cell.read_bytes) == (200, 1000, 8192)
+    assert cell.total_bytes == 255_204
+    assert cell.impairment("client") == cell.impairment("server") == ""
+
+
+def test_ten_nodes_of_a_kilobyte_are_12764_bytes() -> None:
+    assert Cell(nodes=10).list_bytes == 12_764
+    assert Cell(nodes=10, repeat=3).total_bytes == 3 * 12_764
+
+
+def test_text_becomes_integers() -> None:
+    cell = Cell(chunk="10k", delay="1s", latency="20ms", jitter="500us", rcvbuf="8KiB", timeout="2m")
+    assert (cell.chunk_bytes, cell.read_delay_us, cell.latency_us) == (10240, 1_000_000, 20_000)
+    assert (cell.jitter_us, cell.rcvbuf_bytes, cell.deadline_s) == (500, 8192, 120.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "client", "server"),
+    [
+        ({"latency": "20ms"}, "delay 20ms", "delay 20ms"),
+        ({"latency": "20ms", "jitter": "5ms"}, "delay 20ms 5ms", "delay 20ms 5ms"),
+        ({"netem": "loss 1%"}, "loss 1%", "loss 1%"),
+        ({"latency": "1.5ms", "netem": "loss 1%"}, "delay 1.5ms loss 1%", "delay 1.5ms loss 1%"),
+        ({"netem_client": "delay 5ms"}, "delay 5ms", ""),
+        ({"netem": "loss 1%", "netem_server": ""}, "loss 1%", ""),
+        ({"netem": "loss 1%", "netem_server": "delay 7ms"}, "loss 1%", "delay 7ms"),
+    ],
+)
+def test_impairment_of_each_direction(fields: dict[str, str], client: str, server: str) -> None:
+    cell = Cell(**fields)
+    assert cell.impairment("client") == client
+    assert cell.impairment("server") == server
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"family": "ipv5"}, "ipv4"),
+        ({"nodes": -1}, "greater than or equal to 0"),
+        ({"nodes": 1 << 31}, "less than or equal to"),
+        ({"repeat": 0}, "greater than or equal to 1"),
+        ({"chunk": "0"}, "greater than or equal to 1"),
+        ({"chunk": True}, "not a size"),
+        ({"chunk": 1.5}, "whole number"),
+        ({"delay": 1}, "no unit"),
+        ({"delay": "2h"}, "longer than"),
+        ({"client": ""}, "neither py, c nor"),
+        ({"client": "-v"}, "neither py, c nor"),
+        ({"server": "a b"}, "neither py, c nor"),
+        ({"netem": "dely 5ms"}, "dely"),
+        ({"jitter": "5ms"}, "jitter needs a latency"),
+        ({"latency": "1ms", "jitter": "5ms"}, "jitter is greater"),
+        ({"latency": "1ms", "netem": "delay 5ms"}, "both delay what the client sends"),
+        ({"latency": "1ms", "netem_server": "delay 5ms"}, "both delay what the server sends"),
+        ({"unknown": 1}, "Extra inputs"),
+    ],
+)
+def test_what_cannot_be(fields: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Cell.model_validate(fields)
+
+
+def test_the_default_time_out_follows_the_pauses() -> None:
+    assert Cell().deadline_s == GRACE_S
+    assert Cell().deadline_on(20) == 20 * GRACE_S
+    assert Cell(timeout="5s").deadline_on(20) == 5
+    slow = Cell(delay="1s")
+    assert slow.deadline_s == pytest.approx(GRACE_S + READS_MARGIN * 255_204 / 8192)
+
+
+def test_asked_reads_back_as_the_same_cell() -> None:
+    cell = Cell(
+        client="c", chunk="10k", delay="1.5s", latency="20ms", netem_client="loss 1%", timeout="90s", nodelay=True
+    )
+    assert Cell.model_validate(cell.asked()) == cell
+
+
+def test_knobs_and_settings_of_each_end() -> None:
+    cell = Cell(congestion="client=cubic", mtu=1400, sysctl={"net.ipv4.tcp_sack": {"server": 0}})
+    assert cell.knobs("client") == {"congestion": "cubic", "mtu": "1400"}
+    assert cell.knobs("server") == {"mtu": "1400"}
+    assert (cell.sysctls("client"), cell.sysctls("server")) == ({}, {"net.ipv4.tcp_sack": "0"})
+    assert (cell.asked()["congestion"], cell.asked()["mtu"]) == ("client=cubic", "1400")
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"mtu": 1279, "family": "ipv6"}, "IPv6 needs 1280"),
+        ({"engine": "kernel", "netem_server": "drop-list 3"}, "engine user can. drop-list"),
+        ({"engine": "kernel", "profile": [{"at": "1s", "netem": "blackhole 1s 1s"}]}, "blackhole: netem has no clock"),
+        ({"sample_interval": "500us"}, "whole number of milliseconds"),
+        ({"snaplen": 63}, "snaplen is neither 0 .whole frames. nor at least 64 bytes"),
+        ({"probes": -1}, "greater than or equal to 0"),
+        ({"profile": [{"at": "1s", "netem": "dely 5ms"}]}, "0.netem"),
+    ],
+)
+def test_links_that_cannot_be(fields: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Cell(**fields)
+
+
+def test_all_that_a_link_will_be() -> None:
+    cell = Cell(latency="5ms", profile={"server": [{"at": "1s", "netem": "loss 1%"}]})
+    assert cell.impairments("client") == [parse("delay 5ms")]
+    assert cell.impairments("server") == [parse("delay 5ms"), parse("loss 1%")]

@@ -1,0 +1,119 @@
+from concurrent.futures import wait
+from dataclasses import replace
+
+import pytest
+
+from testbed.errors import HostError
+from testbed.stack.cell import OUTPUT, USER, End, Identity, cell_stack, ordinary_user, start_container
+from testbed.stack.labels import Owner
+from tests.support.fake_engine import FakeEngine
+
+IDENTITY = Identity("r", "c", Owner("host.1", "boot", 1, 2))
+ENDS = {role: End("image", USER, {"A": role}, {"B": role}) for role in ("client", "server")}
+
+
+@pytest.mark.parametrize("user", ["", "root", "0", "0:0", "root:adm"])
+def test_root_becomes_an_ordinary_user(user: str) -> None:
+    assert ordinary_user(user) == USER
+
+
+@pytest.mark.parametrize("user", ["app", "1000", "65532:65532"])
+def test_an_ordinary_user_stays(user: str) -> None:
+    assert ordinary_user(user) == ""
+
+
+def test_what_a_cell_is_made_of() -> None:
+    engine = FakeEngine()
+    with cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail) as stack:
+        assert sorted(future.result().name for future in stack.endpoints.values()) == [
+            "testbed-r-c-client",
+            "testbed-r-c-server",
+        ]
+        assert len(engine.things) == 7
+        specs = {role: process.spec for role, process in engine.processes.items()}
+        assert specs["server-netem"].alias == "server"
+        assert specs["server-netem"].devices == ("/dev/net/tun",)
+        assert specs["server-netem"].environment == {"B": "server"}
+        assert (specs["server"].image, specs["server"].user, specs["server"].mount_at) == ("image", USER, "/testbed")
+        assert all(spec.labels["testbed.run"] == "r" for spec in specs.values())
+    assert engine.things == {}
+
+
+def test_without_tun() -> None:
+    engine = FakeEngine()
+    with cell_stack(engine, IDENTITY, ENDS, "netem:1", tun=False, complain=pytest.fail):
+        assert engine.processes["client-netem"].spec.devices == ()
+
+
+def test_an_error_inside_removes_everything() -> None:
+    engine = FakeEngine()
+    with pytest.raises(KeyError), cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail):
+        raise KeyError
+    assert engine.things == {}
+
+
+def test_kept_is_kept() -> None:
+    engine = FakeEngine()
+    with cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail) as stack:
+        stack.kept = True
+    assert len(engine.things) == 7
+
+
+def test_what_has_been_removed_is_not_removed_again() -> None:
+    engine = FakeEngine()
+    with cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail) as stack:
+        stack.remove(stack.sidecars["client"])
+        stack.remove(stack.network)
+        stack.remove(stack.endpoints["server"].result())
+        engine.fail_on["remove container server-netem"] = HostError("busy")
+        stack.remove(stack.sidecars["server"])
+        del engine.fail_on["remove container server-netem"]
+    assert engine.things == {}
+    removed = [line for line in engine.journal if line.startswith("remove")]
+    assert removed.count("remove container server-netem") == 2
+    assert len(removed) == 8
+
+
+def test_an_endpoint_that_cannot_be_made_is_told_by_its_future() -> None:
+    engine = FakeEngine()
+    engine.fail_on["create server"] = HostError("no such image")
+    with cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail) as stack:
+        assert stack.endpoints["client"].result().kind == "container"
+        with pytest.raises(HostError, match="no such image"):
+            stack.endpoints["server"].result()
+    assert engine.things == {}
+
+
+def test_what_cannot_be_removed_is_told() -> None:
+    engine = FakeEngine()
+    engine.fail_on["remove network link"] = HostError("in use")
+    told: list[HostError] = []
+    with cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=told.append):
+        pass
+    assert [error.message for error in told] == ["in use"]
+
+
+def test_settings_and_files_go_to_the_sidecar() -> None:
+    engine = FakeEngine()
+    ends = {
+        role: replace(end, sysctls={"net.ipv4.tcp_sack": "0"}, files={"a.dist": b"1", "trace": b"5"})
+        for role, end in ENDS.items()
+    }
+    with cell_stack(engine, IDENTITY, ends, "netem:1", complain=pytest.fail) as stack:
+        wait(stack.endpoints.values())
+        specs = {role: process.spec for role, process in engine.processes.items()}
+    assert specs["client-netem"].sysctls == {"net.ipv4.tcp_sack": "0"}
+    assert specs["client"].sysctls == {}
+    given = {f"{OUTPUT}/link/a.dist": b"1", f"{OUTPUT}/link/trace": b"5"}
+    assert engine.given == {"client-netem": given, "server-netem": given}
+
+
+def test_a_setting_that_the_kernel_refuses_is_named() -> None:
+    engine = FakeEngine()
+    said = "write /proc/sys/net/ipv4/tcp_sack: invalid argument: unknown"
+    engine.fail_on["start client-netem"] = HostError(f"start x: runc create failed: {said}")
+    with (
+        cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail) as stack,
+        pytest.raises(HostError, match=r"set net\.ipv4\.tcp_sack: the kernel does not take this value"),
+    ):
+        start_container(engine, stack.sidecars["client"])

@@ -1,0 +1,137 @@
+"""What the documentation says about files, commands, settings and dependencies, held against them."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
+COMPOSE = ROOT / "docker-compose.yml"
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def slug(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def anchors(text: str) -> set[str]:
+    return {slug(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        found = path.parent / file if file else path
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found.read_text()), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_make_targets_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
+    told = set(re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text(), re.MULTILINE))
+    assert told <= targets
+
+
+def told_commands() -> list[str]:
+    """Return every call of `testbed` that the pages and the Makefile make, without comment and prefix."""
+    texts = [*(path.read_text() for path in PAGES), page("Makefile")]
+    call = re.compile(r"^(?:\t@)?(?:\.venv/bin/|\$\(BIN\)/)?(testbed [^#\n]*)", re.MULTILINE)
+    return sorted({match[1].strip() for text in texts for match in call.finditer(text)})
+
+
+@pytest.mark.parametrize("command", told_commands())
+def test_commands_are_understood(command: str) -> None:
+    """Runs are planned without an engine; of the other commands the help is asked for."""
+    harmless = "--dry-run" if command.split()[1] in ("run", "matrix") else "--help"
+    argv = [sys.executable, "-m", "testbed.cli", *command.split()[1:], harmless]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_has_commands() -> None:
+    assert "testbed run --delay 1s --chunk 10k" in told_commands()
+
+
+def test_make_help_tells_every_target() -> None:
+    makefile = page("Makefile")
+    phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split()
+    assert re.findall(r"^([a-z-]+):.*## \w", makefile, re.MULTILINE) == phony
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads(page("pyproject.toml"))
+    asked = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    asked += [name for extra in project["project"]["optional-dependencies"].values() for name in extra]
+    for file in (ROOT / "requirements").glob("*.in"):
+        asked += [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    names = {re.split(r"[<>=\[; ]", requirement)[0] for requirement in asked}
+    tables = page("docs/dependencies.md").partition("## On the machine")[0]
+    assert set(re.findall(r"^\| `(.+?)` \| .+ \|$", tables, re.MULTILINE)) == names
+
+
+def test_every_dependency_is_locked_with_hashes() -> None:
+    project = tomllib.loads(page("pyproject.toml"))["project"]
+    asked = [*project["dependencies"], *(n for extra in project["optional-dependencies"].values() for n in extra)]
+    locked = re.findall(r"^([a-z0-9-]+)==[^\\\n]+\\\n    --hash=sha256:", page("requirements/all.txt"), re.MULTILINE)
+    assert {re.split(r"[<>=\[; ]", name)[0].replace(".", "-") for name in asked} <= set(locked)
+
+
+def settings() -> list[tuple[str, str]]:
+    """Return the variables of the compose file with their defaults, in its order."""
+    return re.findall(r"\$\{(TESTBED_\w+):-(.*?)\}", COMPOSE.read_text())
+
+
+def test_each_compose_default_stands_once_and_is_documented() -> None:
+    rows = re.findall(r"^\| `(TESTBED_\w+)` \| (?:`(.*?)`)? ?\|", page("docs/compose.md"), re.MULTILINE)
+    assert sorted(set(settings())) == sorted(rows)
+    several = {name for name, _ in settings() if [other for other, _ in settings()].count(name) > 1}
+    assert several == {"TESTBED_TAG"}  # part of four names, which no anchor can hold
+
+
+def test_the_compose_file_keeps_its_rules() -> None:
+    model = YAML(typ="safe").load(COMPOSE)
+    assert not {"version", "name"} & model.keys()
+    for name, service in model["services"].items():
+        assert not {"container_name", "ports", "privileged", "user"} & service.keys(), name
+        assert service["read_only"] is True
+        assert service["init"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["pull_policy"] == "never", "a stranger's image may have the same name"
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        if name.endswith("-netem"):
+            assert service["cap_add"] == ["NET_ADMIN", "NET_RAW"]
+            assert service["networks"]["link"]["aliases"] == [name.removesuffix("-netem")]
+        else:
+            assert not {"cap_add", "devices", "networks"} & service.keys(), name
+            assert service["network_mode"] == f"service:{name}-netem"
+            assert service["depends_on"][f"{name}-netem"] == {"condition": "service_healthy"}
+
+
+def test_no_place_of_a_machine_and_no_registry_is_named() -> None:
+    """Files are the same for everybody; where packages come from is the machine's business."""
+    forbidden = re.compile(r"(?<![\w.])/(?:work|home|Users)/\w|pypi\.org|pythonhosted|deb\.debian|crates\.io")
+    suffixes = {".md", ".py", ".toml", ".yml", ".yaml", ".txt", ".in", ".c", ".h", ".client", ".server", ".cserver", ""}
+    folders = ("app", "netem", "docs", "tests", "tools", "scenarios", "benchmarks", "requirements", ".github", ".ci")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    files += [path for path in ROOT.iterdir() if path.is_file() and path.name != ".env"]
+    for path in files:
+        if path.suffix in suffixes and "__pycache__" not in path.parts and path != Path(__file__):
+            found = forbidden.search(path.read_text(errors="replace"))
+            assert not found, f"{path.relative_to(ROOT)}: {found[0]}"
+
+
+def test_every_benchmark_has_its_row() -> None:
+    rows = re.findall(r"^\| `(bench_\w+\.py)` \|", page("benchmarks/README.md"), re.MULTILINE)
+    assert sorted(rows) == sorted(path.name for path in (ROOT / "benchmarks").glob("bench_*.py"))

@@ -1,0 +1,164 @@
+"""The relay with a program in qemu's place: it inherits port and console, and speaks as the guest's agent does."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.vm.errors import GuestError
+from testbed.vm.mux import Event
+from testbed.vm.relay import CONSOLE_LINES, Console, Relay
+
+GUEST = """
+import os, socket, sys
+from testbed.vm.mux import Kind
+from testbed.vm.pump import Pump
+port, console = int(sys.argv[1]), int(sys.argv[2])
+how = sys.argv[3]
+os.write(console, b"[0.0] Linux version 6\\r\\n[0.1] \\x1b[1mbold\\x1b[0m\\n")
+if how == "dies":
+    print("qemu: no room", file=sys.stderr)
+    sys.exit(1)
+if how == "rubbish":
+    os.write(port, b"\\xff" * 64)
+engine = socket.socket(socket.AF_UNIX)
+def on_event(event):
+    if event.kind is Kind.HELLO and how == "answers":
+        pump.mux.message({"event": "ready", "kernel": "6"})
+    elif event.kind is Kind.MESSAGE and how != "hangs":
+        pump.mux.message({"event": "done", "do": event.message["do"]})
+    elif event.kind is Kind.OPEN:
+        ours, theirs = socket.socketpair()
+        ours.send(b"hello from the engine")
+        ours.close()
+        pump.attach(event.channel, theirs)
+pump = Pump(port, on_event)
+while True:
+    pump.step(60)
+"""
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[[str], Relay]]:
+    relays: list[Relay] = []
+
+    def relay(how: str) -> Relay:
+        port, port_there = socket.socketpair()
+        console, console_there = socket.socketpair()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(tmp_path / "docker.sock"))
+        listener.listen()
+        log = tmp_path / "log"
+        argv = [sys.executable, "-c", GUEST, str(port_there.fileno()), str(console_there.fileno()), how]
+
+        def spawn() -> "subprocess.Popen[bytes]":
+            with log.open("wb") as out:
+                there = (port_there.fileno(), console_there.fileno())
+                return subprocess.Popen(argv, pass_fds=there, stderr=out)
+
+        made = Relay(spawn, port=port, console=console, listener=listener, log=log)
+        relays.append(made)
+        made.launch()
+        port_there.close()
+        console_there.close()
+        return made
+
+    yield relay
+    for made in relays:
+        made.stop()
+        assert not made.is_alive()
+
+
+def test_ready_then_an_order_then_its_answer(make: Callable[[str], Relay]) -> None:
+    relay = make("answers")
+    relay.hello()
+    assert relay.expect("ready", 20, "boot")["kernel"] == "6"
+    relay.say({"do": "flush"})
+    assert relay.expect("done", 20, "flush") == {"event": "done", "do": "flush"}
+
+
+def test_a_client_reaches_the_engine(make: Callable[[str], Relay], tmp_path: Path) -> None:
+    make("answers")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(str(tmp_path / "docker.sock"))
+        assert client.recv(100) == b"hello from the engine"
+
+
+def test_silence_ends_with_the_last_lines(make: Callable[[str], Relay]) -> None:
+    relay = make("silent")
+    seen = threading.Event()
+    relay.console.feed = lambda data, feed=relay.console.feed: (feed(data), seen.set())  # type: ignore[method-assign]
+    relay.hello()
+    assert seen.wait(20) or relay.console.tail()
+    with pytest.raises(GuestError, match=r"boot: no answer within 0\.2 s") as caught:
+        relay.expect("ready", 0.2, "boot")
+    assert caught.value.console == ("[0.0] Linux version 6", "[0.1] [1mbold[0m")
+
+
+def test_a_qemu_that_ends_is_told_at_once_in_its_words(make: Callable[[str], Relay]) -> None:
+    relay = make("dies")
+    with pytest.raises(GuestError, match="qemu ended with status 1: qemu: no room"):
+        relay.expect("ready", 60, "boot")
+    assert relay.wait_exit(1)
+
+
+def test_a_guest_that_hangs_is_ended_and_explained(make: Callable[[str], Relay]) -> None:
+    relay = make("hangs")
+    relay.explain = lambda: "the host's disk is full"
+    relay.guard(0.2)
+    with pytest.raises(GuestError, match=r"said nothing for \d+ s: the host's disk is full"):
+        relay.expect("done", 60, "ask")
+    assert relay.failure
+    relay.join(20)
+    assert not relay.is_alive()
+
+
+def test_a_guest_that_is_silent_is_asked_and_answers(make: Callable[[str], Relay]) -> None:
+    relay = make("answers")
+    asked = threading.Semaphore(0)
+    take = relay._on_event
+
+    def seen(event: Event) -> None:
+        take(event)
+        asked.release()
+
+    relay._pump._on_event = seen
+    relay.guard(2)
+    for _ in range(4):  # as many as take longer than the silence that ends a guest
+        assert asked.acquire(timeout=60)
+    assert not relay.failure
+    relay.say({"do": "flush"})
+    assert relay.expect("done", 20, "flush")["do"] == "flush"
+
+
+def test_an_agent_that_talks_nonsense_is_given_up(make: Callable[[str], Relay]) -> None:
+    with pytest.raises(GuestError, match="talks nonsense"):
+        make("rubbish").expect("ready", 60, "boot")
+
+
+def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    sockets = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+
+    def spawn() -> "subprocess.Popen[bytes]":
+        raise FileNotFoundError(2, "No such file", "qemu")
+
+    relay = Relay(spawn, port=sockets[0], console=sockets[1], listener=sockets[2], log=tmp_path / "log")
+    with pytest.raises(GuestError, match=r"start qemu: .*No such file"):
+        relay.launch()
+    relay.join(10)
+
+
+def test_the_console_keeps_the_last_lines() -> None:
+    console = Console()
+    for number in range(CONSOLE_LINES + 50):
+        console.feed(f"line {number}\r\n\n".encode())
+    console.feed(b"and a st")
+    console.feed(b"art")
+    assert console.tail(2) == [f"line {CONSOLE_LINES + 49}", "and a start"]
+    console.feed(b"\x1b[31m\xff" * 100_000)
+    assert len(console.tail(1)[0]) <= 4096
