@@ -99,7 +99,7 @@ def test_tcptrace_adds_up_the_same(tools: Tools, name: str, version: int) -> Non
     for end, mine in (("a2b", frames.from_client), ("b2a", ~frames.from_client)):
         data = mine & (frames.payload_bytes > 0)
         sent = frames.relative_seq_bytes[data] + frames.payload_bytes[data]
-        again = mine & frames.having(SENT_AGAIN)
+        again = data & frames.having(SENT_AGAIN)
         ours = {
             "total_packets": mine.sum(),
             "actual_data_pkts": data.sum(),

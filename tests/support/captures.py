@@ -129,11 +129,23 @@ def pcap(
 ) -> bytes:
     """Return a classic capture of the segments."""
     wrapping = wrapping or Wrapping()
+    frames = [(segment.time_ns, wrapping.frame(segment)) for segment in segments]
+    return pcap_file(frames, wrapping.link_type, order=order, nanoseconds=nanoseconds, snaplen=snaplen)
+
+
+def pcap_file(
+    frames: Sequence[tuple[int, bytes]],
+    link_type: int,
+    *,
+    order: Literal["<", ">"] = "<",
+    nanoseconds: bool = True,
+    snaplen: int = 262_144,
+) -> bytes:
+    """Return a classic capture of frames, each with its time in nanoseconds."""
     magic, unit = (0xA1B23C4D, 1) if nanoseconds else (0xA1B2C3D4, 1000)
-    file = [struct.pack(order + "IHHIIII", magic, 2, 4, 0, 0, snaplen, wrapping.link_type)]
-    for segment in segments:
-        frame = wrapping.frame(segment)
-        seconds, rest = divmod(segment.time_ns, 1_000_000_000)
+    file = [struct.pack(order + "IHHIIII", magic, 2, 4, 0, 0, snaplen, link_type)]
+    for time_ns, frame in frames:
+        seconds, rest = divmod(time_ns, 1_000_000_000)
         kept = frame[:snaplen]
         file.append(struct.pack(order + "IIII", seconds, rest // unit, len(kept), len(frame)) + kept)
     return b"".join(file)

@@ -32,10 +32,12 @@ def parse(text: str) -> list[Row]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs, a sentence each, and how often tshark showed each flag."""
+    """What differs, a sentence each, how often tshark showed each flag, and how many frames were looked at and not."""
 
     differences: list[str]
     flags: Counter[str]
+    compared: int
+    passed_over: int
 
 
 def compare(capture: Capture, rows: list[Row]) -> Comparison:
@@ -52,7 +54,7 @@ def compare(capture: Capture, rows: list[Row]) -> Comparison:
         number = int(row["frame.number"])
         if number in place and number not in passed_over:
             differences.extend(f"frame {number}: {text}" for text in _differences(row, *place[number]))
-    return Comparison(differences, flags)
+    return Comparison(differences, flags, compared=len(theirs), passed_over=len(passed_over))
 
 
 def _given_up(rows: list[Row]) -> set[int]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from testbed.analysis.packets.flags import Mark
 from testbed.analysis.packets.machine import Flow, Machine, Outcome
