@@ -27,11 +27,14 @@ def follow_scales(batch: Batch) -> Scales:
     before = np.full((len(batch), 2), UNKNOWN_SCALE, np.int8)
     final = np.full((len(batch.first) - 1, 2), UNKNOWN_SCALE, np.int8)
     owners = np.searchsorted(batch.first, batch.syn_row, side="right") - 1
+    # A SYN's scales are known up to the next SYN, that one too.
+    ends = np.minimum(np.append(batch.syn_row[1:], len(batch)) + 1, batch.first[owners + 1])
     flows, previous_owner = (Flow(), Flow()), -1
-    for row, owner, offered in zip(batch.syn_row.tolist(), owners.tolist(), batch.syn_scale.tolist(), strict=True):
+    syns = (batch.syn_row, ends, owners, batch.syn_scale)
+    for row, end, owner, offered in zip(*(column.tolist() for column in syns), strict=True):
         if owner != previous_owner:
             flows, previous_owner = (Flow(), Flow()), owner
         side = int(batch.second[row])
         agree_on_scale(flows[side], flows[1 - side], offered, is_syn_ack=bool(batch.tcp_flags[row] & ACK))
-        final[owner] = before[row + 1 : batch.first[owner + 1]] = flows[0].scale, flows[1].scale
+        final[owner] = before[row + 1 : end] = flows[0].scale, flows[1].scale
     return Scales(before, final)
