@@ -135,7 +135,8 @@ class Watch:
     def wait(self, what: str, done: Callable[[], bool], seconds: float, *, remedy: str = "") -> None:
         """Wait until `done()`.
 
-        Raises DeadlineError with `remedy` after `seconds`, and UnexpectedEndError as soon as a member ends that should not.
+        Raises DeadlineError with `remedy` after `seconds`, and UnexpectedEndError as soon as a member ends that
+        should not.
         """
         deadline = self._clock() + seconds
         while not done():
