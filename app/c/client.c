@@ -27,6 +27,7 @@ struct client {
     int fd;
     uint64_t total_bytes;
     uint64_t flushed_ns;
+    int output_error; /* errno of the first failure to print, 0 so far */
     struct event_log log;
 };
 
@@ -68,10 +69,25 @@ static int take_signals(void)
     return sigaction(SIGTERM, &stop, NULL) != 0 || sigaction(SIGINT, &stop, NULL) != 0 ? -1 : 0;
 }
 
-/* Say that something on the connection failed; returns -1. */
-static int fail(const struct client *client, const char *attempt)
+/* Remember why printing failed, of which `result`, a count of characters or EOF, tells; it is reported at the end. */
+static void note_output(struct client *client, int result)
 {
-    fflush(stdout);
+    if (result < 0 && client->output_error == 0)
+        client->output_error = errno;
+}
+
+static void flush_output(struct client *client)
+{
+    note_output(client, fflush(stdout));
+}
+
+/* Say that something on the connection failed; returns -1. */
+static int fail(struct client *client, const char *attempt)
+{
+    const int error = errno;
+
+    flush_output(client);
+    errno = error;
     fprintf(stderr, "client: %s %s port %" PRIu64 " over %s: %s\n", attempt, client->options->host,
             client->options->port, conn_family_name((enum family)client->options->family), strerror(errno));
     return -1;
@@ -121,9 +137,9 @@ static int send_chunk(struct client *client, const uint8_t *chunk, size_t size)
             first_ns = start_ns;
         sent += (size_t)took;
     }
-    printf("%zu B sent after %" PRIu64 " ms\n", size, (end_ns - first_ns) / 1000000);
+    note_output(client, printf("%zu B sent after %" PRIu64 " ms\n", size, (end_ns - first_ns) / 1000000));
     if (end_ns - client->flushed_ns >= FLUSH_NS) {
-        fflush(stdout);
+        flush_output(client);
         client->flushed_ns = end_ns;
     }
     return 0;
@@ -179,18 +195,18 @@ static int exchange(struct client *client, uint8_t *chunk)
     }
     if (client->options->repeat > 0)
         total = source.list_bytes * client->options->repeat;
-    printf("Will connect to %s : %" PRIu64 "\n", client->options->host, client->options->port);
-    fflush(stdout);
+    note_output(client, printf("Will connect to %s : %" PRIu64 "\n", client->options->host, client->options->port));
+    flush_output(client);
     if (connect_as_asked(client) != 0)
         return stopping ? 0 : -1;
-    printf("Sending %" PRIu64 " bytes!\n", source.list_bytes);
-    fflush(stdout);
+    note_output(client, printf("Sending %" PRIu64 " bytes!\n", source.list_bytes));
+    flush_output(client);
     client->flushed_ns = monotonic_ns();
     if (send_stream(client, &source, chunk, total) != 0)
         return -1;
     if (!stopping)
-        puts("Data sent");
-    fflush(stdout);
+        note_output(client, puts("Data sent"));
+    flush_output(client);
     return finish(client);
 }
 
@@ -228,8 +244,9 @@ int client_run(const struct options *options)
         fprintf(stderr, "client: write event log %s: %s\n", options->events, strerror(errno));
         status = 1;
     }
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "client: write to standard output: %s\n", strerror(errno));
+    flush_output(&client);
+    if (client.output_error != 0) {
+        fprintf(stderr, "client: write to standard output: %s\n", strerror(client.output_error));
         status = 1;
     }
     return status;

@@ -77,6 +77,7 @@ struct reading {
     struct options *options;
     enum role role;
     bool given[ROWS]; /* by an argument or the environment */
+    char source[64]; /* of the value being read, for the error: an option, a variable, the name of an argument */
     char *error;
 };
 
@@ -134,8 +135,11 @@ static enum options_outcome set_number(struct reading *reading, const struct row
 
     if (row->offset == AT(port) && reading->role == ROLE_CLIENT)
         min = 1;
+    if (row->kind == SWITCH && strlen(text) > 1) /* 0 and 1 are words here, 01 is neither */
+        return wrong(reading, "%s %s: neither 0 nor 1", reading->source, text);
     if (!parse_number(text, value) || *value < min || *value > row->max)
-        return wrong(reading, "--%s %s: not a number from %" PRIu64 " to %" PRIu64, row->name, text, min, row->max);
+        return wrong(reading, "%s %s: not a number from %" PRIu64 " to %" PRIu64, reading->source, text, min,
+                     row->max);
     return OPTIONS_RUN;
 }
 
@@ -147,13 +151,11 @@ static enum options_outcome set_choice(struct reading *reading, const struct row
     while (row->choices[i] != NULL && strcmp(row->choices[i], text) != 0)
         i++;
     *value = i;
-    if (row->offset == AT(role) && i != (uint64_t)reading->role)
-        return unsupported(reading, "role", text);
     if (row->choices[i] != NULL)
         return OPTIONS_RUN;
-    if (row->offset == AT(family))
-        return unsupported(reading, "family", text);
-    return wrong(reading, "--%s %s: not one of %s, %s%s%s", row->name, text, row->choices[0], row->choices[1],
+    if (row->offset == AT(role) || row->offset == AT(family))
+        return unsupported(reading, reading->source, text);
+    return wrong(reading, "%s %s: not one of %s, %s%s%s", reading->source, text, row->choices[0], row->choices[1],
                  row->choices[2] == NULL ? "" : ", ", row->choices[2] == NULL ? "" : row->choices[2]);
 }
 
@@ -175,6 +177,7 @@ static enum options_outcome set_positional(struct reading *reading, const char *
     if (reading->given[row - rows])
         return wrong(reading, "--%s is given twice: as an option and as the argument %s", name, text);
     reading->given[row - rows] = true;
+    snprintf(reading->source, sizeof(reading->source), "%s", name);
     return set_row(reading, row, text);
 }
 
@@ -226,6 +229,7 @@ static enum options_outcome read_option(struct reading *reading, int count, char
     if (value == NULL || (*value == '\0' && name[length] != '='))
         return wrong(reading, "--%s needs a value", row->name);
     reading->given[row - rows] = true;
+    snprintf(reading->source, sizeof(reading->source), "--%s", row->name);
     return set_row(reading, row, value);
 }
 
@@ -257,12 +261,12 @@ static enum options_outcome read_arguments(struct reading *reading, int count, c
     return read_positionals(reading, found, positionals);
 }
 
-static void environment_name(const struct row *row, char name[64])
+/* The next value comes from the variable of this row. */
+static void name_variable(struct reading *reading, const struct row *row)
 {
-    int length = snprintf(name, 64, "TESTBED_%s", row->name);
-
-    for (int i = 0; i < length; i++)
-        name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+    snprintf(reading->source, sizeof(reading->source), "TESTBED_%s", row->name);
+    for (char *p = reading->source; *p != '\0'; p++)
+        *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
 }
 
 static const char *initial(const struct row *row, enum role role)
@@ -279,13 +283,12 @@ static bool uses(const struct row *row, enum role role)
 static enum options_outcome read_environment(struct reading *reading)
 {
     enum options_outcome outcome = OPTIONS_RUN;
-    char name[64];
 
     for (size_t i = 0; i < ROWS && outcome == OPTIONS_RUN; i++) {
         if (reading->given[i] || !uses(&rows[i], reading->role))
             continue;
-        environment_name(&rows[i], name);
-        const char *value = getenv(name);
+        name_variable(reading, &rows[i]);
+        const char *value = getenv(reading->source);
         reading->given[i] = value != NULL && *value != '\0';
         if (!reading->given[i])
             value = initial(&rows[i], reading->role);
@@ -308,6 +311,8 @@ enum options_outcome options_read(struct options *options, enum role role, int c
     outcome = read_arguments(&reading, count, arguments);
     if (outcome == OPTIONS_RUN)
         outcome = read_environment(&reading);
+    if (outcome == OPTIONS_RUN && options->role != role)
+        outcome = unsupported(&reading, "role", find_row("role", 4)->choices[options->role]);
     if (options->content == CONTENT_KEEP && !reading.given[find_row("max-total-bytes", 15) - rows])
         options->max_total_bytes = MAX_TOTAL_BYTES_KEPT;
     return outcome;

@@ -76,6 +76,11 @@ def format_duration_us(duration_us: int) -> str:
     return f"{duration_us}us" if duration_us else "0"
 
 
+def counted(count: int | None, noun: str) -> str:
+    """Return how many there are of something whose plural ends in s: `1 node`, `2 nodes`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def format_bytes(count: int) -> str:
     """Return a number of bytes with thin groups of three and its unit: `255 204 B`."""
     return f"{count:,} B".replace(",", " ")

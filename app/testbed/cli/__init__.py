@@ -136,8 +136,3 @@ def run_cli(arguments: list[str] | None = None) -> int:
     if document and _wants_json(given):
         print_json(document)
     return code
-
-
-def main() -> None:
-    """Be the command `testbed`."""
-    sys.exit(run_cli())

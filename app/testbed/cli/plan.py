@@ -7,6 +7,7 @@ from testbed.scenario.ends import ROLES, Role
 from testbed.scenario.expand import PlannedCell, Scenario
 from testbed.scenario.model import HOST, Cell
 from testbed.scenario.profile import profile_changes, profile_of
+from testbed.units import counted, format_bytes
 
 
 def plan_document(scenario: Scenario) -> dict[str, Any]:
@@ -35,14 +36,14 @@ def _kernel_lines(cell: Cell, role: Role) -> list[str]:
         if values
     ]
     entries = profile_of(cell.profile, role)
-    return [*lines, f"profile of {len(profile_changes(entries))} changes"] if entries else lines
+    return [*lines, f"profile of {counted(len(profile_changes(entries)), 'change')}"] if entries else lines
 
 
 def _deadline(cell: Cell) -> str:
     there_s, emulated_s = cell.deadline_s, cell.deadline_on(EMULATED_SLOWNESS)
     if cell.kernel == HOST or there_s == emulated_s:
-        return f"{there_s:g} s"
-    return f"{there_s:g} s, in an emulated guest {emulated_s:g} s,"
+        return f"{there_s:.15g} s"
+    return f"{there_s:.15g} s, in an emulated guest {emulated_s:.15g} s,"
 
 
 def plan_lines(scenario: Scenario) -> list[str]:
@@ -50,7 +51,9 @@ def plan_lines(scenario: Scenario) -> list[str]:
     lines = []
     for planned in scenario.cells:
         cell = planned.cell
-        lines.append(f"{planned.id}: {cell.client} to {cell.server} over {cell.family}, {cell.total_bytes} bytes")
+        lines.append(
+            f"{planned.id}: {cell.client} to {cell.server} over {cell.family}, {format_bytes(cell.total_bytes)}"
+        )
         lines.append("  network: internal bridge, IPv4 from the engine's pools, a random IPv6 /64")
         for role in ROLES:
             impairment = cell.impairment(role) or "nothing"

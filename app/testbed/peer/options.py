@@ -62,9 +62,18 @@ class Option:
             raise UsageError(f"{source}: {text!r} is none of {', '.join(self.choices)}")
         if self.high is None:
             return text
-        if not (text.isascii() and text.isdigit() and len(text) <= 20 and self.low <= int(text) <= self.high):
+        value = _number(text)
+        if value is None or not self.low <= value <= self.high:
             raise UsageError(f"{source}: {text!r} is not a whole number from {self.low} to {self.high}")
-        return int(text)
+        return value
+
+
+def _number(text: str) -> int | None:
+    """Return the value of plain decimal digits, None of anything else or beyond 64 bits."""
+    digits = text.lstrip("0")
+    if not (text.isascii() and text.isdigit() and len(digits) <= 20):
+        return None
+    return int(digits or "0")
 
 
 _CLIENT: Final = ("client",)
@@ -207,7 +216,8 @@ _SYNOPSIS: Final = {
 
 
 def help_text(role: Role) -> str:
-    """Return what --help prints."""
+    """Return what --help prints; the defaults are those that this role would run with."""
+    defaults = read_settings(role, [], {})
     lines = [
         f"usage: {_SYNOPSIS[role]}",
         "",
@@ -218,8 +228,9 @@ def help_text(role: Role) -> str:
         if role not in option.roles:
             continue
         value = "" if option.is_switch else f" {'|'.join(option.choices) or ('N' if option.high else 'TEXT')}"
-        default = f" ({option.default})" if option.default not in (None, "", False) else ""
-        lines.append(f"  {f'--{option.name}{value}':<32} {option.meaning}{default}")
+        default = getattr(defaults, option.key)
+        shown = "" if option.is_switch or option.name == "role" or default == "" else f" ({default})"
+        lines.append(f"  {f'--{option.name}{value}':<32} {option.meaning}{shown}")
     lines.append(f"  {'--help':<32} print this")
     return "\n".join(lines) + "\n"
 

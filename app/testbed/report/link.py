@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from netem.spec import Impairment, parse
 from testbed.result import Delays, Link, LinkCounters, Result
-from testbed.units import format_seconds
+from testbed.units import counted, format_seconds
 
 _KNOBS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
 _WAYS: Final = {"client": "client to server", "server": "server to client"}
@@ -70,7 +70,7 @@ def measured_texts(result: Result) -> list[str]:
 
 def _measured(link: Link) -> list[str]:
     asked = f"asked {link.asked}" if link.asked else "asked nothing at first"
-    texts = [f"{asked}; {link.changes} changes" if link.changes else asked]
+    texts = [f"{asked}; {counted(link.changes, 'change')}" if link.changes else asked]
     for name, delays in (("held", link.realised), ("one way", link.one_way)):
         texts += [f"{name} {_delay_text(delays)}"] if delays else []
     return [*texts, ", ".join(_counted(link.counters))] if link.counters else texts
@@ -78,7 +78,7 @@ def _measured(link: Link) -> list[str]:
 
 def _delay_text(delays: Delays) -> str:
     shown = ", ".join(f"{name} {delays.ms[name]:.4g}" for name in _SHOWN if name in delays.ms)
-    return f"{shown} ms ({delays.packets} packets)"
+    return f"{shown} ms ({counted(delays.packets, 'packet')})"
 
 
 def _counted(counters: LinkCounters) -> list[str]:

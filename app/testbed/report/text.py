@@ -8,7 +8,7 @@ from testbed.report.chart import Ink, draw
 from testbed.report.link import asked_text, kernel_text, measured_texts
 from testbed.report.wrapping import WIDTH, wrapped
 from testbed.result import Result, Rtt
-from testbed.units import format_bytes, format_rate, format_seconds
+from testbed.units import counted, format_bytes, format_rate, format_seconds
 
 _LABEL: Final = 10
 
@@ -22,7 +22,8 @@ def _row(label: str, text: str) -> str:
 
 def _size(name: str, count: int, given: Mapping[str, Any]) -> str:
     raw = str(given.get(name, count))
-    return f"{raw} = {count} bytes" if raw not in (str(count), f"{count}B") else f"{count} bytes"
+    size = counted(count, "byte")
+    return size if raw in (str(count), f"{count}B") else f"{raw} = {size}"
 
 
 def asked_lines(
@@ -30,7 +31,8 @@ def asked_lines(
 ) -> list[str]:
     """Return what is asked for; `given` holds texts as the user wrote them, to show what a size came to."""
     content = _size("content", asked["content"], given)
-    lists = f"{asked['repeat']} lists of " if asked["repeat"] != 1 else ""
+    lists = f"{counted(asked['repeat'], 'list')} of " if asked["repeat"] != 1 else ""
+    nodes = counted(asked["nodes"], "node")
     sender = f"chunk {_size('chunk', asked['chunk'], given)}"
     if asked["sndbuf"]:
         sender += f", SO_SNDBUF {_size('sndbuf', asked['sndbuf'], given)}"
@@ -43,7 +45,7 @@ def asked_lines(
     kernel = kernel_text(asked)
     return [
         _row("asked", f"{asked['client']} client to {asked['server']} server over {asked['family']}"),
-        _row("data", f"{lists}{asked['nodes']} nodes, content {content}: {format_bytes(total_bytes)} in all"),
+        _row("data", f"{lists}{nodes}, content {content}: {format_bytes(total_bytes)} in all"),
         _row("sender", sender),
         _row("receiver", receiver),
         _row("link", asked_text(asked, impairment)),
@@ -64,7 +66,7 @@ def machine_text(machine: Mapping[str, Any]) -> str:
 def _rtt_text(rtt: Rtt | None) -> str:
     if rtt is None:
         return "round trip not measured"
-    return f"round trip {rtt.median:.3g} ms (min {rtt.min:.3g}, max {rtt.max:.3g}, {rtt.samples} probes)"
+    return f"round trip {rtt.median:.3g} ms (min {rtt.min:.3g}, max {rtt.max:.3g}, {counted(rtt.samples, 'probe')})"
 
 
 def _engines(result: Result) -> str:
@@ -82,7 +84,7 @@ def _measured(result: Result) -> list[str]:
         lines.append(
             _row(
                 "sender",
-                f"{format_bytes(metrics.bytes_written)} in {metrics.write_calls} writes, "
+                f"{format_bytes(metrics.bytes_written)} in {counted(metrics.write_calls, 'write')}, "
                 f"the last one accepted after {format_seconds(metrics.write_s)}",
             )
         )
@@ -92,9 +94,8 @@ def _measured(result: Result) -> list[str]:
     if metrics.bytes_read is not None:
         after = f", the last one after {format_seconds(metrics.duration_s)}" if metrics.duration_s else ""
         paused = f", pauses {format_seconds(metrics.read_sleep_s)} in all" if metrics.read_sleep_s else ""
-        lines.append(
-            _row("receiver", f"{format_bytes(metrics.bytes_read)} in {metrics.read_calls} reads{after}{paused}")
-        )
+        reads = counted(metrics.read_calls, "read")
+        lines.append(_row("receiver", f"{format_bytes(metrics.bytes_read)} in {reads}{after}{paused}"))
     if metrics.goodput_bytes_per_s is not None:
         lines.append(_row("goodput", format_rate(metrics.goodput_bytes_per_s)))
     return lines

@@ -42,6 +42,8 @@ IDLE_S: Final = 20.0
 
 CAUSE_S: Final = 0.3
 
+MORE_TIME: Final = "give it more time with --timeout, in a scenario file with the field timeout"
+
 KILLED: Final = 128 + 9
 """Exit status of a container whose process SIGKILL has ended."""
 
@@ -226,7 +228,7 @@ class CellRun:
             watch.expect_end("client")
             self._start(watch, "client")
             end_s = self._clock() + deadline_s
-            watch.wait("the client to end", lambda: watch.members["client"].ended, deadline_s)
+            watch.wait("the client to end", lambda: watch.members["client"].ended, deadline_s, remedy=MORE_TIME)
             self._check_client(watch)
             # A short connection may not have been seen at all, so that only an answer to a question is an answer.
             idles = server.idles

@@ -25,6 +25,7 @@ from testbed.stack.clean import leftovers, remove_all
 from testbed.stack.images import Images
 from testbed.stack.labels import RUN, this_process
 from testbed.stack.ports import Image, Runtime
+from testbed.units import counted
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -112,7 +113,8 @@ class Run:
         for failure in remove_all(self._engine, [each.handle for each in found]):
             self._observer.note(f"left by a dead run: {failure.message}")
         runs = sorted({each.labels[RUN] for each in found})
-        self._observer.note(f"removed {len(found)} leftovers of {', '.join(runs)}, whose process has ended")
+        ended = "process has ended" if len(runs) == 1 else "processes have ended"
+        self._observer.note(f"removed {counted(len(found), 'leftover')} of {', '.join(runs)}, whose {ended}")
 
     def run(self, scenario: Scenario) -> RunReport:
         """Carry all cells out; raises HostError when not even the first can begin."""
@@ -138,6 +140,9 @@ class Run:
                 self._cell(report, folder, planned, analysis)
             _judge_pairs(report, cells, folder, analysis)
             clean = not report.left
+        except BaseException:
+            self._observer.note(f"what was collected is in {folder.path}")
+            raise
         finally:
             if not (report.kept or clean):
                 self._remove_rest(run)

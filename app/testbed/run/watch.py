@@ -132,17 +132,18 @@ class Watch:
         """Take the end of these members as no trouble from now on."""
         self._expected.update(names)
 
-    def wait(self, what: str, done: Callable[[], bool], seconds: float) -> None:
+    def wait(self, what: str, done: Callable[[], bool], seconds: float, *, remedy: str = "") -> None:
         """Wait until `done()`.
 
-        Raises DeadlineError after `seconds`, and UnexpectedEndError as soon as a member ends that should not.
+        Raises DeadlineError with `remedy` after `seconds`, and UnexpectedEndError as soon as a member ends that
+        should not.
         """
         deadline = self._clock() + seconds
         while not done():
             self._raise_unexpected()
             left = deadline - self._clock()
             if left <= 0:
-                raise DeadlineError(what, seconds, state=self._state())
+                raise DeadlineError(what, seconds, state=self._state(), remedy=remedy)
             self._take(left)
 
     def wait_done(self, names: Iterable[str], seconds: float) -> list[str]:

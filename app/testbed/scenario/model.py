@@ -34,6 +34,9 @@ HOST: Final = "host"
 READS_MARGIN: Final = 4
 """A reader that finds less than it asked for sleeps more often than bytes / read size says; this many times at most."""
 
+SLOW_BYTES_PER_S: Final = 5_000_000
+"""What any pair still moves on a busy machine, over a link that sets no rate; 50 times less than on an idle one."""
+
 
 def _whole(value: object) -> object:
     if isinstance(value, bool):
@@ -254,10 +257,11 @@ class Cell(BaseModel):
         return self.deadline_on(1)
 
     def deadline_on(self, slowness: float) -> float:
-        """Return the same, in seconds, for a machine so many times slower; a time that was asked for is kept."""
+        """Return the same, in whole seconds, for a machine so many times slower; a time that was asked for is kept."""
         if self.timeout_us is not None:
             return self.timeout_us / 1e6
-        return GRACE_S * slowness + READS_MARGIN * self.reading_s
+        moving_s = GRACE_S + self.total_bytes / SLOW_BYTES_PER_S
+        return float(round(moving_s * slowness + READS_MARGIN * self.reading_s))
 
     def asked(self) -> dict[str, Any]:
         """Return the fields under the names that files and options use, sizes in bytes, durations in text."""

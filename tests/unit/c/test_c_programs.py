@@ -234,6 +234,16 @@ def test_nobody_listens(client, tmp_path):
     assert ended.out == f"Will connect to 127.0.0.1 : {port}\n"
 
 
+@pytest.mark.parametrize("chunk_bytes", [100_000, 1])
+def test_an_output_that_takes_nothing(chunk_bytes, client, server, tmp_path):
+    """With a line a byte the output fails while it is printed on, not only when it is flushed."""
+    with serving(server, tmp_path) as at, Path("/dev/full").open("wb") as full:
+        options = ["v4", "127.0.0.1", str(at.port), "3", "5", f"--chunk-bytes={chunk_bytes}"]
+        ended = subprocess.run([*client, *options], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == "client: write to standard output: No space left on device\n"
+
+
 # Options, environment, exit status
 
 

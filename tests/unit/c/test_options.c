@@ -110,6 +110,14 @@ static void caps_follow_what_is_kept(void **state)
     assert_int_equal(options.max_total_bytes, 7);
 }
 
+static void leading_zeros_and_a_role_given_twice(void **state)
+{
+    (void)state;
+    assert_int_equal(read_line(ROLE_CLIENT, "", "--nodes 0000000000000000000000000000000000000007"), OPTIONS_RUN);
+    assert_int_equal(options.nodes, 7);
+    assert_int_equal(read_line(ROLE_SERVER, "", "--role client --role=server"), OPTIONS_RUN);
+}
+
 static void check_refused(enum role role, enum options_outcome outcome, const char *environment, const char *line)
 {
     assert_int_equal(read_line(role, environment, line), outcome);
@@ -121,7 +129,7 @@ static void wrong(void **state)
 {
     static const char *const lines[] = {
         "--no-such 1",      "--port",          "--port 0",     "--port 65536",  "--port -1",      "--port +1",
-        "--port 1x",        "--port 0x10",     "--port=",      "--nodes 2147483648", "--nodelay=2", "--chunk-bytes 0",
+        "--port 1x",        "--port 0x10",     "--port=",      "--nodes 2147483648", "--nodelay=2", "--nodelay=01", "--nodelay=", "--chunk-bytes 0",
         "--nodes 18446744073709551617", "--nodes 99999999999999999999999999", "--chunk-bytes 67108865",
         "v4 --family ipv4", "v4 h --host h",   "8888 10 --port 1", "v4 h 1 2 3 4", "--print most", "v4 h x",
         "--no\x1bsuch 1",   "--read-bytes x",  "--nodelay= x", "--por 8888",    "--help=1",
@@ -133,6 +141,29 @@ static void wrong(void **state)
     check_refused(ROLE_SERVER, OPTIONS_WRONG, "", "8888");
     check_refused(ROLE_SERVER, OPTIONS_WRONG, "TESTBED_MAX_CONNECTIONS=0", "");
     check_refused(ROLE_CLIENT, OPTIONS_WRONG, "TESTBED_NODES=ten", "");
+    check_refused(ROLE_CLIENT, OPTIONS_WRONG, "TESTBED_VERBOSE=00", "");
+}
+
+static void errors_name_what_was_wrong(void **state)
+{
+    static const struct {
+        enum options_outcome outcome;
+        const char *environment;
+        const char *line;
+        const char *named;
+    } cases[] = {
+        {OPTIONS_WRONG, "TESTBED_CHUNK_BYTES=x", "", "TESTBED_CHUNK_BYTES x"},
+        {OPTIONS_WRONG, "TESTBED_NODELAY=yes", "", "TESTBED_NODELAY yes"},
+        {OPTIONS_UNSUPPORTED, "TESTBED_FAMILY=ipx", "", "TESTBED_FAMILY ipx"},
+        {OPTIONS_WRONG, "TESTBED_PORT=1", "--port=http", "--port http"},
+        {OPTIONS_WRONG, "", "v4 h x", "port x"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check_refused(ROLE_CLIENT, cases[i].outcome, cases[i].environment, cases[i].line);
+        assert_memory_equal(error, cases[i].named, strlen(cases[i].named));
+    }
 }
 
 static void unsupported(void **state)
@@ -179,7 +210,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),    cmocka_unit_test(arguments_win), cmocka_unit_test(positionals),
-        cmocka_unit_test(caps_follow_what_is_kept), cmocka_unit_test(wrong), cmocka_unit_test(unsupported),
+        cmocka_unit_test(caps_follow_what_is_kept), cmocka_unit_test(leading_zeros_and_a_role_given_twice),
+        cmocka_unit_test(wrong), cmocka_unit_test(unsupported),
+        cmocka_unit_test(errors_name_what_was_wrong),
         cmocka_unit_test(what_a_role_does_not_use), cmocka_unit_test(help),
     };
 

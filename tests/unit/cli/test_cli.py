@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from testbed import cli
+from testbed.__main__ import main
 from testbed.errors import DeadlineError, HostError, InputError
 
 COMMANDS = list(cli.COMMANDS)
@@ -42,6 +44,20 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     assert all(f"  {name}" in done.stdout for name in COMMANDS)
     loaded = set(done.stdout.splitlines()[-1].split())
     assert not loaded & {"docker", "pydantic", "rich", "ruamel.yaml", "requests", "testbed.cli.run_command"}
+
+
+def test_an_interruption_while_modules_are_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "testbed.cli", Interrupted("testbed.cli"))
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == cli.INTERRUPTED
+    assert capsys.readouterr().err == "testbed: interrupted\n"
 
 
 def test_no_such_command() -> None:

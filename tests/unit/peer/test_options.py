@@ -82,6 +82,12 @@ def test_the_command_line_wins():
     assert client("--port=1", "--port=2").port == 2
 
 
+def test_leading_zeros_and_a_role_given_twice():
+    assert client("--nodes", "0" * 5000 + "7").nodes == 7
+    assert client("--read-delay-us", "000").read_delay_us == 0
+    assert server("--role=client", "--role=server").role == "server"
+
+
 def test_what_the_role_does_not_use():
     assert client(TESTBED_READ_BYTES="rubbish").read_bytes == 8192
     assert client("--read-bytes", "5").read_bytes == 5
@@ -121,6 +127,7 @@ def test_unsupported(role, arguments, environment):
         ("client", ["--nodes", "9" * 5000], {}, "--nodes"),
         ("client", ["--chunk-bytes", "0"], {}, "--chunk-bytes"),
         ("client", ["--nodelay=yes"], {}, "--nodelay"),
+        ("client", ["--nodelay=01"], {}, "--nodelay"),
         ("client", [], {"TESTBED_NODELAY": "yes"}, "TESTBED_NODELAY"),
         ("client", [], {"TESTBED_PORT": "http"}, "TESTBED_PORT"),
         ("client", ["--chunk", "5"], {}, "--chunk"),
@@ -146,3 +153,6 @@ def test_help():
         named = set(re.findall(r"^  --([a-z-]+)", text, re.MULTILINE))
         assert named == {option.name for option in OPTIONS if role in option.roles} | {"help"}
         assert max(map(len, text.splitlines())) <= 100
+    assert "pause after each read (0)" in help_text("server")
+    assert "(dual)" in help_text("server")
+    assert "(ipv4)" in help_text("client")

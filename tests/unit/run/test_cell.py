@@ -203,6 +203,7 @@ def test_a_time_out_stops_everything_and_still_collects(bench: Bench) -> None:
     assert outcome.failure is not None
     assert outcome.failure.kind == "timeout"
     assert outcome.failure.message.startswith("waited 0 s for the client to end; ")
+    assert "--timeout" in outcome.failure.remedy
     assert outcome.endings["client"].exit_code == 143
     assert (bench.folder / "server" / "sockets.csv").read_bytes() == b"1\n"
     assert bench.engine.things == {}

@@ -166,6 +166,7 @@ def test_an_interruption_writes_the_result_and_goes_on_its_way(bench: Bench) -> 
     assert len(results) == 1
     assert json.loads(results[0].read_text())["reason"] == "the run was interrupted"
     assert (run / "results.csv").exists()
+    assert bench.observer.notes == [f"what was collected is in {run}"]
     assert bench.engine.things == {}
 
 
@@ -178,7 +179,7 @@ def test_dead_runs_are_swept_and_others_left_alone(bench: Bench) -> None:
     bench.engine.create_volume("mine", labels("now", "c", "client", me))
     bench.run()
     assert sorted(name for _, name in bench.engine.things) == ["elsewhere", "mine"]
-    assert bench.observer.notes == ["removed 1 leftovers of old, whose process has ended"]
+    assert bench.observer.notes == ["removed 1 leftover of old, whose process has ended"]
 
 
 def test_an_image_that_is_not_ours_is_tried_first(bench: Bench) -> None:

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from netem.spec import parse
-from testbed.scenario.model import GRACE_S, READS_MARGIN, Cell
+from testbed.scenario.model import GRACE_S, READS_MARGIN, SLOW_BYTES_PER_S, Cell
 
 
 def test_defaults_are_those_of_testbed_run() -> None:
@@ -70,12 +70,14 @@ def test_what_cannot_be(fields: dict[str, object], says: str) -> None:
         Cell.model_validate(fields)
 
 
-def test_the_default_time_out_follows_the_pauses() -> None:
+def test_the_default_time_out_follows_pauses_and_sizes() -> None:
     assert Cell().deadline_s == GRACE_S
-    assert Cell().deadline_on(20) == 20 * GRACE_S
+    assert Cell(nodes=0).deadline_on(20) == 20 * GRACE_S
+    large = Cell(nodes=10_000, content=1_000_000)
+    assert large.deadline_s == pytest.approx(GRACE_S + large.total_bytes / SLOW_BYTES_PER_S, abs=0.5)
     assert Cell(timeout="5s").deadline_on(20) == 5
     slow = Cell(delay="1s")
-    assert slow.deadline_s == pytest.approx(GRACE_S + READS_MARGIN * 255_204 / 8192)
+    assert slow.deadline_s == pytest.approx(GRACE_S + READS_MARGIN * 255_204 / 8192, abs=0.6)
 
 
 def test_asked_reads_back_as_the_same_cell() -> None:
