@@ -30,6 +30,7 @@ class Settings:
     peers: tuple[str, ...] = ()
     families: tuple[Family, ...] = FAMILIES
     probes: int = 20
+    probed: bool = False
     late_ms: float = 2.0
     port: int = 8888
     capture: bool = True
@@ -60,6 +61,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         peers=tuple(reader.text("NETEM_PEERS", "").split()),
         families=reader.families("NETEM_FAMILIES", default.families),
         probes=reader.integer("NETEM_PROBES", default.probes, 0, 100_000),
+        probed=reader.flag("NETEM_PROBED", default=default.probed),
         late_ms=reader.number("NETEM_LATE_MS", default.late_ms, 0.0, 10_000.0),
         port=reader.integer("NETEM_PORT", default.port, 1, 65_535),
         capture=reader.flag("NETEM_CAPTURE", default=default.capture),

@@ -91,7 +91,7 @@ class Supervisor:
         )
         if link.death_fd is not None:
             self._reactor.add_reader(link.death_fd, self._bury_engine)
-        self._responder = Responder(self._reactor, lambda: format_impairment(self._impairment))
+        self._responder = Responder(self._reactor, lambda: format_impairment(self._impairment), self._become_ready)
         self._verification = Verification(self._reactor, settings, self._impairment, self._take_verdict)
         self._verification.start()
         self._control = ControlServer(self._reactor, CONTROL_SOCKET, self._serve)
@@ -142,7 +142,7 @@ class Supervisor:
     def _become_ready(self) -> None:
         """Say `ready` once everything is."""
         verification, capture = self._verification, self._capture
-        if self._ready or self._watch is None or verification is None or not verification.done:
+        if self._ready or self._watch is None or verification is None or not verification.done or self._unprobed():
             return
         if capture is not None and not capture.ready:
             return
@@ -159,12 +159,20 @@ class Supervisor:
         if self._profile is not None:
             self._profile.start(ready_ns)
 
+    def _unprobed(self) -> bool:
+        """Whether a peer's probes are still to come; nothing may change under them, and they may use up draws."""
+        if not self._settings.probed or self._responder is None:
+            return False
+        return self._responder.finished < len(self._settings.families)
+
     def _check_deadline(self) -> None:
         if self._ready:
             return
         waiting = self._verification.unfinished() if self._verification is not None else []
         if self._capture is not None and not self._capture.ready:
             waiting.append("tcpdump is not listening")
+        if self._unprobed():
+            waiting.append("no peer has probed this end to the end")
         raise SidecarError(
             f"be ready within {self._settings.deadline_s:g} s",
             "; ".join(waiting) or "the link is not up",

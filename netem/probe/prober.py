@@ -2,7 +2,8 @@
 
     resolve -> hello (repeated until the peer's link is up) -> probes -> all echoes or time-out -> report -> verdict
 
-A round that fails is repeated: a busy host delays, a wrong link stays wrong.
+A round that fails is repeated: a busy host delays, a wrong link stays wrong. After the last one the peer is told that
+its link is probed no more.
 """
 
 import os
@@ -63,6 +64,7 @@ class Prober:
         """Between which values the peer's clock is ahead of this one: it answered after the question and before the
         answer came, and neither is impaired."""
         self.stage = "resolve its name"
+        self.done = False
         self._reactor = reactor
         self._impairment = probed(impairment)
         self._probes = probes
@@ -148,6 +150,10 @@ class Prober:
             elif message.get("kind") == "reported" and self.stage.startswith("get"):
                 self._compare_clocks(message, datagram.received_ns)
                 self._conclude(message)
+            elif message.get("kind") == "finished" and self.stage.startswith("take"):
+                self.done = True
+                self.close()
+                self._on_done(self)
 
     def _prepare(self, ingress_text: str) -> None:
         """Work out what to send and what to expect, then send."""
@@ -212,8 +218,12 @@ class Prober:
             self.stage = "hear from its sidecar again"
             self._greet(_HELLO_FIRST_NS)
             return
-        self.close()
-        self._on_done(self)
+        self._take_leave()
+
+    def _take_leave(self) -> None:
+        self.stage = "take leave of its sidecar"
+        self._control("finish")
+        self._later(_REPORT_RETRY_NS, self._take_leave)
 
     def _result(self, direction: str, sent: int, received: int, delays: Delays | None) -> dict[str, Any]:
         text, expected = self._expected[direction]

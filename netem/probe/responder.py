@@ -1,4 +1,4 @@
-"""Answer the probes of others: echo them, note when they came, say what this side does to its egress."""
+"""Answer the probes of others: echo them, note when they came, say what this side does to its egress, hear the end."""
 
 import socket
 import time
@@ -19,13 +19,18 @@ _MAX_PROBES = 100_000
 
 
 class Responder:
-    """Serve the probe port and the control port on both families; `describe` gives the impairment's text."""
+    """Serve the probe port and the control port on both families.
 
-    def __init__(self, reactor: Reactor, describe: Callable[[], str]) -> None:
+    `describe` gives the impairment's text; `on_finished` hears that a peer has probed this end for good.
+    """
+
+    def __init__(self, reactor: Reactor, describe: Callable[[], str], on_finished: Callable[[], None]) -> None:
         """Open the ports. Raises SidecarError."""
         self._reactor = reactor
         self._describe = describe
+        self._on_finished = on_finished
         self._sessions: OrderedDict[int, dict[int, int]] = OrderedDict()
+        self._finished: set[int] = set()
         self._sockets: list[socket.socket] = []
         for family in FAMILIES:
             for port, serve in ((PROBE_PORT, self._echo), (CONTROL_PORT, self._control)):
@@ -33,6 +38,11 @@ class Responder:
                 if opened is not None:
                     self._sockets.append(opened)
                     reactor.add_reader(opened.fileno(), lambda opened=opened, serve=serve: serve(opened))  # type: ignore[misc]
+
+    @property
+    def finished(self) -> int:
+        """How many probers, one a peer and family, have said that they are done."""
+        return len(self._finished)
 
     def close(self) -> None:
         """Close the ports."""
@@ -56,7 +66,7 @@ class Responder:
     def _control(self, opened: socket.socket) -> None:
         while (datagram := receive(opened)) is not None:
             message = decode_control(datagram.data)
-            if message is None or message.get("kind") not in ("hello", "report"):
+            if message is None or message.get("kind") not in ("hello", "report", "finish"):
                 continue
             arrivals = self._sessions.get(message["session"], {})
             delays = summarize(list(arrivals.values()))
@@ -69,6 +79,14 @@ class Responder:
                 "monotonic_ns": time.monotonic_ns(),
             }
             send(opened, encode_control(answer), datagram.address)
+            if message["kind"] == "finish":
+                self._finish(message["session"])
+
+    def _finish(self, session: int) -> None:
+        """Note the end once: a peer says it until it has been answered."""
+        if session not in self._finished and len(self._finished) < _MAX_SESSIONS:
+            self._finished.add(session)
+            self._on_finished()
 
     def _arrivals(self, session: int) -> dict[int, int]:
         """Return the one-way delays of a session by sequence number; the oldest session makes room."""

@@ -83,7 +83,7 @@ class Verification:
         return [
             f"{prober.peer} over {prober.family}: could not {prober.stage}"
             for prober in self._probers
-            if not prober.results
+            if not prober.done
         ]
 
     def _one_done(self, _prober: Prober) -> None:

@@ -37,7 +37,8 @@ def _state_sums_overflow(loss: Loss | None) -> bool:
 def kernel_obstacles(impairment: Impairment) -> tuple[str, ...]:
     """Return one sentence for each part that `sch_netem` cannot carry out; empty when it can do all of it."""
     ours, delay, rate = impairment.extension, impairment.delay, impairment.rate
-    correlated = (delay is not None and delay.correlation) or getattr(impairment.loss, "correlation", 0)
+    others = (delay, impairment.loss, impairment.reorder, impairment.corrupt)
+    correlated = any(getattr(part, "correlation", 0) for part in others)
     checks = (
         (ours.drop_list, "drop-list: netem cannot choose packets by their number."),
         (ours.blackholes, "blackhole: netem has no clock of its own to begin and end by."),
@@ -53,7 +54,7 @@ def kernel_obstacles(impairment: Impairment) -> tuple[str, ...]:
         ),
         (
             impairment.duplicate and impairment.duplicate.correlation and not correlated,
-            "duplicate: tc sends its correlation only together with one of delay or loss.",
+            "duplicate: tc sends its correlation only together with one of delay, loss, reorder or corrupt.",
         ),
     )
     return tuple(sentence for given, sentence in checks if given)

@@ -4,29 +4,42 @@ The parts have the names of tc-netem(8). What netem cannot do is in `Extension`,
 checked here holds for every impairment, written or built; the parser adds only the place in the text.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from netem.spec.errors import SpecError
+from netem.spec.quantity import fixed_point, format_rate, format_time
 
 MAX_TIME_NS = 2**63 - 1  # s64 in TCA_NETEM_LATENCY64
 MAX_U32 = 2**32 - 1
 MAX_S32 = 2**31 - 1
 MAX_U64 = 2**64 - 1
 MAX_JITTER_NS = MAX_S32  # sch_netem clips silently above; a clipped value would not be what was asked
+_LEAST_CHANCE = "write 0%, or 2.4e-8% (one in 2^32) or more"
 
 Family = Literal["ipv4", "ipv6"]
 
 
-def _within(token: str, value: float, low: float, high: float, unit: str = "") -> None:
+def _within(token: str, value: int, low: int, high: int, show: Callable[[int], str] = str) -> None:
     if not low <= value <= high:
-        raise SpecError(f"{value:g}{unit} is outside {low:g}..{high:g}{unit}", word=token)
+        raise SpecError(f"{show(value)} is outside {show(low)}..{show(high)}", word=token)
+
+
+def _bytes(count: int) -> str:
+    return f"{count} bytes"
+
+
+def _packets(count: int) -> str:
+    return f"{count} packets"
 
 
 def _probabilities(token: str, *values: float) -> None:
     for value in values:
         if not 0.0 <= value <= 1.0:
             raise SpecError(f"{value * 100:g}% is not a probability", word=token, remedy="write 0% to 100%")
+        if value and not fixed_point(value):
+            raise SpecError(f"{value * 100:g}% is too little: it would become 0", word=token, remedy=_LEAST_CHANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +53,8 @@ class Delay:
     """`uniform`, `normal`, `pareto`, `paretonormal` or the name of a table; None is netem's own uniform draw."""
 
     def __post_init__(self) -> None:
-        _within("delay", self.delay_ns, 0, MAX_TIME_NS, " ns")
-        _within("delay", self.jitter_ns, 0, MAX_JITTER_NS, " ns")
+        _within("delay", self.delay_ns, 0, MAX_TIME_NS, format_time)
+        _within("delay", self.jitter_ns, 0, MAX_JITTER_NS, format_time)
         _probabilities("delay", self.correlation)
         if self.distribution is not None and not (self.delay_ns and self.jitter_ns):
             raise SpecError(
@@ -137,10 +150,10 @@ class Rate:
     cell_overhead_bytes: int = 0
 
     def __post_init__(self) -> None:
-        _within("rate", self.rate_bps, 8, MAX_TIME_NS, " bit/s")  # netem counts whole bytes per second
-        _within("rate", self.overhead_bytes, -MAX_S32 - 1, MAX_S32, " bytes")
-        _within("rate", self.cell_bytes, 0, MAX_U32, " bytes")
-        _within("rate", self.cell_overhead_bytes, -MAX_S32 - 1, MAX_S32, " bytes")
+        _within("rate", self.rate_bps, 8, MAX_TIME_NS, format_rate)  # netem counts whole bytes per second
+        _within("rate", self.overhead_bytes, -MAX_S32 - 1, MAX_S32, _bytes)
+        _within("rate", self.cell_bytes, 0, MAX_U32, _bytes)
+        _within("rate", self.cell_overhead_bytes, -MAX_S32 - 1, MAX_S32, _bytes)
         if self.cell_bytes and self.cell_bytes + self.cell_overhead_bytes <= 0:
             raise SpecError("a cell of no bytes takes no time", word="rate", remedy="give the cell a positive size")
 
@@ -160,12 +173,12 @@ class Slot:
     """0 is no bound."""
 
     def __post_init__(self) -> None:
-        _within("slot", self.min_ns, 0, MAX_TIME_NS, " ns")
-        _within("slot", self.max_ns, 0, MAX_TIME_NS, " ns")
-        _within("slot", self.delay_ns, 0, MAX_TIME_NS, " ns")
-        _within("slot", self.jitter_ns, 0, MAX_JITTER_NS, " ns")
-        _within("packets", self.max_packets, 0, MAX_S32)
-        _within("bytes", self.max_bytes, 0, MAX_S32)
+        _within("slot", self.min_ns, 0, MAX_TIME_NS, format_time)
+        _within("slot", self.max_ns, 0, MAX_TIME_NS, format_time)
+        _within("slot", self.delay_ns, 0, MAX_TIME_NS, format_time)
+        _within("slot", self.jitter_ns, 0, MAX_JITTER_NS, format_time)
+        _within("slot", self.max_packets, 0, MAX_S32, _packets)
+        _within("slot", self.max_bytes, 0, MAX_S32, _bytes)
         if self.max_ns < self.min_ns:
             raise SpecError("the longest pause is shorter than the shortest", word="slot", remedy="write slot MIN MAX")
         if self.distribution is not None and not self.jitter_ns:
@@ -188,8 +201,8 @@ class Blackhole:
     duration_ns: int
 
     def __post_init__(self) -> None:
-        _within("blackhole", self.start_ns, 0, MAX_TIME_NS, " ns")
-        _within("blackhole", self.duration_ns, 1, MAX_TIME_NS, " ns")
+        _within("blackhole", self.start_ns, 0, MAX_TIME_NS, format_time)
+        _within("blackhole", self.duration_ns, 1, MAX_TIME_NS, format_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +285,7 @@ class Impairment:
         reorders = self.reorder is not None and self.reorder.probability > 0
         if reorders and not (self.delay and self.delay.delay_ns):
             raise SpecError("nothing can be overtaken without a delay", word="reorder", remedy="add delay TIME")
-        if self.ecn and (self.loss is None or self.loss == RandomLoss(0.0)):
+        if self.ecn and (self.loss is None or (isinstance(self.loss, RandomLoss) and not self.loss.probability)):
             raise SpecError(
                 "ecn marks what a loss model would lose, and there is none", word="ecn", remedy="add loss ..."
             )

@@ -24,7 +24,7 @@ from netem.spec.parse import parse
 from netem.spec.quantity import format_time, parse_time_ns
 
 MAX_CHANGES = 100_000  # an hour of changes every 36 ms
-_DECIMALS = 12  # of a probability; the kernel has ten
+_DECIMALS = 9  # of a probability; the least that is not zero is 2.4e-10
 MIN_EVERY_NS = 10**6  # 1 ms; a faster change is a jitter
 
 T = TypeVar("T")

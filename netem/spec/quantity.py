@@ -10,7 +10,7 @@ from decimal import Decimal
 from netem.spec.errors import SpecError
 
 _NUMBER = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
 _MAX_WORD = 40  # characters; no sensible number is longer
 _MAX_MAGNITUDE = 20  # decimal digits before the point; 2^64 has 20
 _MIN_PLAIN_MAGNITUDE = -6  # 0.000001 is plain, below that the exponent is written

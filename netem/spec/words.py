@@ -48,7 +48,9 @@ class Words:
         try:
             return convert(word)
         except SpecError as error:
-            raise error.at(self.position) from None
+            raise SpecError(
+                error.reason, word=error.token or word, position=self.position, remedy=error.remedy
+            ) from None
 
     def optional(self, parameter: str, convert: Callable[[str], T], default: T, *, signed: bool = False) -> T:
         """Convert the next word if it begins with a digit, as tc does to tell a value from a keyword."""

@@ -74,6 +74,16 @@ def _route_environment(knobs: dict[str, str]) -> dict[str, str]:
     return told
 
 
+def _waits_for_probes(cell: Cell) -> bool:
+    """Return whether the server's link must not begin before the client has probed it.
+
+    A profile would change it under the probes, and the kernel's netem shows them no twin of an impairment that
+    duplicates. All others begin at once: the server's program then starts while the client probes.
+    """
+    changes = profile_of(cell.profile, "server") or any(each.duplicate for each in cell.impairments("server"))
+    return bool(cell.probes and changes)
+
+
 def sidecar_environment(cell: Cell, role: Role, *, emulated: bool = False) -> dict[str, str]:
     """Return what a sidecar is told; the client's probes the server's, in both directions.
 
@@ -92,6 +102,7 @@ def sidecar_environment(cell: Cell, role: Role, *, emulated: bool = False) -> di
         "NETEM_DEADLINE_S": str(deadline_s),
         "NETEM_ND": str(int(cell.nd)),
         "NETEM_PROBES": str(cell.probes),
+        "NETEM_PROBED": str(int(role == "server" and _waits_for_probes(cell))),
         "NETEM_SNAPLEN": str(cell.snaplen_bytes),
         "NETEM_CAPTURE_MAX_BYTES": str(cell.capture_max_bytes),
         "NETEM_SAMPLE_INTERVAL_MS": str(cell.sample_interval_us // 1000),

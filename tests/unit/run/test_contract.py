@@ -1,3 +1,5 @@
+import pytest
+
 from netem.route import Knobs
 from netem.settings import from_environment
 from testbed.run.contract import endpoint_environment, sidecar_environment, sidecar_seed
@@ -105,3 +107,18 @@ def test_each_sidecar_is_told_its_own_profile() -> None:
     cell = Cell(profile={"server": [{"at": "1s", "netem": "delay 5ms"}]})
     assert "NETEM_PROFILE" not in sidecar_environment(cell, "client")
     assert sidecar_environment(cell, "server")["NETEM_PROFILE"] == '[{"at": "1s", "netem": "delay 5ms"}]'
+
+
+@pytest.mark.parametrize(
+    ("cell", "waits"),
+    [
+        (Cell(latency="5ms"), "0"),
+        (Cell(profile={"client": [{"at": "1s", "netem": "delay 5ms"}]}), "0"),
+        (Cell(profile=[{"at": "1s", "netem": "delay 5ms"}]), "1"),
+        (Cell(profile=[{"at": "1s", "netem": "delay 5ms"}], probes=0), "0"),
+        (Cell(netem_server="duplicate 1%"), "1"),
+    ],
+)
+def test_a_servers_link_that_must_not_begin_under_the_probes_waits_for_their_end(cell: Cell, waits: str) -> None:
+    assert sidecar_environment(cell, "server")["NETEM_PROBED"] == waits
+    assert sidecar_environment(cell, "client")["NETEM_PROBED"] == "0"

@@ -25,7 +25,16 @@ def test_what_the_kernel_cannot_do_is_one_sentence(text: str, word: str) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "delay 40ms 5ms 25% distribution normal loss 1% duplicate 1% 5%", "rate 1kbit", "loss state 1%", "nd"]
+    "text",
+    [
+        "",
+        "delay 40ms 5ms 25% distribution normal loss 1% duplicate 1% 5%",
+        "duplicate 1% 5% corrupt 1% 5%",
+        "duplicate 1% 5% delay 1ms reorder 0% 5%",
+        "rate 1kbit",
+        "loss state 1%",
+        "nd",
+    ],
 )
 def test_what_the_kernel_can_do(text: str) -> None:
     assert kernel_obstacles(parse(text)) == ()

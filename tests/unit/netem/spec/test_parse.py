@@ -87,7 +87,12 @@ def test_the_shared_table_of_texts(row: list[str]) -> None:
         ("reorder 5%", "reorder", 0, "delay"),
         ("rate 1mbit trace cable", "trace", 2, "rate"),
         ("delay 1ms 2ms delay 2ms", "delay", 3, "twice"),
-        ("delay 10ms 3s", "delay", 0, "outside"),
+        ("delay 10ms 3s", "delay", 0, r"3s is outside 0ms\.\.2147483647ns"),
+        ("delay 10ms 2147483648ns", "delay", 0, r"2147483648ns is outside 0ms\.\.2147483647ns"),
+        ("delay 1ms slot 1ms packets -5", "slot", 2, "-5 packets is outside"),
+        ("drop-list 1,", "1,", 1, "packet number"),
+        ("rate 7", "rate", 0, r"7bit is outside 8bit\.\."),
+        ("delay 1ms loss 1e-9%", "loss", 2, "become 0"),
         ("slot 2ms 1ms", "slot", 0, "shorter"),
     ],
 )
