@@ -54,6 +54,8 @@ def plan_lines(scenario: Scenario) -> list[str]:
         lines.append(
             f"{planned.id}: {cell.client} to {cell.server} over {cell.family}, {format_bytes(cell.total_bytes)}"
         )
+        if cell.kernel != HOST:
+            lines.append(f"  kernel: {cell.kernel}, in a guest, which is built if need be")
         lines.append("  network: internal bridge, IPv4 from the engine's pools, a random IPv6 /64")
         for role in ROLES:
             impairment = cell.impairment(role) or "nothing"

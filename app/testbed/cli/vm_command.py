@@ -13,7 +13,7 @@ from testbed.stack.images import DOCKERFILES, Images
 from testbed.vm import build as builder
 from testbed.vm.guest import Guest, ignore
 from testbed.vm.kernels import SUITES
-from testbed.vm.store import Image, cache_dir, find_image, list_images, remove_image
+from testbed.vm.store import Image, cache_dir, find_image, list_images, remove_image, remove_parts
 
 DEFAULT_KERNEL = "bookworm"
 
@@ -89,7 +89,7 @@ def shell(kernel: str) -> None:
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Remove every guest.")
 def rm(names: tuple[str, ...], *, everything: bool) -> None:
-    """Remove guests by the names that `testbed vm list` shows."""
+    """Remove guests by the names that `testbed vm list` shows, and what killed builds have left."""
     there = {image.name: image for image in list_images(cache_dir())}
     unknown = [f"there is no guest {name!r}" for name in names if name not in there]
     if unknown or not (names or everything):
@@ -97,3 +97,6 @@ def rm(names: tuple[str, ...], *, everything: bool) -> None:
     for image in there.values() if everything else [there[name] for name in names]:
         removed = remove_image(image)
         click.echo(f"removed {image.name}" if removed else f"kept {image.name}: somebody uses it")
+    rest = remove_parts(cache_dir())
+    if rest:
+        click.echo(f"removed what {rest} killed {'build' if rest == 1 else 'builds'} left")

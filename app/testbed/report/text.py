@@ -43,8 +43,9 @@ def asked_lines(
     if asked["rcvbuf"]:
         receiver += f", SO_RCVBUF {_size('rcvbuf', asked['rcvbuf'], given)}"
     kernel = kernel_text(asked)
+    guest = f", under kernel {asked['kernel']}" if asked.get("kernel", "host") != "host" else ""
     return [
-        _row("asked", f"{asked['client']} client to {asked['server']} server over {asked['family']}"),
+        _row("asked", f"{asked['client']} client to {asked['server']} server over {asked['family']}{guest}"),
         _row("data", f"{lists}{nodes}, content {content}: {format_bytes(total_bytes)} in all"),
         _row("sender", sender),
         _row("receiver", receiver),

@@ -4,7 +4,6 @@ Each image is written in a folder of its own and appears in the cache whole, by 
 """
 
 import hashlib
-import os
 import shutil
 import subprocess
 import tarfile
@@ -23,7 +22,17 @@ from testbed.vm.accel import qemu_version
 from testbed.vm.errors import GuestError
 from testbed.vm.guest import Guest, Progress, ignore
 from testbed.vm.kernels import SUITES, Kernel, parse_list, select
-from testbed.vm.store import PART_PREFIX, Image, cache_dir, hold, list_images, matches, remove_image
+from testbed.vm.store import (
+    Image,
+    cache_dir,
+    drop_part,
+    hold,
+    list_images,
+    make_part,
+    matches,
+    remove_image,
+    remove_parts,
+)
 
 IMAGES: Final = ("testbed-client", "testbed-server", "testbed-cserver", "testbed-netem")
 KEPT_PER_KERNEL: Final = 3
@@ -120,15 +129,14 @@ def build(
 def _part() -> Iterator[Path]:
     """Lend a folder beside the images, to be renamed to one; it is removed when it is not."""
     cache = cache_dir()
-    cache.mkdir(parents=True, exist_ok=True)
-    _remove_parts(cache)
-    part = Path(tempfile.mkdtemp(prefix=f"{PART_PREFIX}{os.getpid()}-", dir=cache))
+    remove_parts(cache)
+    part = make_part(cache)
     try:
         yield part
     except OSError as error:
         raise GuestError("build a guest", str(error), remedy=f"Is there room in {cache}?") from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        drop_part(part)
 
 
 def _finish(image: Image, start_s: float) -> Image:
@@ -167,14 +175,6 @@ def _name(image: Image) -> str:
         ).encode()
     ).hexdigest()
     return f"{image.kernel}-{image.version}-{key[:8]}"
-
-
-def _remove_parts(cache: Path) -> None:
-    """Remove what builds left that did not come to their end and whose process is gone."""
-    for part in cache.glob(f"{PART_PREFIX}*"):
-        pid = part.name.removeprefix(PART_PREFIX).partition("-")[0]
-        if not Path("/proc", pid).exists():
-            shutil.rmtree(part, ignore_errors=True)
 
 
 def _make_disk(part: Path, kernel: Kernel, ids: dict[str, str], progress: Progress, on_line: Progress) -> Image:

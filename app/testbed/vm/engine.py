@@ -39,9 +39,14 @@ def build(context: Path, dockerfile: str, tag: str, arguments: Mapping[str, str]
         with subprocess.Popen(
             [*argv, str(context)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         ) as process:
-            for line in process.stdout or ():
-                lines = [*lines[-15:], line.rstrip()]
-                on_line(line.rstrip())
+            try:
+                for line in process.stdout or ():
+                    lines = [*lines[-15:], line.rstrip()]
+                    on_line(line.rstrip())
+            except BaseException:
+                process.kill()  # only a terminal interrupts it, too; else it goes on without anybody
+                process.wait()
+                raise
     except OSError as error:
         raise GuestError(attempt, str(error), remedy=_REMEDY) from error
     if process.returncode:

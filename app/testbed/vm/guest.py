@@ -23,7 +23,7 @@ from testbed.vm.errors import GuestError
 from testbed.vm.qemu import KVM, TCG, Descriptors, Machine, command, state_key
 from testbed.vm.qmp import Qmp
 from testbed.vm.relay import Relay
-from testbed.vm.store import Image, cache_dir
+from testbed.vm.store import Image, cache_dir, remove_parts
 
 BOOT_S: Final = {KVM: 60.0, TCG: 600.0}  # measured under TCG: 10 s alone on two cores, 180 s beside a load of 25
 RESUME_S: Final = 60.0
@@ -112,6 +112,9 @@ class Guest:
         """Boot it, or resume it; raises GuestError."""
         try:
             self._start()
+        except OSError as error:
+            self._cleanup.close()
+            raise GuestError("start a guest", str(error), remedy=f"Is there room in {cache_dir()}?") from error
         except BaseException:
             self._cleanup.close()
             raise
@@ -134,8 +137,10 @@ class Guest:
     def _start(self) -> None:
         parent = owner.runs_dir()
         owner.sweep(parent)
-        cache_dir().mkdir(parents=True, exist_ok=True)
-        accelerator = choose(self.image.vmlinuz, cache_dir() / "accelerator.json")
+        cache = cache_dir()
+        cache.mkdir(parents=True, exist_ok=True)
+        remove_parts(cache)
+        accelerator = choose(self.image.vmlinuz, cache / "accelerator.json")
         self._machine = replace(self._machine, accelerator=accelerator.name)
         state = self.image.state(state_key(self._machine, accelerator.qemu))
         start_s = time.monotonic()
@@ -243,7 +248,10 @@ class Guest:
             raise GuestError("switch a guest off", f"it still runs after {timeout_s:g} s", console=self.console())
 
     def store_state(self) -> Path:
-        """Store the machine's state with the image, to be resumed from later; the guest is over then."""
+        """Store the machine's state with the image, to be resumed from later; the guest is over then.
+
+        States that another qemu or accelerator has stored belong to the disk as it was: they go.
+        """
         if self._qmp is None or self._relay is None:
             raise GuestError("store a guest's state", "it does not run")
         self.ask("flush")
@@ -251,6 +259,8 @@ class Guest:
         path = self.image.state(state_key(self._machine, self.facts.qemu))
         part = path.with_name(f".{path.name}.part")
         self._qmp.store(part, _STATE_S)
+        for other in self.image.states():
+            other.unlink()
         part.replace(path)
         return path
 

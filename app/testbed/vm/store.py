@@ -4,7 +4,9 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -13,10 +15,10 @@ from testbed.vm.errors import GuestError
 from testbed.vm.kernels import Kernel, means
 
 _MANIFEST: Final = "manifest.json"
-PART_PREFIX: Final = ".part-"
+_PART_PREFIX: Final = ".part-"
 
 _held: Final[dict[Path, int]] = {}
-"""The locks on the folders of images that this process uses; the system lets go of them when it ends."""
+"""The locks on the folders that this process uses or fills; the system lets go of them when it ends."""
 
 
 def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -64,6 +66,10 @@ class Image:
         """Return where the state that depends on `key` is or would be stored."""
         return self.folder / f"state-{key}"
 
+    def states(self) -> list[Path]:
+        """Return all stored states."""
+        return list(self.folder.glob(self.state("*").name))
+
     @property
     def size_bytes(self) -> int:
         """Return the room it takes on the disk, holes not counted."""
@@ -84,7 +90,7 @@ class Image:
 def list_images(cache: Path) -> list[Image]:
     """Return all images, the newest last; folders that hold no whole image are passed over."""
     found = []
-    for folder in cache.glob("*") if cache.is_dir() else ():
+    for folder in cache.glob("[!.]*") if cache.is_dir() else ():  # a part that is made over has the old manifest
         try:
             found.append(Image.read(folder))
         except (OSError, ValueError, TypeError, KeyError):
@@ -111,7 +117,7 @@ def hold(image: Image) -> bool:
     """Keep an image from being removed until this process ends; return False when it has been removed already."""
     if image.folder not in _held:
         try:
-            _held[image.folder] = _lock(image, fcntl.LOCK_SH)
+            _held[image.folder] = _lock(image.folder, fcntl.LOCK_SH)
         except OSError:
             return False
     return (image.folder / _MANIFEST).exists()
@@ -120,7 +126,7 @@ def hold(image: Image) -> bool:
 def remove_image(image: Image) -> bool:
     """Remove an image; return False, and leave it, when a process holds it."""
     try:
-        lock = _lock(image, fcntl.LOCK_EX)
+        lock = _lock(image.folder, fcntl.LOCK_EX)
     except BlockingIOError:
         return False
     try:
@@ -131,8 +137,38 @@ def remove_image(image: Image) -> bool:
     return True
 
 
-def _lock(image: Image, operation: int) -> int:
-    lock = os.open(image.folder, os.O_RDONLY | os.O_DIRECTORY)
+def make_part(cache: Path) -> Path:
+    """Make a folder for an image to be; it is known to be in use until it is dropped or this process ends."""
+    cache.mkdir(parents=True, exist_ok=True)
+    while True:
+        part = Path(tempfile.mkdtemp(prefix=_PART_PREFIX, dir=cache))
+        with suppress(FileNotFoundError, BlockingIOError):  # taken for the rest of a dead build before it was locked
+            _held[part] = _lock(part, fcntl.LOCK_SH)
+            if part.exists():
+                return part
+            os.close(_held.pop(part))
+
+
+def drop_part(part: Path) -> None:
+    """Remove such a folder, unless it has become an image by then."""
+    shutil.rmtree(part, ignore_errors=True)
+    os.close(_held.pop(part))
+
+
+def remove_parts(cache: Path) -> int:
+    """Remove what builds have left that were killed; return how many there were."""
+    removed = 0
+    for part in cache.glob(f"{_PART_PREFIX}*"):
+        with suppress(OSError):  # a build is at it, or another process removes it
+            lock = _lock(part, fcntl.LOCK_EX)
+            shutil.rmtree(part, ignore_errors=True)
+            os.close(lock)
+            removed += 1
+    return removed
+
+
+def _lock(folder: Path, operation: int) -> int:
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, operation | fcntl.LOCK_NB)
     except OSError:

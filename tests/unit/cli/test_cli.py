@@ -84,6 +84,11 @@ def test_a_plan_does_nothing_and_says_everything() -> None:
     assert "impair what the client sends: delay 20ms; engine auto" in done.stdout
 
 
+def test_a_dry_run_names_the_guests_kernel_if_there_is_one() -> None:
+    assert "kernel: sid, in a guest" in run("run", "--dry-run", "--kernel", "sid").stdout
+    assert "kernel:" not in run("run", "--dry-run").stdout
+
+
 def test_a_plan_as_a_document() -> None:
     done = run("run", "--dry-run", "--json", "--family", "ipv6")
     document = json.loads(done.stdout)

@@ -54,6 +54,11 @@ def test_one_of_a_thing() -> None:
     assert "1 node, content 1 byte: 281 B in all" in text
 
 
+def test_what_was_asked_names_the_guests_kernel_if_there_is_one() -> None:
+    assert "over ipv4, under kernel sid\n" in asked({"kernel": "sid"})
+    assert "kernel" not in asked({})
+
+
 def test_a_latency_says_that_it_is_each_way() -> None:
     text = asked({"latency": "20ms"})
     assert "each way: delay 20ms; RTT +40 ms; engine auto, seed 0" in text

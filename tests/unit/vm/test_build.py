@@ -87,14 +87,6 @@ def test_a_failure_leaves_nothing_half_done(cache: Path, monkeypatch: pytest.Mon
     assert [path.name for path in cache.iterdir()] == ["a"]
 
 
-def test_parts_of_the_dead_are_removed(cache: Path) -> None:
-    image(cache / "a")
-    for pid in ("1", "4194305"):  # init lives; no process has an id above 2^22
-        (cache / f".part-{pid}-x").mkdir()
-    builder._remove_parts(cache)
-    assert sorted(path.name for path in cache.iterdir()) == [".part-1-x", "a"]
-
-
 def test_only_the_newest_few_of_a_kernel_are_kept(cache: Path) -> None:
     images = [image(cache / f"{n}", built_at=f"2026-01-0{n}T00:00:00+00:00") for n in range(1, KEPT_PER_KERNEL + 3)]
     other = image(cache / "other", kernel="trixie")

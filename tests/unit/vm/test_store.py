@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from testbed.vm.errors import GuestError
-from testbed.vm.store import Image, cache_dir, find_image, hold, list_images, remove_image
+from testbed.vm.store import (
+    Image,
+    cache_dir,
+    drop_part,
+    find_image,
+    hold,
+    list_images,
+    make_part,
+    remove_image,
+    remove_parts,
+)
 
 
 def made(cache: Path, name: str, **changes: object) -> Image:
@@ -43,7 +53,7 @@ def test_a_manifest_is_read_back(tmp_path: Path) -> None:
 
 def test_what_is_not_whole_is_no_image(tmp_path: Path) -> None:
     made(tmp_path, "whole")
-    (tmp_path / ".part-1-x").mkdir()
+    made(tmp_path, ".part-being-made-over")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "manifest.json").write_text('{"kernel": "x"}')
     (tmp_path / "accelerator.json").write_text("{}")
@@ -94,3 +104,34 @@ def test_an_image_that_a_process_holds_stays_until_it_ends(tmp_path: Path) -> No
         holder.communicate()
     assert remove_image(image)
     assert not hold(image)
+
+
+BUILDER = """
+import sys
+from pathlib import Path
+from testbed.vm.store import make_part
+(make_part(Path(sys.argv[1])) / "disk.raw").touch()
+print("made", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_build_makes_is_left_alone_until_its_process_has_ended(tmp_path: Path) -> None:
+    made(tmp_path, "a")
+    with subprocess.Popen(
+        [sys.executable, "-c", BUILDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as builder:
+        assert builder.stdout is not None
+        assert builder.stdout.readline() == b"made\n"
+        assert remove_parts(tmp_path) == 0
+        assert len(list(tmp_path.glob(".part-*/disk.raw"))) == 1
+        builder.kill()
+    assert remove_parts(tmp_path) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_part_that_became_an_image_stays(tmp_path: Path) -> None:
+    part = make_part(tmp_path / "new")
+    final = part.rename(tmp_path / "new" / "image")
+    drop_part(part)
+    assert final.exists()

@@ -36,7 +36,7 @@ def load_cell(folder: Path) -> Observation:
         engines=tuple(sorted({str(link["engine"]) for link in links if link.get("engine")})),
         rtt_ms=rtt.get("median"),
         link_losses=_link_losses(record),
-        host=_document(folder.parent / "run.json") | record.machine,  # a guest has a kernel and sysctls of its own
+        host=_machine(folder, record),
         twin=_twin(folder, record),
     )
 
@@ -122,6 +122,13 @@ def _document(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _machine(folder: Path, record: CellRecord) -> dict[str, Any]:
+    """Return kernel and sysctls of the machine that the cell ran on; nothing of a guest that did not come up."""
+    if record.asked.get("kernel", "host") != "host" and not record.machine:
+        return {}
+    return _document(folder.parent / "run.json") | record.machine
 
 
 def _twin(folder: Path, record: CellRecord) -> dict[str, Any] | None:

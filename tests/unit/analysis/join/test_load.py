@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from testbed.analysis.join.load import choose_connection, load_cell, observe_connection
@@ -25,6 +26,11 @@ def test_a_cell_in_a_guest_is_explained_by_the_guests_kernel(tmp_path: Path) -> 
     seen = load_cell(slow_reader().write(tmp_path / "run" / "cell", machine=machine))
     assert seen.host["kernel"] == "6.1.0-50"
     assert seen.host["sysctls"] == machine["sysctls"]
+
+
+def test_a_guest_that_did_not_come_up_is_not_explained_by_this_hosts_kernel(tmp_path: Path) -> None:
+    seen = load_cell(replace(slow_reader(), asked={"kernel": "sid"}).write(tmp_path / "run" / "cell"))
+    assert seen.host == {}
 
 
 def test_what_is_missing_is_none(tmp_path: Path) -> None:

@@ -1,0 +1,24 @@
+"""What becomes of a docker command; what it does is in tests/integration/test_vm.py."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from testbed.vm import engine
+
+
+def test_a_build_that_is_interrupted_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\necho $$\nexec sleep 600\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    seen = []
+
+    def interrupt(line: str) -> None:
+        seen.append(line)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.build(tmp_path, "Dockerfile", "tag", {}, interrupt)
+    assert not Path("/proc", seen[0]).exists()
