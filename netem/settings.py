@@ -13,6 +13,8 @@ EngineChoice = Literal["auto", "kernel", "user"]
 Family = Literal["ipv4", "ipv6"]
 OnEngineDeath = Literal["open", "closed"]
 FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
+MIN_CAPTURE_MAX_BYTES = 8_000_000
+"""Two points, at most, keep four files each, of no less than 1 MB: tcpdump's unit."""
 
 _T = TypeVar("_T")
 
@@ -65,8 +67,10 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         late_ms=reader.number("NETEM_LATE_MS", default.late_ms, 0.0, 10_000.0),
         port=reader.integer("NETEM_PORT", default.port, 1, 65_535),
         capture=reader.flag("NETEM_CAPTURE", default=default.capture),
-        snaplen_bytes=_snaplen_bytes(reader, default.snaplen_bytes),
-        capture_max_bytes=reader.integer("NETEM_CAPTURE_MAX_BYTES", default.capture_max_bytes, 0, 1 << 50),
+        snaplen_bytes=_limit(reader, "NETEM_SNAPLEN", default.snaplen_bytes, 64, 262_144),
+        capture_max_bytes=_limit(
+            reader, "NETEM_CAPTURE_MAX_BYTES", default.capture_max_bytes, MIN_CAPTURE_MAX_BYTES, 1 << 50
+        ),
         sample_interval_ms=reader.integer("NETEM_SAMPLE_INTERVAL_MS", default.sample_interval_ms, 0, 60_000),
         output=reader.text("NETEM_OUTPUT", default.output),
         deadline_s=reader.number("NETEM_DEADLINE_S", default.deadline_s, 0.1, 3600.0),
@@ -76,11 +80,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     )
 
 
-def _snaplen_bytes(reader: "_Reader", default: int) -> int:
-    """Return 0 for whole frames; less than the headers is refused."""
-    if reader.text("NETEM_SNAPLEN", "") == "0":
-        return 0
-    return reader.integer("NETEM_SNAPLEN", default, 64, 262_144)
+def _limit(reader: "_Reader", name: str, default: int, low: int, high: int) -> int:
+    """Return a limit, 0 for none; less than what can be kept to is refused."""
+    return 0 if reader.text(name, "") == "0" else reader.integer(name, default, low, high)
 
 
 def _knobs(reader: "_Reader") -> Knobs:

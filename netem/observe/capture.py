@@ -199,7 +199,12 @@ class Capture:
                 headless = flows_without_syn(read_records(file))
         except (OSError, PcapError):
             return []
-        return [f"{headless} connections begin without their SYN"] if headless else []
+        who = (
+            "1 connection begins without its SYN"
+            if headless == 1
+            else f"{headless} connections begin without their SYN"
+        )
+        return [who] if headless else []
 
 
 def _accounted(tap: _Tap) -> bool:

@@ -10,7 +10,8 @@ WHOLE_BUFFER_KIB = 65_536
 """In immediate mode the kernel gives every frame the room of the longest one: 128 KiB, for 512 frames."""
 _COUNTERS = re.compile(r"(\d+) packets? (captured|received by filter|dropped by kernel|dropped by interface)")
 _LAST = re.compile(r"^\d+ packets? dropped by kernel$", re.MULTILINE)
-_MARK = re.compile(r"^tcpdump: (\d+) packets? captured, (\d+) packets? received by filter", re.MULTILINE)
+_MARK = re.compile(r"tcpdump: (\d+) packets? captured, (\d+) packets? received by filter")
+"""Anywhere in a line: a SIGUSR1 that comes while tcpdump says that it listens is answered in the midst of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,11 @@ class TapCounters:
         only one direction is wanted the kernel counts both, and its count of drops alone tells.
         """
         if self.dropped:
-            return f"the kernel dropped {self.dropped} frames that the capture should hold"
+            frames = "1 frame" if self.dropped == 1 else f"{self.dropped} frames"
+            return f"the kernel dropped {frames} that the capture should hold"
         missing = 0 if inbound_only else self.received - self.captured - foreign
-        return f"{missing} of {self.received} frames were not written" if missing > 0 else ""
+        were = "was" if missing == 1 else "were"
+        return f"{missing} of {self.received} frames {were} not written" if missing > 0 else ""
 
 
 def arguments(

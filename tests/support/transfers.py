@@ -281,6 +281,17 @@ def slow_reader(**changes: Any) -> Transfer:
     return Transfer(**({"asked": asked} | facts | changes)).run()
 
 
+def broken_off(at_ms: int = 700, **changes: Any) -> Transfer:
+    """Return a transfer to a slow reader of which nothing was seen after a time, and which nobody closed."""
+    transfer = slow_reader(**changes)
+    transfer.segments = [each for each in transfer.segments if each.time_ns <= EPOCH_NS + at_ms * MS]
+    last_ns = START_NS + at_ms * MS
+    for role in transfer.logs:
+        transfer.logs[role] = [line for line in transfer.logs[role] if int(line.split(",")[2]) <= last_ns]
+        transfer.sockets[role] = [line for line in transfer.sockets[role] if int(line.split(",")[0]) <= last_ns]
+    return transfer
+
+
 def swallowed(**changes: Any) -> Transfer:
     """Return a transfer with great buffers: the reader is slow, the writes return at once."""
     return slow_reader(**({"sndbuf_bytes": 262_144, "asked": {"sndbuf": 0, "rcvbuf": 0}} | changes))

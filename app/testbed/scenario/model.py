@@ -112,6 +112,8 @@ PAUSE_MAX_US: Final = 3_600_000_000
 
 MAX_SAMPLE_INTERVAL_US: Final = 60_000_000
 MIN_SNAPLEN_BYTES: Final = 64
+MIN_CAPTURE_MAX_BYTES: Final = 8_000_000
+"""The least that a sidecar can keep to (netem/settings.py)."""
 MIN_IPV6_MTU_BYTES: Final = 1280
 
 KNOBS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
@@ -200,6 +202,8 @@ class Cell(BaseModel):
     def _check_units(self) -> Self:
         if 0 < self.snaplen_bytes < MIN_SNAPLEN_BYTES:
             raise ValueError(f"snaplen is neither 0 (whole frames) nor at least {MIN_SNAPLEN_BYTES} bytes")
+        if 0 < self.capture_max_bytes < MIN_CAPTURE_MAX_BYTES:
+            raise ValueError(f"capture_max is neither 0 (no cap) nor at least {MIN_CAPTURE_MAX_BYTES} bytes")
         if self.sample_interval_us % 1000 or self.sample_interval_us > MAX_SAMPLE_INTERVAL_US:
             raise ValueError("sample_interval is no whole number of milliseconds up to a minute")
         for role in ROLES:

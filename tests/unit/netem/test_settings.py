@@ -15,6 +15,7 @@ def test_empty_is_not_given() -> None:
 
 def test_whole_frames_are_asked_for_with_0_and_half_headers_are_refused() -> None:
     assert from_environment({"NETEM_SNAPLEN": "0"}).snaplen_bytes == 0
+    assert from_environment({"NETEM_CAPTURE_MAX_BYTES": "0"}).capture_max_bytes == 0
     with pytest.raises(SidecarError, match="NETEM_SNAPLEN"):
         from_environment({"NETEM_SNAPLEN": "63"})
 
@@ -99,6 +100,7 @@ def test_families_are_ordered_and_unique() -> None:
         ("NETEM_PORT", "0"),
         ("NETEM_PORT", "65536"),
         ("NETEM_SNAPLEN", "63"),
+        ("NETEM_CAPTURE_MAX_BYTES", "7999999"),
         ("NETEM_SAMPLE_INTERVAL_MS", "-1"),
         ("NETEM_DEADLINE_S", "0"),
         ("NETEM_DEADLINE_S", "nan"),

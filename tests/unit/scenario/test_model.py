@@ -103,6 +103,7 @@ def test_knobs_and_settings_of_each_end() -> None:
         ({"engine": "kernel", "profile": [{"at": "1s", "netem": "blackhole 1s 1s"}]}, "blackhole: netem has no clock"),
         ({"sample_interval": "500us"}, "whole number of milliseconds"),
         ({"snaplen": 63}, "snaplen is neither 0 .whole frames. nor at least 64 bytes"),
+        ({"capture_max": "7999kB"}, "capture_max is neither 0 .no cap. nor at least 8000000 bytes"),
         ({"probes": -1}, "greater than or equal to 0"),
         ({"profile": [{"at": "1s", "netem": "dely 5ms"}]}, "0.netem"),
     ],

@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 
 from testbed.analysis.findings.evidence import file, frames
+from testbed.analysis.findings.handshake import connected
 from testbed.analysis.findings.rule import Answer, Rule, plural, silent
-from testbed.analysis.join.observation import End, Observation
+from testbed.analysis.join.observation import CaptureState, End, Observation
 from testbed.analysis.packets.flags import Mark
 from testbed.result import Evidence, Finding
 
@@ -31,7 +32,7 @@ def explain(seen: Observation) -> Answer:
     evidence: list[Evidence] = []
     suffer: set[str] = set()
     for end in _ends(seen):
-        found, where = _flaws(end)
+        found, where = _flaws(end, there=connected(seen))
         flaws += [says for says, _ in found]
         suffer |= {name for _, names in found for name in names}
         evidence += where
@@ -55,13 +56,15 @@ def explain(seen: Observation) -> Answer:
         return Finding(
             name=NAME,
             sentence=(
-                f"The captures are whole. {plural(offload, 'frame')} with more than one segment's payload are "
-                "segmentation offload (GSO): they were cut, if at all, behind the tap."
+                f"The captures are whole. {plural(offload, 'frame')} with more than one segment's payload "
+                f"{'is' if offload == 1 else 'are'} segmentation offload (GSO): cut, if at all, behind the tap."
             ),
             numbers={"flaws": 0, "offloaded_frames": offload},
             evidence=frames(end_, _super_frames(seen, end_), "frames that stand for several segments"),
             strength=0.1,
         )
+    if not connected(seen):
+        return silent(NAME, "the captures are whole: nothing was dropped")
     return silent(NAME, "the captures are whole: handshake seen, nothing dropped, no frame longer than a segment")
 
 
@@ -73,23 +76,20 @@ def _suffering(names: set[str]) -> str:
     return f"These findings rest on what is missing and suffer: {', '.join(sorted(names))}."
 
 
-def _flaws(end: End) -> tuple[list[tuple[str, tuple[str, ...]]], list[Evidence]]:
-    """Return what is wrong with an end's capture, each with the findings that suffer, and where it can be seen."""
+def _flaws(end: End, *, there: bool) -> tuple[list[tuple[str, tuple[str, ...]]], list[Evidence]]:
+    """Return what is wrong with an end's capture, each with the findings that suffer, and where it can be seen.
+
+    Where no connection is `there`, none can be in the capture.
+    """
     capture = end.capture
     if capture is None:
         return [(f"the {end.role} has no capture", FRAMES)], []
     if capture.error:
         return [(f"{capture.file}: {capture.error}", FRAMES)], []
-    flaws: list[tuple[str, tuple[str, ...]]] = []
-    if capture.complete is False:
-        flaws.append((f"{capture.file} is not complete ({capture.why})", FRAMES))
-    if capture.note:
-        flaws.append((f"{capture.file}: {capture.note}", TIMES))
-    if capture.facts is not None and capture.facts.cut_at_byte is not None:
-        flaws.append((f"{capture.file} ends within a record, at byte {capture.facts.cut_at_byte}", FRAMES + END))
-    if capture.facts is not None and capture.facts.dropped_packets:
-        flaws.append((f"{capture.file} lacks {plural(capture.facts.dropped_packets, 'dropped packet')}", FRAMES))
+    flaws = _flaws_of_file(capture)
     connection = capture.connection
+    if not there:
+        return flaws, file(capture.file, "; ".join(says for says, _ in flaws)) if flaws else []
     if connection is None:
         return [*flaws, (f"{capture.file} has no TCP connection", FRAMES)], file(capture.file, "no connection in it")
     if not connection.complete_handshake:
@@ -101,6 +101,19 @@ def _flaws(end: End) -> tuple[list[tuple[str, tuple[str, ...]]], list[Evidence]]
     return flaws, evidence + frames(
         end, unseen_data, "acknowledges what was not captured", "tcp.analysis.ack_lost_segment"
     )
+
+
+def _flaws_of_file(capture: CaptureState) -> list[tuple[str, tuple[str, ...]]]:
+    flaws: list[tuple[str, tuple[str, ...]]] = []
+    if capture.complete is False:
+        flaws.append((f"{capture.file} is not complete ({capture.why})", FRAMES))
+    if capture.note:
+        flaws.append((f"{capture.file}: {capture.note}", TIMES))
+    if capture.facts is not None and capture.facts.cut_at_byte is not None:
+        flaws.append((f"{capture.file} ends within a record, at byte {capture.facts.cut_at_byte}", FRAMES + END))
+    if capture.facts is not None and capture.facts.dropped_packets:
+        flaws.append((f"{capture.file} lacks {plural(capture.facts.dropped_packets, 'dropped packet')}", FRAMES))
+    return flaws
 
 
 def _super_frames(seen: Observation, end: End) -> np.ndarray:

@@ -43,7 +43,10 @@ def explain(seen: Observation) -> Answer:
             confidence="medium",
             strength=0.2,
         )
-    return _early(seen, marked, ends & sent)
+    if not (ends & sent).any():
+        return _left_alone(end, seen, ends)
+    how = f"the {seen.receiver.role} did not close the connection while it was watched"
+    return _early(seen, marked, ends & sent, "both ends closed with FIN" if (ends & ~sent).any() else how)
 
 
 def _over_at(sent: NDArray[np.bool_], ends: NDArray[np.bool_]) -> int | None:
@@ -88,6 +91,28 @@ def _reset(seen: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Find
     )
 
 
+def _left_alone(end: End, seen: Observation, fins: NDArray[np.bool_]) -> Finding:
+    """Tell of a receiver that closed and of a sender that did not."""
+    numbers: dict[str, float | int | str] = {"fins": int(fins.sum()), "resets": 0}
+    broken_off = ""
+    if seen.acked_ns is None:
+        broken_off = " before everything was acknowledged that was to be sent"
+    unread = _unread(seen)
+    if unread:
+        numbers["unread_bytes"] = unread
+        broken_off += f"{', with' if broken_off else ' with'} {format_bytes(unread)} that its program never read"
+    return Finding(
+        name=NAME,
+        sentence=(
+            f"The {seen.receiver.role} closed the connection with FIN{broken_off}; the {seen.sender.role} did not "
+            "close it while it was watched."
+        ),
+        numbers=numbers,
+        evidence=frames(end, fins, "the receiver's FIN", "tcp.flags.fin == 1"),
+        strength=0.6 if broken_off else 0.2,
+    )
+
+
 def _unread(seen: Observation) -> int | None:
     """Return what had come and was never read: by the log of reads, else by the last sample."""
     reads, connection = seen.receiver.calls("read"), seen.receiver.connection
@@ -103,14 +128,14 @@ def _unread(seen: Observation) -> int | None:
     return int(queue[-1]) if len(queue) else None
 
 
-def _early(seen: Observation, marked: Frames, fins: NDArray[np.bool_]) -> Answer:
-    if not fins.any() or seen.end_ns is None or not seen.duration_s:
-        return silent(NAME, "both ends closed the connection with FIN")
+def _early(seen: Observation, marked: Frames, fins: NDArray[np.bool_], how: str) -> Answer:
+    if seen.end_ns is None or not seen.duration_s or not seen.all_read:
+        return silent(NAME, how)
     asked_ns = _close_asked_ns(seen)
     fin_ns = int(seen.at_ns(marked)[fins][0])
     ahead_s = (seen.end_ns - min(fin_ns, asked_ns or fin_ns)) / 1e9
     if ahead_s < EARLY_SHARE * seen.duration_s or seen.duration_s < 1.0:
-        return silent(NAME, "the sender ended the stream when nearly all was read, and both ends closed with FIN")
+        return silent(NAME, f"the sender ended the stream when nearly all was read, and {how}")
     queued_s = (fin_ns - asked_ns) / 1e9 if asked_ns is not None else None
     numbers: dict[str, float | int | str] = {
         "ahead_s": round(ahead_s, 6),

@@ -12,6 +12,7 @@ import numpy as np
 
 from testbed.analysis.findings.delayed_ack import silent_for_ns
 from testbed.analysis.findings.path import QUEUE, Path, path_of
+from testbed.analysis.join.exhausted import window_exhausted_s
 from testbed.analysis.join.observation import SHORT_S, Observation
 from testbed.analysis.join.occupancy import unread_share
 from testbed.analysis.join.samples import ABSENT
@@ -32,9 +33,10 @@ ALSO_SHARE: Final = 0.2
 class Limits:
     """Shares of the time from the first write to the last acknowledgement; those in `shares` add up to 1.
 
-    `receive_window` is what the kernel calls limited by the window; it is divided among the receiver that does not
-    read, a window that is too small for the round trip, and a network in whose queue the data stands. Of the rest of
-    the busy time, a program that writes slowly and a send buffer full of bytes on their way take their parts.
+    `receive_window` is what the kernel calls limited by the window; with what it missed of that, it is divided among
+    the receiver that does not read, a window that is too small for the round trip, and a network in whose queue the
+    data stands. Of the rest of the busy time, a program that writes slowly and a send buffer full of bytes on their
+    way take their parts.
     """
 
     total_s: float
@@ -104,20 +106,23 @@ def _find(seen: Observation) -> Limits | None:
     busy_s, window_s, buffer_s = (float(value or 0) / 1e6 for value in counters)
     busy_s = max(busy_s - (seen.sending_s - total_s), window_s + buffer_s)
     total_s = max(total_s, busy_s)
-    window, path, full = window_s / total_s, path_of(seen), _receiver_full(seen)
+    path, full = path_of(seen), _receiver_full(seen)
+    network, buffer, idle = (busy_s - window_s - buffer_s) / total_s, buffer_s / total_s, (total_s - busy_s) / total_s
+    not_written, no_room = _moved(seen, path, total_s, network, idle)
+    network -= not_written + no_room
+    counted = window_s / total_s
+    window = counted + min(max(window_exhausted_s(seen) / total_s - counted, 0.0), max(network, 0.0))
     unread = unread_share(seen) if window_s else None
     reader = window * (unread if unread is not None else _reader_without_capture(seen, full))
     queued = window - reader if QUEUE in path.causes else 0.0
-    network, buffer, idle = (busy_s - window_s - buffer_s) / total_s, buffer_s / total_s, (total_s - busy_s) / total_s
-    not_written, no_room = _moved(seen, path, total_s, network, idle)
     return Limits(
         total_s=total_s,
         busy_s=busy_s,
-        receive_window=window,
+        receive_window=counted,
         shares={
             "receiver": reader,
             "window": window - reader - queued,
-            "network": network + queued - not_written - no_room,
+            "network": max(0.0, network + queued - (window - counted)),
             "send buffer": buffer + no_room,
             "application": idle + not_written,
         },

@@ -22,7 +22,8 @@ from testbed.analysis.findings import (
     window_reopening,
     write_blocked,
 )
-from testbed.analysis.findings.rule import Rule
+from testbed.analysis.findings.handshake import connected
+from testbed.analysis.findings.rule import Rule, silent
 from testbed.analysis.findings.verdict import verdict
 from testbed.analysis.join.observation import Observation
 from testbed.result import Finding, Silence
@@ -51,6 +52,10 @@ RULES: Final[dict[str, Rule]] = {
 }
 
 
+WITHOUT_CONNECTION: Final = (retransmissions.NAME, capture_trust.NAME, context.NAME)
+"""What there is to say where no connection came about: all else would explain a transfer that was none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The answer for a transfer: one sentence, the findings (strongest first), and why the others are silent."""
@@ -62,7 +67,13 @@ class Explanation:
 
 def explain(seen: Observation) -> Explanation:
     """Ask every rule."""
-    answers = [rule.explain(seen) for rule in RULES.values()]
+    there = connected(seen)
+    answers = [
+        rule.explain(seen)
+        if there or rule.name in WITHOUT_CONNECTION
+        else silent(rule.name, "no connection came about")
+        for rule in RULES.values()
+    ]
     findings = [answer for answer in answers if isinstance(answer, Finding)]
     findings.sort(key=lambda finding: -finding.strength)
     return Explanation(

@@ -42,13 +42,11 @@ def explain(seen: Observation) -> Answer:
     count = int(numbers.get("retransmitted_segments", numbers.get("frames_again", 0)))
     if not count:
         return silent(NAME, "nothing was sent again" + (", though the link lost frames" if lost else ""))
-    what, share = _judge(numbers, count, lost)
+    what, share = _judge(numbers, count, _lost_on_link(seen))
     numbers["segments_again"] = count
     return Finding(
         name=NAME,
-        sentence=f"{plural(count, 'segment')} were sent again{share}: {what}.".replace(
-            "1 segment were", "1 segment was"
-        ),
+        sentence=f"{plural(count, 'segment')} {'was' if count == 1 else 'were'} sent again{share}: {what}.",
         numbers=numbers,
         evidence=evidence,
         confidence="high" if "dsack_segments" in numbers else "medium",
@@ -77,23 +75,39 @@ def _needless(numbers: dict[str, float | int | str], count: int) -> bool:
     return isinstance(dsack, int) and dsack >= count
 
 
-def _judge(numbers: dict[str, float | int | str], count: int, lost: int | None) -> tuple[str, str]:
-    """Return why, and which share of all; `lost` is None where nobody counted what the link lost."""
+def _lost_on_link(seen: Observation) -> str | None:
+    """Return what the link lost, and of whom; empty when it lost nothing, None when nobody counted."""
+    if not seen.link_losses:
+        return None
+    losses = [(count, role) for role, count in sorted(seen.link_losses.items()) if count]
+    if not losses:
+        return ""
+    # A corrupted frame arrives and counts as lost, but the link's own figures call it otherwise.
+    corrupts = bool(seen.asked.get("profile")) or any("corrupt" in asked for asked in seen.impairment.values())
+    (first, whose), *others = losses
+    told = [f"{plural(first, 'frame')} of the {whose}'s", *(f"{count} of the {role}'s" for count, role in others)]
+    return f"the link lost {'or corrupted ' if corrupts else ''}{' and '.join(told)}"
+
+
+def _judge(numbers: dict[str, float | int | str], count: int, lost: str | None) -> tuple[str, str]:
+    """Return why, and which share of all; `lost` is what the link lost, None where nobody counted."""
     segments = numbers.get("data_segments")
     share = f" ({percent(count / segments)} of {segments})" if isinstance(segments, int) and segments else ""
     timeouts = numbers.get("rto_count")
-    how = f", {plural(timeouts, 'time-out')} among them" if isinstance(timeouts, int) and timeouts else ""
+    how = f"; {plural(timeouts, 'time-out')} ran out" if isinstance(timeouts, int) and timeouts else ""
     dsack = numbers.get("dsack_segments")
     if lost:
-        return f"the link lost {plural(lost, 'frame')}{how}", share
+        return lost + how, share
     if _needless(numbers, count):
-        already = "the receiver had all of them already and said so (D-SACK); nothing was lost"
+        which = "it" if count == 1 else "all of them"
+        already = f"the receiver had {which} already and said so (D-SACK); nothing was lost"
         return f"{already}. {_why_needless(numbers)}", share
     if dsack is None:
         return "whether lost, or only acknowledged late, packets alone do not tell", share
-    if lost == 0:
+    if lost is not None:
         return "the link lost none, but what is late or out of order is taken for lost" + how, share
-    return ("some of them were lost" if dsack else "the network lost or delayed them") + how, share
+    which = "it" if count == 1 else "them"
+    return ("some of them were lost" if dsack else f"the network lost or delayed {which}") + how, share
 
 
 def _why_needless(numbers: dict[str, float | int | str]) -> str:

@@ -43,8 +43,8 @@ def explain(seen: Observation) -> Answer:
     return Finding(
         name=NAME,
         sentence=(
-            f"{WHO[limits.limit]}: for {percent(share)} of the {format_seconds(limits.total_s)} until the last byte "
-            f"was acknowledged, {why(limits, limits.limit)}.{also}"
+            f"{WHO[limits.limit]}: for {percent(share)} of the {format_seconds(limits.total_s)} until {_end(seen)}, "
+            f"{why(limits, limits.limit)}.{also}"
         ),
         numbers=_numbers(limits),
         evidence=samples(
@@ -58,6 +58,10 @@ def explain(seen: Observation) -> Answer:
         not_observed=_unknown(limits),
         strength=round(0.5 * min(share, 1.0), 3),
     )
+
+
+def _end(seen: Observation) -> str:
+    return "the last byte was acknowledged" if seen.acked_ns is not None else "the transfer was broken off"
 
 
 def why(limits: Limits, limit: Limit) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from testbed.analysis.findings import path
+from testbed.analysis.findings.handshake import attempt, connected
 from testbed.analysis.findings.limits import ALSO_SHARE, Limit
 from testbed.analysis.findings.rule import percent, times
 from testbed.analysis.findings.write_blocked import first_blocked, hardly
@@ -46,7 +47,9 @@ LAG_SHARE: Final = 0.25
 
 def verdict(seen: Observation, findings: Mapping[str, Finding]) -> str:
     """Return the answer; empty when nothing was seen of a transfer."""
-    parts = [_limited(findings) or _closed_alone(findings)]
+    if not connected(seen):
+        return attempt(seen)
+    parts = [_limited(findings) or _closed_alone(seen, findings)]
     if not parts[0]:
         return _undecided(seen)
     parts[0] += _rate(seen)
@@ -104,8 +107,10 @@ def _blame(limit: str, causes: list[str], why: str, shares: Mapping[str, float])
     return said
 
 
-def _closed_alone(findings: Mapping[str, Finding]) -> str:
-    """Tell without samples what the closed window tells."""
+def _closed_alone(seen: Observation, findings: Mapping[str, Finding]) -> str:
+    """Tell without samples what the closed window tells, unless all was over before it could tell anything."""
+    if seen.sending_s is not None and seen.sending_s < SHORT_S:
+        return ""
     closed = findings.get("window-closed")
     share = 0.0 if closed is None else float(closed.numbers.get("closed_share", 0.0))
     return BLAME["receiver"] if share >= CLOSED_SHARE else ""
@@ -152,7 +157,7 @@ def _blocked(numbers: Mapping[str, Any]) -> str:
 def _lag(seen: Observation) -> str:
     """Tell of a reader that goes on for long after everything was acknowledged: its own kernel holds the data."""
     lag_s = _lag_s(seen)
-    if not lag_s:
+    if not lag_s or not seen.all_read:
         return ""
     return f"The reader took another {format_seconds(lag_s)} for what then lay in the receiver's buffer"
 
@@ -168,15 +173,18 @@ def _undecided(seen: Observation) -> str:
     """Tell what is known of a transfer that was too short to be limited, or of which nobody asked the kernel."""
     if seen.sending_s is None or not seen.sent_bytes:
         return ""
-    taken = f"{format_bytes(seen.sent_bytes)} were acknowledged within {format_seconds(seen.sending_s)}"
+    acked = "acknowledged" if seen.acked_ns is not None else "to be sent, and never acknowledged as a whole,"
+    taken = f"{format_bytes(seen.sent_bytes)} were {acked} within {format_seconds(seen.sending_s)}"
     closed = f"the receive window was closed for {format_seconds(seen.closed_ns / 1e9)} of that"
     never = "the receive window never closed"
     lag_s = _lag_s(seen)
     if lag_s:
-        lag = format_seconds(lag_s)
+        lag = f"took another {format_seconds(lag_s)} for what lay in it"
+        if not seen.all_read:
+            lag = f"left what lay in it{_rate(seen).replace(';', ':')}"
         return (
             f"The sender never waited for the reader: {taken} and the receiver's buffer took them. The reader, which "
-            f"reads slowly, took another {lag} for what lay in it."
+            f"reads slowly, {lag}."
         )
     if seen.sender.samples is None and seen.sending_s >= SHORT_S:
         window = closed if seen.closures else never

@@ -59,7 +59,7 @@ def explain(seen: Observation) -> Answer:
         name=NAME,
         sentence=(
             f"The sender probed the closed window {times(count)}; a wait that doubles from "
-            f"{format_seconds(rto_s)} makes {expected} in {plural(len(seen.closures), 'closure')} of these lengths"
+            f"{format_seconds(rto_s)} makes {expected} in {_lengths(len(seen.closures))}"
             f"{silence}. Wireshark calls these frames keep-alives."
         ),
         numbers=numbers,
@@ -69,6 +69,10 @@ def explain(seen: Observation) -> Answer:
         not_observed=[] if kernel is not None else [f"the kernel's own count ({COUNTER})"],
         strength=round(0.6 * min(1.0, seen.closed_ns / 1e9 / (seen.sending_s or 1e9)), 3),
     )
+
+
+def _lengths(closures: int) -> str:
+    return f"{plural(closures, 'closure')} of {'this length' if closures == 1 else 'these lengths'}"
 
 
 def _first_rto_s(seen: Observation, closure: Closure) -> float:

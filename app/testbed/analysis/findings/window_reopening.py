@@ -56,8 +56,8 @@ def _sentence(sizes: list[int], mss: int | None, least: int | None, reads: int |
         else f"{format_bytes(min(sizes))} to {format_bytes(max(sizes))}"
     )
     sentence = f"A closed window opened again {times(len(sizes))}, by {span} at once"
-    if reads is not None:
-        sentence += f", after {plural(reads, 'read')} (median)"
+    if reads:
+        sentence += f", after {plural(reads, 'read')}{' (median)' if len(sizes) > 1 else ''}"
     if mss is None or least is None:
         return sentence + "."
     if least <= min(sizes) < mss:

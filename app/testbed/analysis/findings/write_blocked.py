@@ -132,7 +132,7 @@ def first_blocked(numbers: Mapping[str, Any]) -> str:
 
 def hardly(waited_s: float) -> str:
     """Return the beginning of a sentence about writes that waited for no time to speak of."""
-    if waited_s < NOTICEABLE_S:
+    if not waited_s:
         return "No write() was blocked"
     return f"write() was hardly blocked ({format_seconds(waited_s)} in all)"
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from testbed.analysis.join.calls import CallLog, Calls
 from testbed.analysis.join.resources import Resources
-from testbed.analysis.join.samples import FIN_ACKED, UNSYNCHRONISED, Int64, Samples
+from testbed.analysis.join.samples import ABSENT, FIN_ACKED, UNSYNCHRONISED, Int64, Samples
 from testbed.analysis.join.timeline import Timeline, join
 from testbed.analysis.packets.closures import Closure, find_closures
 from testbed.analysis.packets.flags import Mark
@@ -190,25 +190,47 @@ class Observation:
         samples = self.sender.samples
         if samples is None:
             return None
-        done = samples.state_in(FIN_ACKED)
+        # A closed socket may have been reset or given up.
+        done = samples.state_in(FIN_ACKED) & (samples.column("send_queue_bytes") == 0)
         return int(samples.at_ns[done][0]) if done.any() else None
 
     @cached_property
-    def end_ns(self) -> int | None:
-        """When the receiver had read everything; without its log, when everything was acknowledged."""
+    def seen_until_ns(self) -> int | None:
+        """When an instrument last saw something of the connection, at either end."""
+        ends = self.sender, self.receiver
+        times = [int(self.at_ns(end.connection.frames).max()) for end in ends if end.connection is not None]
+        times += [int(end.samples.at_ns[-1]) for end in ends if end.samples is not None]
+        return max(times, default=None)
+
+    @property
+    def all_read(self) -> bool:
+        """Whether the receiver's program has read everything, as far as is known."""
         reads = self.receiver.calls("read")
-        return int(reads.end_ns[-1]) if reads is not None else self.acked_ns
+        return reads is None or int(reads.total_bytes[-1]) >= (self.sent_bytes or 0)
+
+    @cached_property
+    def end_ns(self) -> int | None:
+        """When the receiver had read everything; without its log, when everything was acknowledged.
+
+        Of a transfer that was broken off, when it was last seen.
+        """
+        reads = self.receiver.calls("read")
+        if reads is None:
+            return self.acked_ns
+        last_ns = int(reads.end_ns[-1])
+        return last_ns if self.all_read else max(last_ns, self.seen_until_ns or last_ns)
 
     @cached_property
     def sending_s(self) -> float | None:
-        """From the first write to the acknowledgement of the last byte."""
-        if self.start_ns is None or self.acked_ns is None or self.acked_ns < self.start_ns:
+        """From the first write to the acknowledgement of the last byte, or, without one, to when it was last seen."""
+        until_ns = self.seen_until_ns if self.acked_ns is None else self.acked_ns
+        if self.start_ns is None or until_ns is None or until_ns < self.start_ns:
             return None
-        return (self.acked_ns - self.start_ns) / 1e9
+        return (until_ns - self.start_ns) / 1e9
 
     @cached_property
     def duration_s(self) -> float | None:
-        """From the first write to the end of the last read."""
+        """From the first write to the end of the last read, or to when a transfer that was broken off was last seen."""
         if self.start_ns is None or self.end_ns is None or self.end_ns <= self.start_ns:
             return None
         return (self.end_ns - self.start_ns) / 1e9
@@ -219,8 +241,9 @@ class Observation:
         writes = self.sender.calls("write")
         if writes is not None:
             return int(writes.total_bytes[-1])
-        if self.timeline is not None and len(self.timeline):
-            return int(self.timeline.accepted_bytes.max())
+        accepted = -1 if self.timeline is None else int(self.timeline.accepted_bytes.max(initial=ABSENT))
+        if accepted != ABSENT:
+            return accepted
         connection = self.sender.connection or self.receiver.connection
         if connection is None:
             return None
@@ -246,7 +269,10 @@ class Observation:
         data = sent & (frames.payload_bytes > 0)
         if not data.any():
             return None
-        last = int((frames.relative_seq_bytes[data] + frames.payload_bytes[data]).max())
+        # What was accepted and never sent was never acknowledged.
+        last = max(
+            int((frames.relative_seq_bytes[data] + frames.payload_bytes[data]).max()), 1 + (self.sent_bytes or 0)
+        )
         acks = np.flatnonzero(~sent & (frames.relative_ack_bytes >= last))
         return int(self.at_ns(frames)[acks[0]]) if len(acks) else None
 

@@ -101,3 +101,9 @@ def test_nothing_at_all() -> None:
     found = explain(Observation(sender=End("client"), receiver=End("server")))
     assert isinstance(found, Finding)
     assert "the client has no capture; the server has no capture" in found.sentence
+
+
+def test_a_single_offloaded_frame() -> None:
+    found = explain(fast_reader(total_bytes=14_480, chunk_bytes=14_480).observe())
+    assert isinstance(found, Finding)
+    assert "1 frame with more than one segment's payload is segmentation offload" in found.sentence

@@ -5,8 +5,8 @@ import pytest
 from testbed.analysis.findings.closing import explain
 from testbed.analysis.join.observation import End, Observation
 from testbed.result import Finding, Silence
-from tests.support.captures import RST
-from tests.support.transfers import fast_reader, slow_network, slow_reader, swallowed
+from tests.support.captures import ACK, FIN, RST
+from tests.support.transfers import broken_off, fast_reader, slow_network, slow_reader, swallowed
 
 
 def test_a_sender_that_is_done_long_before() -> None:
@@ -85,3 +85,25 @@ def test_without_a_capture_it_cannot_be_seen() -> None:
     found = explain(Observation(sender=End("client"), receiver=End("server")))
     assert isinstance(found, Silence)
     assert not found.observable
+
+
+def test_a_receiver_that_closed_alone() -> None:
+    transfer = broken_off()
+    last = transfer.segments[-1]
+    closes = replace(last, flags=FIN | ACK, from_server=True, length=0)
+    if not last.from_server:
+        closes = replace(closes, seq=last.ack, ack=last.seq + last.length)
+    transfer.segments.append(closes)
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert found.sentence.startswith("The server closed the connection with FIN before everything was acknowledged")
+    assert "that its program never read; the client did not close it" in found.sentence
+    assert found.evidence[0].count == 1
+
+
+def test_a_receiver_that_did_not_close() -> None:
+    transfer = fast_reader()
+    del transfer.segments[-2:]
+    found = explain(transfer.observe())
+    assert isinstance(found, Silence)
+    assert found.reason.endswith("the server did not close the connection while it was watched")

@@ -73,3 +73,19 @@ def test_what_cannot_be_told() -> None:
     assert find_limits(seen_in(slow_reader().segments)) is None
     seen = slow_reader().observe()
     assert find_limits(replace(seen, receiver=replace(seen.receiver, samples=None))) is not None
+
+
+def test_window_that_the_kernel_did_not_count_because_it_paced_the_sender() -> None:
+    seen = slow_network().observe()
+    samples = seen.sender.samples
+    assert samples is not None
+    told = {"snd_wnd": 8688, "snd_cwnd": 20, "unacked": 6, "notsent_bytes": 5000, "send_queue_bytes": 13_688}
+    for name, value in (told | {"ca_state": 0}).items():
+        samples._numbers[name] = samples.column("rtt") * 0 + value
+    samples._numbers["rwnd_limited"] = samples.column("busy_time") * 4 // 10
+    limits = find_limits(seen)
+    assert limits is not None
+    assert limits.receive_window == pytest.approx(0.4, abs=0.02)
+    assert limits.limit == "window"
+    assert limits.share > 0.85
+    assert sum(limits.shares.values()) == pytest.approx(1)

@@ -53,7 +53,8 @@ def test_whatever_is_missing_no_rule_breaks(data: st.DataObject) -> None:
     first, last = sorted(data.draw(st.tuples(*[st.integers(0, len(segments))] * 2)))
     capture = analyse_capture(pcap(segments[first:last]))
     for connection in capture.connections():
-        assert len(explain(observe_connection(connection, capture, "cut.pcap")).silent) < len(RULES)
+        told = explain(observe_connection(connection, capture, "cut.pcap"))
+        assert told.verdict or len(told.silent) < len(RULES)
     seen = _cut(files, data)
     answers = explain(seen)
     assert len(answers.findings) + len(answers.silent) == len(RULES)

@@ -30,7 +30,7 @@ def test_loss_is_called_loss() -> None:
     seen = replace(observed(total_retrans=6, dsack_dups=1, total_rto=2), link_losses={"client": 5})
     found = explain(seen)
     assert isinstance(found, Finding)
-    assert "the link lost 5 frames, 2 time-outs among them" in found.sentence
+    assert "the link lost 5 frames of the client's; 2 time-outs ran out" in found.sentence
     assert found.numbers["lost_on_link"] == 5
     assert found.strength > 0.4
     assert found.contradicting
@@ -89,3 +89,26 @@ def test_what_it_needs() -> None:
     found = explain(Observation(sender=End("client"), receiver=End("server")))
     assert isinstance(found, Silence)
     assert not found.observable
+
+
+@pytest.mark.parametrize(
+    ("impairment", "asked", "says"),
+    [
+        ("loss 3%", {}, "the link lost 20 frames of the client's and 16 of the server's"),
+        ("corrupt 2%", {}, "the link lost or corrupted 20 frames of the client's and 16 of the server's"),
+        ("", {"profile": [{"at": 0}]}, "the link lost or corrupted 20 frames"),
+    ],
+)
+def test_what_the_link_lost_and_of_whom(impairment: str, asked: dict[str, object], says: str) -> None:
+    seen = observed(total_retrans=20)
+    lost = {"server": 16, "client": 20}
+    found = explain(replace(seen, link_losses=lost, impairment={"client": impairment}, asked=asked))
+    assert isinstance(found, Finding)
+    assert says in found.sentence
+
+
+def test_a_single_one() -> None:
+    found = explain(observed(total_retrans=1, dsack_dups=1))
+    assert isinstance(found, Finding)
+    assert found.sentence.startswith("1 segment was sent again")
+    assert "the receiver had it already" in found.sentence

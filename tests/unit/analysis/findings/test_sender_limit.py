@@ -4,7 +4,7 @@ import pytest
 
 from testbed.analysis.findings.sender_limit import explain
 from testbed.result import Finding, Silence
-from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader, slow_sender
+from tests.support.transfers import broken_off, fast_reader, seen_in, slow_network, slow_reader, slow_sender
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,9 @@ def test_a_queue_in_the_network_contradicts_the_kernel() -> None:
     assert isinstance(found, Finding)
     assert found.numbers["limited_by"] == "network"
     assert found.contradicting
+
+
+def test_the_end_of_a_transfer_that_was_broken_off() -> None:
+    found = explain(broken_off().observe())
+    assert isinstance(found, Finding)
+    assert "until the transfer was broken off" in found.sentence

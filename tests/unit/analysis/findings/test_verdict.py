@@ -3,7 +3,7 @@ import pytest
 from testbed.analysis.findings.registry import explain
 from testbed.analysis.join.observation import Observation
 from tests.support.cycles import cycles
-from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader, slow_sender, swallowed
+from tests.support.transfers import broken_off, fast_reader, seen_in, slow_network, slow_reader, slow_sender, swallowed
 
 
 def window_limited(path_ms: int, reader_ms: int) -> Observation:
@@ -81,3 +81,31 @@ def test_without_samples_a_long_transfer_is_not_called_unhindered() -> None:
     answer = explain(seen_in(slow_network().segments)).verdict
     assert "Nothing held the sender up" not in answer
     assert "packets alone do not tell" in answer
+
+
+def test_a_window_that_closed_for_milliseconds_blames_nobody() -> None:
+    answer = explain(slow_reader(total_bytes=30_000, read_delay_ms=3).observe()).verdict
+    assert "B were acknowledged within" in answer
+    assert "the receive window was closed for" in answer
+    assert "reads too slowly" not in answer
+
+
+def test_a_transfer_that_was_broken_off() -> None:
+    answer = explain(broken_off().observe()).verdict
+    assert answer.startswith("The receiver reads too slowly")
+    assert "had been read after 69" in answer
+    assert "took" not in answer
+
+
+def test_a_reader_that_leaves_what_was_swallowed() -> None:
+    transfer = slow_reader(rcvbuf_bytes=262_144, sndbuf_bytes=262_144)
+    del transfer.logs["server"][-8:]
+    answer = explain(transfer.observe()).verdict
+    assert answer.startswith("The sender never waited for the reader: 60 000 B")
+    assert "left what lay in it: 32 768 B of 60 000 B had been read after 2.4" in answer
+
+
+def test_what_was_never_acknowledged_is_not_called_so() -> None:
+    transfer = slow_network()
+    answer = explain(seen_in([segment for segment in transfer.segments[:-3] if not segment.from_server])).verdict
+    assert "never acknowledged as a whole" in answer

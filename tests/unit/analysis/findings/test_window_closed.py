@@ -6,7 +6,7 @@ from testbed.analysis.findings.window_closed import explain
 from testbed.analysis.join.observation import End, Observation
 from testbed.result import Finding, Silence
 from tests.support.captures import pcap
-from tests.support.transfers import captured, fast_reader, seen_in, slow_network, slow_reader, slow_sender
+from tests.support.transfers import broken_off, captured, fast_reader, seen_in, slow_network, slow_reader, slow_sender
 
 
 def test_closures_are_told_with_their_frames() -> None:
@@ -78,3 +78,9 @@ def test_the_kernels_count_stands_beside(counted: int, doubts: list[str]) -> Non
     assert isinstance(found, Finding)
     assert found.numbers["kernel_closures"] == counted
     assert found.contradicting == doubts
+
+
+def test_a_window_is_never_closed_for_longer_than_was_sent() -> None:
+    found = explain(broken_off().observe())
+    assert isinstance(found, Finding)
+    assert float(found.numbers["closed_s"]) < float(found.numbers["sending_s"])

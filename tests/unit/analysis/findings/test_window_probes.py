@@ -3,7 +3,7 @@ from dataclasses import replace
 from testbed.analysis.findings.window_probes import explain
 from testbed.analysis.join.observation import End, Observation
 from testbed.result import Finding, Silence
-from tests.support.transfers import fast_reader, slow_reader
+from tests.support.transfers import Transfer, fast_reader, slow_reader
 
 
 def test_probes_as_the_law_expects() -> None:
@@ -63,3 +63,11 @@ def test_the_kernels_count_stands_beside() -> None:
         assert found.numbers["kernel_probes"] == counters.get("TcpExtTCPWinProbe", 0)
         assert len(found.contradicting) == doubts
         assert found.not_observed == []
+
+
+def test_a_single_closure() -> None:
+    transfer = Transfer(total_bytes=18_000, rcvbuf_bytes=16_384)
+    transfer.next_read_ms = 1000
+    found = explain(transfer.run().observe())
+    assert isinstance(found, Finding)
+    assert "in 1 closure of this length" in found.sentence

@@ -4,7 +4,7 @@ from testbed.analysis.findings.window_reopening import explain
 from testbed.analysis.join.observation import End, Observation
 from testbed.result import Finding, Silence
 from tests.support.captures import syn_options
-from tests.support.transfers import fast_reader, seen_in, slow_reader
+from tests.support.transfers import Transfer, fast_reader, seen_in, slow_reader
 
 
 def test_silly_windows_are_avoided() -> None:
@@ -57,3 +57,12 @@ def test_what_it_needs() -> None:
     found = explain(Observation(sender=End("client"), receiver=End("server")))
     assert isinstance(found, Silence)
     assert not found.observable
+
+
+def test_a_single_reopening_has_no_median() -> None:
+    transfer = Transfer(total_bytes=18_000, rcvbuf_bytes=16_384)
+    transfer.next_read_ms = 1000
+    found = explain(transfer.run().observe())
+    assert isinstance(found, Finding)
+    assert found.sentence.startswith("A closed window opened again once")
+    assert "after 1 read: never" in found.sentence

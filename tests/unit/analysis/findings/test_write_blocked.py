@@ -121,3 +121,13 @@ def test_silent_about_writes_that_only_waited_for_a_cpu() -> None:
     found = explain(late_last_write().observe())
     assert isinstance(found, Silence)
     assert found.observable
+
+
+def test_a_wait_that_is_told_elsewhere_is_not_denied() -> None:
+    """The summary of a run counts every write of a millisecond or more as blocked."""
+    transfer = swallowed()
+    op, start, end, size, total = transfer.logs["client"][9].split(",")
+    transfer.logs["client"][9] = ",".join((op, start, str(int(end) + 2_000_000), size, total))
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert found.sentence.startswith("write() was hardly blocked (2 ms in all)")

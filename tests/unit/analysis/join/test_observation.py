@@ -2,7 +2,7 @@ import pytest
 
 from testbed.analysis.join.observation import End, Observation
 from tests.support.captures import pcap
-from tests.support.transfers import START_NS, captured, seen_in, slow_reader
+from tests.support.transfers import START_NS, broken_off, captured, seen_in, slow_reader
 
 
 def test_times_and_sizes() -> None:
@@ -47,3 +47,21 @@ def test_nothing_at_all() -> None:
 def test_a_capture_of_the_handshake_only() -> None:
     seen = Observation(sender=End("client", capture=captured(pcap(slow_reader().segments[:3]))), receiver=End("server"))
     assert (seen.sent_bytes, seen.acked_ns) == (0, None)
+
+
+@pytest.mark.parametrize("transfer", [broken_off, lambda: broken_off(sndbuf_bytes=262_144)])
+def test_a_transfer_that_was_broken_off_lasts_until_it_was_last_seen(transfer) -> None:
+    """All that was sent is acknowledged; what had been accepted and not sent never is."""
+    seen = transfer().observe()
+    assert seen.acked_ns is None
+    assert not seen.all_read
+    assert seen.sending_s == seen.duration_s == pytest.approx(0.697, abs=0.02)
+    assert seen.closed_ns / 1e9 < seen.sending_s
+
+
+def test_a_socket_that_was_closed_with_data_in_its_queue_had_it_never_acknowledged() -> None:
+    whole = slow_reader().observe()
+    assert whole.sender.samples is not None
+    whole.sender.samples.column("send_queue_bytes")[-1] = 5000
+    seen = Observation(sender=End("client", samples=whole.sender.samples), receiver=End("server"))
+    assert seen.acked_ns is None

@@ -48,9 +48,15 @@ def test_frames_from_before_the_filter_are_not_missed() -> None:
     assert foreign_frames(AT_START + AT_END) == 0
     assert not TapCounters(75, 78, 0).complaint(foreign=3)
     assert TapCounters(75, 78, 0).complaint(foreign=0) == "3 of 78 frames were not written"
-    assert "dropped 2" in TapCounters(75, 78, 2).complaint(foreign=3)
+    assert TapCounters(77, 78, 0).complaint(foreign=0) == "1 of 78 frames was not written"
+    assert "dropped 2 frames" in TapCounters(75, 78, 2).complaint(foreign=3)
+
+
+def test_an_account_in_the_midst_of_a_line_counts_too() -> None:
+    """The handler of SIGUSR1 prints at once, tcpdump says in several pieces that it listens."""
+    assert foreign_frames(AT_START.replace("eth0", "eth0" + ON_USR1) + AT_END) == 3
 
 
 def test_frames_of_the_other_direction_are_not_missed() -> None:
     assert not TapCounters(99, 184, 0).complaint(foreign=0, inbound_only=True)
-    assert "dropped 1" in TapCounters(99, 184, 1).complaint(foreign=0, inbound_only=True)
+    assert "dropped 1 frame " in TapCounters(99, 184, 1).complaint(foreign=0, inbound_only=True)

@@ -1,0 +1,31 @@
+"""For how long the peer's window was used up while the congestion window was not.
+
+The kernel's `rwnd_limited` runs only where the window is the first thing that stops it. A sender that paces itself, as
+bbr does, is stopped by its timer first, and most of its waiting for window is not counted (tcp_write_xmit).
+"""
+
+from typing import Final
+
+import numpy as np
+
+from testbed.analysis.join.observation import Observation
+from testbed.analysis.join.samples import ABSENT
+
+FIELDS: Final = ("snd_wnd", "snd_cwnd", "unacked", "notsent_bytes", "send_queue_bytes", "ca_state")
+OPEN: Final = 0
+"""TCP_CA_Open: nothing is missing, so what is in flight is what the sender chose to send."""
+
+
+def window_exhausted_s(seen: Observation) -> float:
+    """Return the time in which data was left and the peer's window, not the congestion window, had no room for it."""
+    samples, mss = seen.sender.samples, seen.mss_bytes
+    if samples is None or mss is None or len(samples) < 2:
+        return 0.0
+    told = [samples.column(name) for name in FIELDS]
+    window, congestion, unacked, not_sent, queue, state = told
+    known = np.all([column != ABSENT for column in told], axis=0)
+    room = window - (queue - not_sent)
+    exhausted = known & (state == OPEN) & (not_sent > 0) & (room < mss) & (unacked < congestion)
+    exhausted &= seen.while_sending(samples.at_ns)
+    lasts_ns = np.diff(samples.at_ns, append=samples.at_ns[-1:])
+    return float(lasts_ns[exhausted].sum()) / 1e9

@@ -1,0 +1,63 @@
+from dataclasses import replace
+
+import pytest
+
+from testbed.analysis.findings.handshake import attempt, connected
+from testbed.analysis.findings.registry import explain
+from testbed.analysis.join.observation import End, Observation
+from testbed.analysis.join.samples import parse_samples
+from tests.support.captures import ACK, RST, SYN, Segment, pcap
+from tests.support.transfers import captured, fast_reader, seen_in, slow_reader
+
+SYN_SENT = ["monotonic_ns,realtime_ns,state", "1,2,SYN_SENT", "3,4,CLOSE"]
+
+
+def asked(*answers: Segment, arrive: bool = True) -> Observation:
+    """Return what both ends saw of a SYN that was sent three times, and of what was answered."""
+    syns = [replace(fast_reader().segments[0], time_ns=second * 1_000_000_000) for second in (1, 2, 4)]
+    ours = [*syns, *answers] if arrive else syns
+    ends = [
+        End(role, capture=captured(pcap(segments), f"{role}/capture.pcap", complete=True))
+        for role, segments in (("client", ours), ("server", [*syns, *answers]))
+    ]
+    return Observation(sender=ends[0], receiver=ends[1])
+
+
+def answer(flags: int) -> Segment:
+    return replace(fast_reader().segments[1], flags=flags, time_ns=5_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("seen", "how"),
+    [
+        (asked(), "and got no answer."),
+        (asked(answer(RST | ACK)), "and was refused (RST)."),
+        (asked(answer(SYN | ACK), arrive=False), "although the other end gave one: it was lost on its way."),
+    ],
+)
+def test_how_far_it_came(seen: Observation, how: str) -> None:
+    assert not connected(seen)
+    answers = explain(seen)
+    assert answers.verdict == attempt(seen)
+    assert answers.verdict.startswith("No connection came about and no data was sent: the client asked for one 3 times")
+    assert answers.verdict.endswith(how)
+    # Nothing is made up of a transfer that was none, and the captures lack nothing.
+    assert {finding.name for finding in answers.findings} <= {"retransmissions", "context"}
+
+
+def test_samples_alone_tell_it() -> None:
+    seen = Observation(sender=End("client", samples=parse_samples(SYN_SENT)), receiver=End("server"))
+    assert not connected(seen)
+    assert explain(seen).verdict == "No connection came about and no data was sent."
+
+
+def test_a_connection_is_there() -> None:
+    assert connected(slow_reader().observe())
+    assert connected(seen_in(slow_reader().segments[:2]))
+    assert connected(Observation(sender=End("client"), receiver=End("server")))
+    assert connected(replace(asked(), sender=slow_reader().observe().sender))
+
+
+def test_a_capture_that_began_too_late_tells_nothing() -> None:
+    assert connected(seen_in([answer(RST)]))
+    assert connected(seen_in([answer(SYN | ACK)]))

@@ -1,0 +1,52 @@
+from dataclasses import replace
+
+import pytest
+
+from testbed.analysis.join.exhausted import window_exhausted_s
+from testbed.analysis.join.observation import Observation
+from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader
+
+
+def paced(**columns: int) -> Observation:
+    """Return a sender with 6 segments in flight into a window of 6, while its congestion window has room for 20."""
+    seen = slow_network().observe()
+    samples = seen.sender.samples
+    assert samples is not None
+    told = {
+        "snd_wnd": 8688,
+        "snd_cwnd": 20,
+        "unacked": 6,
+        "notsent_bytes": 5000,
+        "send_queue_bytes": 13_688,
+        "ca_state": 0,
+    }
+    for name, value in (told | columns).items():
+        samples._numbers[name] = samples.column("rtt") * 0 + value
+    return seen
+
+
+def test_a_window_without_room_for_a_segment() -> None:
+    seen = paced()
+    assert seen.sending_s is not None
+    assert window_exhausted_s(seen) == pytest.approx(seen.sending_s, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"snd_cwnd": 6},  # the congestion window is used up, too
+        {"snd_wnd": 8688 + 1448},  # a segment has room
+        {"notsent_bytes": 0, "send_queue_bytes": 8688},  # nothing is left to send
+        {"ca_state": 3},  # something is missing: what is in flight says nothing
+        {"snd_wnd": -1},  # this kernel does not tell
+    ],
+)
+def test_what_is_no_waiting_for_window(columns: dict[str, int]) -> None:
+    assert window_exhausted_s(paced(**columns)) == 0
+
+
+def test_what_it_needs() -> None:
+    assert window_exhausted_s(fast_reader().observe()) == 0
+    assert window_exhausted_s(seen_in(slow_reader().segments)) == 0
+    seen = paced()
+    assert window_exhausted_s(replace(seen, sender=replace(seen.sender, samples=None))) == 0
