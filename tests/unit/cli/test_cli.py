@@ -178,6 +178,7 @@ def test_a_profile_from_a_file(tmp_path: Path) -> None:
         (("--sysctl", "net.ipv4.tcp_sack"), "--sysctl: 'net.ipv4.tcp_sack' is not KEY=VALUE"),
         (("--sysctl", "kernel.x=1"), "--sysctl: 'kernel.x' is not the key of a network setting"),
         (("--profile", "missing.yaml"), "missing.yaml: No such file"),
+        (("--profile", "latin1.yaml"), "latin1.yaml:2: not UTF-8: the byte 0xe9"),
         (("--profile", "odd.yaml"), "--profile: "),
         (("--netem", "trace missing"), "there is no such trace"),
         (("--netem", "trace odd.yaml"), "odd.yaml: "),
@@ -187,6 +188,7 @@ def test_a_profile_from_a_file(tmp_path: Path) -> None:
 )
 def test_a_link_that_cannot_be(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
     (tmp_path / "odd.yaml").write_text("at: x\n")
+    (tmp_path / "latin1.yaml").write_bytes(b"- at: 1s\n  netem: \xe9\n")
     (tmp_path / "odd.dist").write_text("no numbers\n")
     done = run("run", "--dry-run", *arguments, cwd=tmp_path)
     assert done.returncode == 2
