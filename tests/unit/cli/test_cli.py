@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,25 @@ def test_an_interruption_while_modules_are_imported(
         main()
     assert caught.value.code == cli.INTERRUPTED
     assert capsys.readouterr().err == "testbed: interrupted\n"
+
+
+def test_an_output_that_takes_nothing() -> None:
+    for arguments in (["run", "--dry-run"], ["run", "--dry-run", "--json"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "testbed", *arguments],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == cli.ENVIRONMENT
+        assert done.stderr == "testbed: No space left on device\n"
+
+
+def test_streams_that_are_closed_at_the_start() -> None:
+    line = f"exec {shlex.quote(sys.executable)} -m testbed run --dry-run >&- 2>&-"
+    assert subprocess.run(["sh", "-c", line], check=False).returncode == cli.PASSED
 
 
 def test_no_such_command() -> None:
