@@ -30,6 +30,11 @@ from netem.settings import Settings
 from netem.spec import Impairment, SpecError, format_impairment, parse
 from netem.sysctls import read_sysctls
 
+_REMEDY_LATE = (
+    "free the host's processor, allow more with NETEM_LATE_MS (compose: TESTBED_LATE_MS), "
+    "or do without this proof with NETEM_PROBES=0 (testbed run: --probes 0)"
+)
+
 
 class Supervisor:
     """Run one sidecar to its end; `run` returns the exit status."""
@@ -134,9 +139,7 @@ class Supervisor:
         self._log.emit("verified", **verification.facts())
         failures = verification.failures()
         if failures:
-            raise SidecarError(
-                "verify the link", " ".join(failures), "free the host's processor, or allow more with NETEM_LATE_MS"
-            )
+            raise SidecarError("verify the link", " ".join(failures), _REMEDY_LATE)
         self._become_ready()
 
     def _become_ready(self) -> None:

@@ -7,6 +7,7 @@ they are called, so that `testbed --help` answers at once.
 import importlib
 import os
 import sys
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -134,5 +135,7 @@ def run_cli(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     code, document = _carry_out(given)
     if document and _wants_json(given):
-        print_json(document)
+        # Standard output may be what has failed; the error is told by now.
+        with suppress(OSError):
+            print_json(document)
     return code

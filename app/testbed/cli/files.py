@@ -14,8 +14,11 @@ def read_text(path: Path) -> str:
     """Return the text of a file; raises InputError."""
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError([f"{path}: {getattr(error, 'strerror', None) or error}"]) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InputError([f"{path}:{line}: not UTF-8: the byte {error.object[error.start]:#x}"]) from error
+    except OSError as error:
+        raise InputError([f"{path}: {error.strerror or error}"]) from error
 
 
 def gather_files(cells: Sequence[PlannedCell], folder: Path) -> Mapping[str, bytes]:

@@ -7,10 +7,12 @@ from testbed.analysis.events import Calls
 from testbed.report.chart import Ink, draw
 from testbed.report.link import asked_text, kernel_text, measured_texts
 from testbed.report.wrapping import WIDTH, wrapped
-from testbed.result import Result, Rtt
+from testbed.result import Finding, Result, Rtt
 from testbed.units import counted, format_bytes, format_rate, format_seconds
 
 _LABEL: Final = 10
+
+_ABOUT_THE_REST: Final = ("capture-trust", "context")
 
 STRONGEST: Final = 3
 """Findings shown with a result; `testbed explain` shows all."""
@@ -107,6 +109,13 @@ def verdict(result: Result) -> str:
     return f"{result.status}: {result.reason}" if result.reason else result.status
 
 
+def _found(result: Result) -> list[Finding]:
+    """Return the findings that have something to say: none about the rest when nothing was ever sent."""
+    if result.status == "passed" or result.metrics.bytes_written is not None:
+        return result.findings
+    return [finding for finding in result.findings if finding.name not in _ABOUT_THE_REST]
+
+
 def result_lines(result: Result, transfers: Mapping[str, Calls], ink: Ink, width: int = WIDTH) -> list[str]:
     """Return what happened: the measured numbers, the picture, findings, notes."""
     lines = _measured(result)
@@ -115,11 +124,8 @@ def result_lines(result: Result, transfers: Mapping[str, Calls], ink: Ink, width
         lines += ["", *(f"  {line}" for line in picture)] if picture else []
     if result.verdict:
         lines += ["", *wrapped(result.verdict, 2, width=width)]
-    if result.findings:
-        lines += [
-            "",
-            *(line for finding in result.findings[:STRONGEST] for line in wrapped(finding.sentence, 4, "  - ", width)),
-        ]
+    if found := _found(result)[:STRONGEST]:
+        lines += ["", *(line for finding in found for line in wrapped(finding.sentence, 4, "  - ", width))]
     if result.taints:
         lines += ["", *wrapped(f"Tainted: {'; '.join(result.taints)}. Mistrust the times.", 2, width=width)]
     if result.notes:

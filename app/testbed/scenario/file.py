@@ -10,6 +10,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.tokens import TagToken
 
 from testbed.errors import InputError
 from testbed.scenario.expand import ExpansionError, PlannedCell, Problem, Scenario, expand
@@ -28,16 +29,25 @@ def load_yaml(text: str, name: str) -> Any:  # noqa: ANN401 - whatever the file 
     if len(text) > MAX_FILE_CHARACTERS:
         raise InputError([f"{name}:1:1: the file is larger than {MAX_FILE_CHARACTERS} characters"])
     try:
+        _refuse_tags(text, name)
         loaded = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         raise InputError([f"{name}:{where}: {_mistake(error)}"]) from None
-    except (YAMLError, ValueError, RecursionError) as error:
+    except (YAMLError, ValueError, TypeError, RecursionError) as error:
         raise InputError([f"{name}:1:1: not YAML: {str(error).splitlines()[0]}"]) from None
     if _weight(loaded, {}) > MAX_VALUES:
         raise InputError([f"{name}:1:1: with its aliases written out, the file holds more than {MAX_VALUES} values"])
     return loaded
+
+
+def _refuse_tags(text: str, name: str) -> None:
+    """Refuse `!!set` and its like: no field needs one, and what the parser makes of some has no places any more."""
+    for token in YAML(typ="rt", pure=True).scan(text):
+        if isinstance(token, TagToken):
+            mark = token.start_mark
+            raise InputError([f"{name}:{mark.line + 1}:{mark.column + 1}: a tag (!) has no meaning here; leave it out"])
 
 
 def _mistake(error: MarkedYAMLError) -> str:

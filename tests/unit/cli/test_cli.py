@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,25 @@ def test_an_interruption_while_modules_are_imported(
         main()
     assert caught.value.code == cli.INTERRUPTED
     assert capsys.readouterr().err == "testbed: interrupted\n"
+
+
+def test_an_output_that_takes_nothing() -> None:
+    for arguments in (["run", "--dry-run"], ["run", "--dry-run", "--json"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "testbed", *arguments],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == cli.ENVIRONMENT
+        assert done.stderr == "testbed: No space left on device\n"
+
+
+def test_streams_that_are_closed_at_the_start() -> None:
+    line = f"exec {shlex.quote(sys.executable)} -m testbed run --dry-run >&- 2>&-"
+    assert subprocess.run(["sh", "-c", line], check=False).returncode == cli.PASSED
 
 
 def test_no_such_command() -> None:
@@ -183,6 +203,7 @@ def test_a_profile_from_a_file(tmp_path: Path) -> None:
         (("--sysctl", "net.ipv4.tcp_sack"), "--sysctl: 'net.ipv4.tcp_sack' is not KEY=VALUE"),
         (("--sysctl", "kernel.x=1"), "--sysctl: 'kernel.x' is not the key of a network setting"),
         (("--profile", "missing.yaml"), "missing.yaml: No such file"),
+        (("--profile", "latin1.yaml"), "latin1.yaml:2: not UTF-8: the byte 0xe9"),
         (("--profile", "odd.yaml"), "--profile: "),
         (("--netem", "trace missing"), "there is no such trace"),
         (("--netem", "trace odd.yaml"), "odd.yaml: "),
@@ -192,6 +213,7 @@ def test_a_profile_from_a_file(tmp_path: Path) -> None:
 )
 def test_a_link_that_cannot_be(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
     (tmp_path / "odd.yaml").write_text("at: x\n")
+    (tmp_path / "latin1.yaml").write_bytes(b"- at: 1s\n  netem: \xe9\n")
     (tmp_path / "odd.dist").write_text("no numbers\n")
     done = run("run", "--dry-run", *arguments, cwd=tmp_path)
     assert done.returncode == 2

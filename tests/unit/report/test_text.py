@@ -92,6 +92,16 @@ def test_the_picture_is_there_when_both_ends_have_logs() -> None:
     assert any(line.strip().startswith("100 B |") for line in lines)
 
 
+def test_findings_about_others_are_left_out_when_nothing_was_sent() -> None:
+    findings = [
+        Finding(name=name, sentence=f"It is {name}.") for name in ("capture-trust", "context", "retransmissions")
+    ]
+    died = result(status="failed", reason="it died", metrics=Metrics(), findings=findings)
+    assert [line for line in result_lines(died, {}, ASCII) if " It is " in line] == ["  - It is retransmissions."]
+    broke_off = result(status="failed", reason="it died", findings=findings)
+    assert sum(" It is " in line for line in result_lines(broke_off, {}, ASCII)) == 3
+
+
 def test_a_busy_host_is_said() -> None:
     lines = result_lines(result(tainted=True, taints=["61 % of the time something waited for a CPU"]), {}, ASCII)
     assert any("61 % of the time" in line for line in lines)

@@ -66,6 +66,9 @@ def test_every_mistake_has_file_line_column_and_field() -> None:
         ("cells:\n  - {nodes: 1}\n  - {nodes: 1}\n", "s.yaml:3:5: the same cell twice"),
         ("cells: &a [*a]\n", "s.yaml:1:1: cells: a mapping of fields"),
         ("x: \x00\n", "s.yaml:1:1: not YAML"),
+        ("cells:\n  - &a {[{b: 1}]}\n  - <<: *a\n    nodes: 3\n", "s.yaml:1:1: not YAML: unhashable"),
+        ("cells: {nodes: !!python/tuple [x]}\n", "s.yaml:1:16: a tag (!) has no meaning here"),
+        ("cells:\n  - !!omap nodes: 1\n", "s.yaml:2:5: a tag (!) has no meaning here"),
     ],
 )
 def test_what_is_no_scenario(text: str, says: str) -> None:
