@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from netem.spec import Impairment, parse
+from testbed.analysis.findings.rule import plural
 from testbed.result import Delays, Link, LinkCounters, Result
 from testbed.units import format_seconds
 
@@ -42,6 +43,8 @@ def asked_text(asked: Mapping[str, Any], impairment: Mapping[str, str]) -> str:
         parts.append(f"RTT +{format_seconds(round_trip_ns / 1e9)}")
     if asked.get("profile"):
         parts.append("changed by a profile")
+    if asked.get("nd"):
+        parts.append("neighbour discovery, too")
     if any(impairment.values()) or asked.get("profile"):
         parts.append(f"engine {asked['engine']}, seed {asked['seed']}")
     return "; ".join(parts)
@@ -70,7 +73,7 @@ def measured_texts(result: Result) -> list[str]:
 
 def _measured(link: Link) -> list[str]:
     asked = f"asked {link.asked}" if link.asked else "asked nothing at first"
-    texts = [f"{asked}; {link.changes} changes" if link.changes else asked]
+    texts = [f"{asked}; {plural(link.changes, 'change')}" if link.changes else asked]
     for name, delays in (("held", link.realised), ("one way", link.one_way)):
         texts += [f"{name} {_delay_text(delays)}"] if delays else []
     return [*texts, ", ".join(_counted(link.counters))] if link.counters else texts
@@ -78,7 +81,7 @@ def _measured(link: Link) -> list[str]:
 
 def _delay_text(delays: Delays) -> str:
     shown = ", ".join(f"{name} {delays.ms[name]:.4g}" for name in _SHOWN if name in delays.ms)
-    return f"{shown} ms ({delays.packets} packets)"
+    return f"{shown} ms ({plural(delays.packets, 'packet')})"
 
 
 def _counted(counters: LinkCounters) -> list[str]:
