@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from netem.pipeline import Pipeline, Resources
 from netem.spec import Impairment
+from netem.spec.model import Extension
 
 ROUNDS = 200
 """Simulated rounds: their extremes leave out one true round in a hundred a side."""
@@ -43,11 +44,18 @@ def probed(impairment: Impairment) -> Impairment:
 
 
 def plan(impairments: tuple[Impairment, ...], probes: int, frame_bytes: int) -> Plan:
-    """Pace the probes so that they do not queue behind each other, and fewer rather than longer."""
+    """Pace the probes so that they do not queue behind each other, and fewer rather than longer; all fit in a queue."""
     transmission_ns = max((_transmission_ns(each, frame_bytes) for each in impairments), default=0)
     pace_ns = max(_PACE_NS, 4 * transmission_ns)
     affordable = max(_MIN_PROBES, MAX_PROBING_NS // pace_ns)
-    return Plan(probes if pace_ns == _PACE_NS else min(probes, affordable), pace_ns)
+    room = min((each for each in map(_room, impairments) if each), default=probes)
+    return Plan(min(probes, room) if pace_ns == _PACE_NS else min(probes, room, affordable), pace_ns)
+
+
+def _room(impairment: Impairment) -> int:
+    """Return how many probes may wait at once without one being lost to the limit; 0 where it does not tell."""
+    limit = impairment.limit_packets or 0
+    return limit if not limit or impairment.duplicate is None else max(1, limit // 2)
 
 
 def expect(impairment: Impairment, sending: Plan, frame_bytes: int, resources: Resources) -> Expectation:
@@ -70,10 +78,22 @@ def expect(impairment: Impairment, sending: Plan, frame_bytes: int, resources: R
 
 
 def _fixed_delay_ns(impairment: Impairment, frame_bytes: int) -> int | None:
-    """Return the one delay that all probes have; None when they differ or may be lost."""
-    delay = impairment.delay
-    parts = (impairment.loss, impairment.corrupt, impairment.reorder, impairment.slot, impairment.extension.trace)
-    if any(parts) or (delay is not None and delay.jitter_ns) or impairment.limit_packets == 0:
+    """Return the one delay that all probes have; None when they differ or may be lost, or nobody has thought of it."""
+    delay, ours = impairment.delay, impairment.extension
+    covered = Impairment(
+        limit_packets=impairment.limit_packets or None,
+        delay=delay,
+        duplicate=impairment.duplicate,
+        rate=impairment.rate,
+        seed=impairment.seed,
+        extension=Extension(
+            keep_order=ours.keep_order,
+            per_segment=ours.per_segment,
+            true_correlation=ours.true_correlation,
+            impair_nd=ours.impair_nd,
+        ),
+    )
+    if impairment != covered or (delay is not None and delay.jitter_ns):
         return None
     if impairment.rate is not None and (impairment.rate.cell_bytes or impairment.rate.overhead_bytes):
         return None

@@ -54,6 +54,19 @@ def test_duplicates_do_not_count_twice() -> None:
     assert of("duplicate 100% loss 0% corrupt 0%").high_received == 20
 
 
+def test_what_has_no_closed_form_is_simulated() -> None:
+    assert of("delay 3ms drop-list 2,5-6").high_received == 17
+
+
+def test_no_more_probes_than_a_queue_takes() -> None:
+    small, plain = parse("limit 5 delay 100ms"), parse("")
+    for pair in ((small, plain), (plain, small)):
+        assert plan(pair, 20, FRAME_BYTES) == Plan(5, MS)
+    assert plan((parse("limit 5 delay 100ms duplicate 100%"), plain), 20, FRAME_BYTES) == Plan(2, MS)
+    assert plan((parse("limit 0"), plain), 20, FRAME_BYTES) == TWENTY
+    assert of("limit 5 delay 100ms corrupt 0%", Plan(5, MS)) == of("limit 5 delay 100ms", Plan(5, MS))
+
+
 def test_slots() -> None:
     expected = of("slot 10ms")
     assert expected.low_p50_ns is not None
