@@ -4,10 +4,14 @@ The simulation sends virtual rounds of probes through the pure pipeline, so ever
 that the user engine runs, and the kernel engine is judged by the same measure.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from random import Random
 
 from netem.pipeline import Pipeline, Resources
 from netem.spec import Impairment
+from netem.spec.model import Extension
 
 ROUNDS = 200
 """Simulated rounds: their extremes leave out one true round in a hundred a side."""
@@ -35,6 +39,11 @@ class Plan:
     probes: int
     pace_ns: int
 
+    @property
+    def times_ns(self) -> Sequence[int]:
+        """When each is to be sent, the first at 0."""
+        return range(0, self.probes * self.pace_ns, self.pace_ns)
+
 
 def probed(impairment: Impairment) -> Impairment:
     """Return what is done to probes: the same, but nothing that goes by packet number, time of day or protocol."""
@@ -43,22 +52,37 @@ def probed(impairment: Impairment) -> Impairment:
 
 
 def plan(impairments: tuple[Impairment, ...], probes: int, frame_bytes: int) -> Plan:
-    """Pace the probes so that they do not queue behind each other, and fewer rather than longer."""
+    """Pace the probes so that they do not queue behind each other, and fewer rather than longer; all fit in a queue."""
     transmission_ns = max((_transmission_ns(each, frame_bytes) for each in impairments), default=0)
     pace_ns = max(_PACE_NS, 4 * transmission_ns)
     affordable = max(_MIN_PROBES, MAX_PROBING_NS // pace_ns)
-    return Plan(probes if pace_ns == _PACE_NS else min(probes, affordable), pace_ns)
+    room = min((each for each in map(_room, impairments) if each), default=probes)
+    return Plan(min(probes, room) if pace_ns == _PACE_NS else min(probes, room, affordable), pace_ns)
 
 
-def expect(impairment: Impairment, sending: Plan, frame_bytes: int, resources: Resources) -> Expectation:
-    """Return what a round of probes through `impairment` looks like.
+def _room(impairment: Impairment) -> int:
+    """Return how many probes may wait at once without one being lost to the limit; 0 where it does not tell."""
+    limit = impairment.limit_packets or 0
+    return limit if not limit or impairment.duplicate is None else max(1, limit // 2)
+
+
+def depends_on_arrivals(impairment: Impairment) -> bool:
+    """Whether the delay of a probe depends on when it and others arrive: where they wait for a turn.
+
+    Echoes come in bunches when what leads there sends in bunches, so that only their true times tell.
+    """
+    return any((impairment.rate, impairment.slot, impairment.extension.trace))
+
+
+def expect(impairment: Impairment, sent_ns: Sequence[int], frame_bytes: int, resources: Resources) -> Expectation:
+    """Return what a round of probes through `impairment` looks like that are sent at these times, in order.
 
     Raises SpecError when a table or a trace is missing.
     """
-    fixed_ns = _fixed_delay_ns(impairment, frame_bytes)
+    fixed_ns = _fixed_delay_ns(impairment, sent_ns, frame_bytes)
     if fixed_ns is not None:
-        return Expectation(fixed_ns, fixed_ns, fixed_ns, sending.probes, sending.probes)
-    rounds = [_simulate(impairment, seed, sending, frame_bytes, resources) for seed in range(ROUNDS)]
+        return Expectation(fixed_ns, fixed_ns, fixed_ns, len(sent_ns), len(sent_ns))
+    rounds = [_simulate(impairment, seed, sent_ns, frame_bytes, resources) for seed in range(ROUNDS)]
     medians = [delays[len(delays) // 2] for delays in rounds if delays]
     return Expectation(
         min(medians) if medians else None,
@@ -69,27 +93,54 @@ def expect(impairment: Impairment, sending: Plan, frame_bytes: int, resources: R
     )
 
 
-def _fixed_delay_ns(impairment: Impairment, frame_bytes: int) -> int | None:
-    """Return the one delay that all probes have; None when they differ or may be lost."""
-    delay = impairment.delay
-    parts = (impairment.loss, impairment.corrupt, impairment.reorder, impairment.slot, impairment.extension.trace)
-    if any(parts) or (delay is not None and delay.jitter_ns) or impairment.limit_packets == 0:
+def given_fewer(expected: Expectation, sent: int, planned: int) -> Expectation:
+    """Return the same for the case that only `sent` of the planned probes got as far as to be sent."""
+    low = max(0, expected.low_received - (planned - sent))
+    return replace(expected, low_received=low, high_received=min(sent, expected.high_received))
+
+
+def _fixed_delay_ns(impairment: Impairment, sent_ns: Sequence[int], frame_bytes: int) -> int | None:
+    """Return the one delay that all probes have; None when they differ or may be lost, or nobody has thought of it."""
+    delay, ours = impairment.delay, impairment.extension
+    covered = Impairment(
+        limit_packets=impairment.limit_packets or None,
+        delay=delay,
+        duplicate=impairment.duplicate,
+        rate=impairment.rate,
+        seed=impairment.seed,
+        extension=Extension(
+            keep_order=ours.keep_order,
+            per_segment=ours.per_segment,
+            true_correlation=ours.true_correlation,
+            impair_nd=ours.impair_nd,
+        ),
+    )
+    if impairment != covered or (delay is not None and delay.jitter_ns):
         return None
     if impairment.rate is not None and (impairment.rate.cell_bytes or impairment.rate.overhead_bytes):
         return None
-    return (delay.delay_ns if delay else 0) + _transmission_ns(impairment, frame_bytes)
+    transmission_ns = _transmission_ns(impairment, frame_bytes)
+    if transmission_ns and any(late - early < transmission_ns for early, late in pairwise(sent_ns)):
+        return None
+    return (delay.delay_ns if delay else 0) + transmission_ns
 
 
 def _transmission_ns(impairment: Impairment, frame_bytes: int) -> int:
     return frame_bytes * 8 * _NANOSECONDS // impairment.rate.rate_bps if impairment.rate else 0
 
 
-def _simulate(impairment: Impairment, seed: int, sending: Plan, frame_bytes: int, resources: Resources) -> list[int]:
+def _simulate(
+    impairment: Impairment, seed: int, sent_ns: Sequence[int], frame_bytes: int, resources: Resources
+) -> list[int]:
     """Return the sorted delays of the probes of one virtual round that arrive whole."""
     pipeline = Pipeline(replace(impairment, seed=None), seed, resources=resources)
     arrived: dict[int, int] = {}
-    for number in range(sending.probes):
-        now_ns = _NANOSECONDS + number * sending.pace_ns
+    times_ns = [_NANOSECONDS + each - sent_ns[0] for each in sent_ns]
+    if impairment.extension.trace and seed % 2:
+        # A trace counts from the first packet it ever met, which in a later round was one of an earlier.
+        began_ns = Random(seed).randrange(_NANOSECONDS)  # noqa: S311 - repeatable on purpose
+        pipeline.push(_virtual_probe(len(times_ns), frame_bytes), began_ns)
+    for number, now_ns in enumerate(times_ns):
         _collect(pipeline, now_ns, arrived)
         pipeline.push(_virtual_probe(number, frame_bytes), now_ns)
         _collect(pipeline, now_ns, arrived)
@@ -97,7 +148,7 @@ def _simulate(impairment: Impairment, seed: int, sending: Plan, frame_bytes: int
         _collect(pipeline, due_ns, arrived)
         if pipeline.next_due_ns() == due_ns:
             break
-    return sorted(at_ns - _NANOSECONDS - number * sending.pace_ns for number, at_ns in arrived.items())
+    return sorted(at_ns - times_ns[number] for number, at_ns in arrived.items() if number < len(times_ns))
 
 
 def _virtual_probe(number: int, frame_bytes: int) -> bytes:

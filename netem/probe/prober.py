@@ -9,7 +9,7 @@ its link is probed no more.
 import os
 import socket  # noqa: TC003 - annotations are read at run time too
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -26,10 +26,10 @@ from netem.probe.message import (
     encode_control,
     encode_probe,
 )
-from netem.probe.model import Expectation, Plan, expect, plan, probed
+from netem.probe.model import Expectation, Plan, depends_on_arrivals, expect, given_fewer, plan, probed
 from netem.probe.resolver import Resolver
 from netem.probe.sockets import open_socket, receive, send
-from netem.probe.verdict import Delays, Verdict, judge, loss_interval, summarize
+from netem.probe.verdict import Delays, judge, loss_interval, summarize
 from netem.reactor import Reactor, Timer
 from netem.resources import read_resources
 from netem.settings import Family
@@ -77,7 +77,8 @@ class Prober:
         self._round = 0
         self._session = 0
         self._plan = Plan(0, 0)
-        self._expected: dict[str, tuple[str, Expectation]] = {}
+        self._expected: dict[str, tuple[Impairment, Expectation]] = {}
+        self._sent_ns: list[int] = []
         self._echoes: dict[int, Probe] = {}
         self._ingress_ns: list[int] = []
         self._asked_ns = 0
@@ -116,7 +117,7 @@ class Prober:
     def _new_round(self) -> None:
         self._round += 1
         self._session = int.from_bytes(os.urandom(8), "big") >> 1
-        self._echoes, self._ingress_ns, self.round_trips_ns = {}, [], []
+        self._sent_ns, self._echoes, self._ingress_ns, self.round_trips_ns = [], {}, [], []
 
     def _greet(self, pause_ns: int) -> None:
         self._control("hello")
@@ -158,19 +159,25 @@ class Prober:
     def _prepare(self, ingress_text: str) -> None:
         """Work out what to send and what to expect, then send."""
         egress, ingress = self._impairment, probed(parse(ingress_text))
-        frame_bytes = PROBE_BYTES + FRAME_OVERHEAD_BYTES[self.family]
-        self._plan = plan((egress, ingress), self._probes, frame_bytes)
+        self._plan = plan((egress, ingress), self._probes, self._frame_bytes)
         for direction, impairment in (("egress", egress), ("ingress", ingress)):
-            expected = expect(impairment, self._plan, frame_bytes, read_resources(impairment))
-            self._expected[direction] = (format_impairment(impairment), expected)
+            self._expected[direction] = impairment, self._expect(impairment, self._plan.times_ns)
         self._cancel()
         self.stage = "send probes"
         self._send(0, time.monotonic_ns())
 
+    @property
+    def _frame_bytes(self) -> int:
+        return PROBE_BYTES + FRAME_OVERHEAD_BYTES[self.family]
+
+    def _expect(self, impairment: Impairment, sent_ns: Sequence[int]) -> Expectation:
+        return expect(impairment, sent_ns, self._frame_bytes, read_resources(impairment))
+
     def _send(self, sequence: int, began_ns: int) -> None:
         if self._socket is None:
             return
-        probe = Probe(PROBE, self._session, sequence, time.monotonic_ns())
+        self._sent_ns.append(time.monotonic_ns())
+        probe = Probe(PROBE, self._session, sequence, self._sent_ns[-1])
         send(self._socket, encode_probe(probe), (self._address, PROBE_PORT))
         if sequence + 1 < self._plan.probes:
             at_ns = began_ns + (sequence + 1) * self._plan.pace_ns
@@ -209,9 +216,11 @@ class Prober:
         egress = Delays(**report["delays"]) if report["delays"] else None
         received = int(report["received"])
         self.results = [
-            self._result("egress", self._plan.probes, received, egress),
+            self._result("egress", self._sent_ns, received, egress),
             # Only what arrived there was sent back.
-            self._result("ingress", received, len(self._ingress_ns), summarize(self._ingress_ns)),
+            self._result(
+                "ingress", self._echoed_ns(received, egress), len(self._ingress_ns), summarize(self._ingress_ns)
+            ),
         ]
         if not self.ok and self._round < _ROUNDS:
             self._new_round()
@@ -225,9 +234,21 @@ class Prober:
         self._control("finish")
         self._later(_REPORT_RETRY_NS, self._take_leave)
 
-    def _result(self, direction: str, sent: int, received: int, delays: Delays | None) -> dict[str, Any]:
-        text, expected = self._expected[direction]
-        verdict = self._judge(direction, expected, sent, received, delays)
+    def _echoed_ns(self, received: int, egress: Delays | None) -> list[int]:
+        """Return when the peer echoed; of an echo that did not come back, when that must have been about."""
+        known = [echo.echoed_ns for echo in self._echoes.values()]
+        missing = [at_ns for sequence, at_ns in enumerate(self._sent_ns) if sequence not in self._echoes]
+        delay_ns = egress.p50 if egress else 0
+        return sorted([*known, *(at_ns + delay_ns for at_ns in missing[: max(0, received - len(known))])])
+
+    def _result(self, direction: str, sent_ns: Sequence[int], received: int, delays: Delays | None) -> dict[str, Any]:
+        impairment, planned = self._expected[direction]
+        sent = len(sent_ns)
+        if depends_on_arrivals(impairment):
+            expected = self._expect(impairment, sent_ns)
+        else:
+            expected = given_fewer(planned, sent, self._plan.probes)
+        verdict = judge(expected, sent, received, delays, self._late_tolerance_ns)
         low, high = loss_interval(sent, received)
         return {
             "peer": self.peer,
@@ -236,20 +257,8 @@ class Prober:
             "sent": sent,
             "received": received,
             "loss_interval": [round(low, 4), round(high, 4)],
-            "asked": text,
+            "asked": format_impairment(impairment),
             "delay_ns": asdict(delays) if delays else None,
             "ok": verdict.ok,
             "sentence": verdict.sentence,
         }
-
-    def _judge(self, direction: str, expected: Expectation, sent: int, received: int, delays: Delays | None) -> Verdict:
-        if direction == "ingress" and sent < self._plan.probes:
-            lost = self._plan.probes - sent
-            expected = Expectation(
-                expected.low_p50_ns,
-                expected.high_p50_ns,
-                expected.longest_ns,
-                max(0, expected.low_received - lost),
-                min(sent, expected.high_received),
-            )
-        return judge(expected, sent, received, delays, self._late_tolerance_ns)

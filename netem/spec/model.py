@@ -293,10 +293,3 @@ class Impairment:
             raise SpecError("reorder and keep-order contradict each other", word="keep-order", remedy="drop one")
         if self.extension.trace is not None and self.rate is not None:
             raise SpecError("a trace is the rate of the link", word="trace", remedy="drop rate or trace")
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing is asked of the link (a limit, a seed or the words about how change nothing alone)."""
-        ours = self.extension
-        parts = (self.delay, self.loss, self.corrupt, self.duplicate, self.reorder, self.rate, self.slot)
-        return all(part is None for part in parts) and not (ours.drop_list or ours.blackholes or ours.trace)

@@ -58,7 +58,7 @@ def plan_lines(scenario: Scenario) -> list[str]:
             lines.append(f"  kernel: {cell.kernel}, in a guest, which is built if need be")
         lines.append("  network: internal bridge, IPv4 from the engine's pools, a random IPv6 /64")
         for role in ROLES:
-            impairment = cell.impairment(role) or "nothing"
+            impairment = (cell.impairment(role) or "nothing") + (", neighbour discovery, too" if cell.nd else "")
             lines.append(f"  {role}-netem: impair what the {role} sends: {impairment}; engine {cell.engine}")
             lines += [f"  {role}: {text}" for text in _kernel_lines(cell, role)]
         for role in ROLES:

@@ -42,6 +42,8 @@ def asked_text(asked: Mapping[str, Any], impairment: Mapping[str, str]) -> str:
         parts.append(f"RTT +{format_seconds(round_trip_ns / 1e9)}")
     if asked.get("profile"):
         parts.append("changed by a profile")
+    if asked.get("nd"):
+        parts.append("neighbour discovery, too")
     if any(impairment.values()) or asked.get("profile"):
         parts.append(f"engine {asked['engine']}, seed {asked['seed']}")
     return "; ".join(parts)

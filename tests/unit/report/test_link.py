@@ -33,6 +33,7 @@ def asked(**fields: object) -> str:
 def test_what_a_round_trip_gains() -> None:
     assert asked() == "each way: unimpaired"
     assert asked(latency="20ms").startswith("each way: delay 20ms; RTT +40 ms; engine auto")
+    assert "; neighbour discovery, too; engine" in asked(latency="20ms", nd=True)
     text = asked(netem_client="delay 5ms loss 1%", netem_server="delay 1s")
     assert text.startswith("client to server: delay 5ms loss 1%; server to client: delay 1s; RTT +1.005 s; ")
 
@@ -63,3 +64,4 @@ def test_a_plain_link_needs_no_words() -> None:
 
 def test_a_profile_over_a_plain_link() -> None:
     assert shown(asked="", changes=3) == ["client to server: asked nothing at first; 3 changes"]
+    assert shown(asked="", changes=1) == ["client to server: asked nothing at first; 1 change"]

@@ -81,6 +81,20 @@ def test_what_happened() -> None:
     assert "note: odd" in text
 
 
+def test_one_is_no_plural() -> None:
+    metrics = Metrics(
+        bytes_written=9,
+        write_s=1.0,
+        write_calls=1,
+        bytes_read=9,
+        read_calls=1,
+        rtt_ms=Rtt(min=1, median=1, max=1, samples=1),
+    )
+    text = "\n".join(result_lines(result(metrics=metrics), {}, ASCII))
+    assert all(words in text for words in ("1 write, ", "1 read", "1 probe)"))
+    assert "data      1 node, " in asked({"nodes": 1})
+
+
 def test_nothing_measured_is_no_error() -> None:
     lines = result_lines(result(metrics=Metrics(), link={}), {}, ASCII)
     assert lines == ["  link      round trip not measured"]

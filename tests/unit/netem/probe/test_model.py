@@ -1,7 +1,9 @@
+from collections.abc import Sequence
+
 import pytest
 
 from netem.pipeline import Resources
-from netem.probe.model import MAX_PROBING_NS, Expectation, Plan, expect, plan, probed
+from netem.probe.model import MAX_PROBING_NS, Expectation, Plan, depends_on_arrivals, expect, given_fewer, plan, probed
 from netem.spec import parse
 
 MS = 10**6
@@ -9,8 +11,15 @@ TWENTY = Plan(20, MS)
 FRAME_BYTES = 106
 
 
+TRACES = Resources(traces={"t": (10, 20, 30, 40)})
+
+
 def of(text: str, sending: Plan = TWENTY) -> Expectation:
-    return expect(parse(text), sending, FRAME_BYTES, Resources())
+    return at(text, sending.times_ns)
+
+
+def at(text: str, sent_ns: Sequence[int]) -> Expectation:
+    return expect(parse(text), sent_ns, FRAME_BYTES, TRACES)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +61,61 @@ def test_corruption_is_loss_to_a_probe() -> None:
 
 def test_duplicates_do_not_count_twice() -> None:
     assert of("duplicate 100% loss 0% corrupt 0%").high_received == 20
+
+
+def test_what_has_no_closed_form_is_simulated() -> None:
+    assert of("delay 3ms drop-list 2,5-6").high_received == 17
+
+
+def test_no_more_probes_than_a_queue_takes() -> None:
+    small, plain = parse("limit 5 delay 100ms"), parse("")
+    for pair in ((small, plain), (plain, small)):
+        assert plan(pair, 20, FRAME_BYTES) == Plan(5, MS)
+    assert plan((parse("limit 5 delay 100ms duplicate 100%"), plain), 20, FRAME_BYTES) == Plan(2, MS)
+    assert plan((parse("limit 0"), plain), 20, FRAME_BYTES) == TWENTY
+    assert of("limit 5 delay 100ms corrupt 0%", Plan(5, MS)) == of("limit 5 delay 100ms", Plan(5, MS))
+
+
+def test_echoes_that_come_in_bunches_are_expected_to_leave_in_bunches() -> None:
+    """What leads there opens a slot every 10 ms: each bunch finds the way back closed and waits the whole 10 ms."""
+    bunches = [bunch * 10 * MS for bunch in (0, 1) for _ in range(10)]
+    assert of("slot 10ms").high_p50_ns == 6 * MS
+    assert at("slot 10ms", bunches) == Expectation(10 * MS, 10 * MS, 10 * MS, 20, 20)
+
+
+def test_probes_that_follow_too_closely_queue_behind_each_other() -> None:
+    assert at("rate 848kbit", [0, MS, 2 * MS]).longest_ns == MS
+    assert at("rate 848kbit", [0, 0, 0]) == Expectation(2 * MS, 2 * MS, 3 * MS, 3, 3)
+
+
+def test_a_trace_may_have_begun_long_ago() -> None:
+    expected = at("trace t", [0])
+    assert expected.low_p50_ns is not None
+    assert expected.high_p50_ns is not None
+    assert 0 <= expected.low_p50_ns < MS
+    assert expected.high_p50_ns == 10 * MS
+
+
+def test_what_waits_for_a_turn_depends_on_the_others() -> None:
+    assert [
+        text
+        for text in ("", "delay 5ms 1ms loss 1%", "rate 1mbit", "slot 1ms", "trace t")
+        if depends_on_arrivals(parse(text))
+    ] == [
+        "rate 1mbit",
+        "slot 1ms",
+        "trace t",
+    ]
+
+
+def test_only_what_arrives_is_sent_back() -> None:
+    assert given_fewer(Expectation(1, 2, 3, 15, 20), 12, 20) == Expectation(1, 2, 3, 7, 12)
+    assert given_fewer(Expectation(1, 2, 3, 2, 20), 0, 20) == Expectation(1, 2, 3, 0, 0)
+
+
+def test_nothing_sent_is_nothing_expected() -> None:
+    assert at("slot 10ms", []) == Expectation(None, None, 0, 0, 0)
+    assert at("delay 5ms", []).high_received == 0
 
 
 def test_slots() -> None:

@@ -39,9 +39,3 @@ def test_it_is_frozen_and_hashable() -> None:
     with pytest.raises(FrozenInstanceError):
         impairment.ecn = True
     assert hash(impairment) == hash(Impairment(delay=Delay(5)))
-
-
-def test_plain_means_that_nothing_is_asked() -> None:
-    assert Impairment(limit_packets=5, seed=1).is_plain
-    assert not Impairment(delay=Delay(0)).is_plain
-    assert not Impairment(extension=Extension(drop_list=((1, 1),))).is_plain
