@@ -20,6 +20,7 @@ from testbed.run.host import host_facts
 from testbed.run.places import HostOnly, Place, Places
 from testbed.scenario.ends import ROLES
 from testbed.scenario.expand import PlannedCell, Scenario
+from testbed.scenario.model import HOST
 from testbed.stack.cell import End, Identity, NoTunError, ordinary_user
 from testbed.stack.clean import leftovers, remove_all
 from testbed.stack.images import Images
@@ -101,7 +102,8 @@ class Run:
         self._engine_version = engine_version or {}
         self._places = places or HostOnly(engine)
         self._owner = this_process()
-        self._tun = True
+        self._without_tun: set[str] = set()
+        """Kernels whose machine has no TUN device."""
         self._used: dict[str, tuple[str, Image]] = {}
         self._files: Mapping[str, bytes] = {}
 
@@ -125,6 +127,8 @@ class Run:
 
     def _run(self, run: str, scenario: Scenario, analysis: _Analysis) -> RunReport:
         self.sweep()
+        if self._keep != "never" and any(planned.cell.kernel != HOST for planned in scenario.cells):
+            self._observer.note("nothing is kept of cells in a guest, which is gone when they are done")
         self._prepare(scenario.cells, run)
         folder = RunFolder(self._output, run)
         folder.point_latest()
@@ -244,6 +248,7 @@ class Run:
         self, place: Place, cell: Callable[[], CellRun], identity: Identity, planned: PlannedCell
     ) -> None:
         slowness = EMULATED_SLOWNESS if place.emulated else 1
+        kernel = planned.cell.kernel
         while True:
             try:
                 cell().run(
@@ -251,13 +256,13 @@ class Run:
                     self._ends(planned, emulated=place.emulated),
                     self._used["netem"][0],
                     planned.cell.deadline_on(slowness),
-                    keep=self._keep,
-                    tun=self._tun,
+                    keep="never" if place.machine else self._keep,
+                    tun=kernel not in self._without_tun,
                 )
             except NoTunError as error:
-                if not self._tun:
+                if kernel in self._without_tun:
                     raise
-                self._tun = False
+                self._without_tun.add(kernel)
                 self._observer.note(f"{error.message}; the cell begins again without that device")
             else:
                 return

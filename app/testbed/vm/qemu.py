@@ -66,10 +66,10 @@ def _board(machine: Machine) -> list[str]:
 def command(machine: Machine, descriptors: Descriptors) -> list[str]:
     """Return the command line of a machine."""
     snapshot = "off" if machine.keep else "on"
+    disk = f"file={_quote(machine.disk)},format=raw,if=none,id=disk,snapshot={snapshot},cache=unsafe,discard=unmap"
     argv = [
         *(PROGRAM, *_board(machine), "-kernel", str(machine.kernel), "-initrd", str(machine.initrd)),
-        "-drive",
-        f"file={_quote(machine.disk)},format=raw,if=none,id=disk,snapshot={snapshot},cache=unsafe,discard=unmap",
+        *("-drive", f"{disk},werror=enospc,rerror=report"),  # stop when the host's disk is full, for nothing else
         *("-chardev", f"socket,id=port,fd={descriptors.port}"),
         *("-chardev", f"socket,id=console,fd={descriptors.console}", "-serial", "chardev:console"),
         *("-chardev", f"socket,id=control,fd={descriptors.control}", "-mon", "chardev=control,mode=control"),

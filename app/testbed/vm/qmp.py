@@ -1,4 +1,7 @@
-"""The few words of qemu's machine protocol that are needed: store a state, resume it, tell why it stopped."""
+"""The few words of qemu's machine protocol that are needed: store a state, resume it, tell why it stopped.
+
+Events are passed over: qemu tells none of those that come before the first command, which may come late.
+"""
 
 import json
 import shlex
@@ -14,13 +17,12 @@ _ANSWER_S: Final = 10.0
 
 
 class Qmp:
-    """Hold the control connection to one qemu; `events` are those that came so far."""
+    """Hold the control connection to one qemu."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = b""
         self._greeted = False
-        self.events: list[dict[str, Any]] = []
 
     def _receive(self, deadline_s: float) -> dict[str, Any]:
         while b"\n" not in self._buffer:
@@ -43,8 +45,6 @@ class Qmp:
             self._sock.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
             while True:
                 answer = self._receive(deadline_s)
-                if "event" in answer:
-                    self.events.append(answer)
                 if "error" in answer:
                     raise GuestError(f"ask qemu to {name}", str(answer["error"].get("desc")))
                 if "return" in answer:
@@ -84,7 +84,6 @@ class Qmp:
             status = self.execute("query-status").get("status", "")
         except GuestError:
             return ""
-        for event in self.events:
-            if event.get("event") == "BLOCK_IO_ERROR" and event.get("data", {}).get("nospace"):
-                return "the host's disk is full"
+        if status == "io-error":  # it was told to stop for no other error of the disk
+            return "the host's disk is full"
         return "" if status == "running" else f"qemu says {status}"

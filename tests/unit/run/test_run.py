@@ -6,6 +6,7 @@ import pytest
 from testbed.analysis import cell
 from testbed.errors import ContractError, HostError
 from testbed.result import Result
+from testbed.run.cell import Keep
 from testbed.run.places import Place
 from testbed.run.run import Run, RunReport
 from testbed.scenario.expand import PlannedCell, Scenario, expand
@@ -216,8 +217,8 @@ class Rooms:
         return Place(self.engine, machine, lambda: self.trouble if machine else None)
 
 
-def run_at(bench: Bench, rooms: Rooms, **fields: object) -> RunReport:
-    run = Run(bench.engine, bench.images, bench.observer, output=bench.output, places=rooms)
+def run_at(bench: Bench, rooms: Rooms, keep: Keep = "never", **fields: object) -> RunReport:
+    run = Run(bench.engine, bench.images, bench.observer, output=bench.output, keep=keep, places=rooms)
     return run.run(Scenario("test", "", tuple(expand({"nodes": 1, "content": 0} | fields))))
 
 
@@ -230,6 +231,29 @@ def test_the_cells_of_a_kernel_follow_one_another(bench: Bench) -> None:
     assert report.results[2].machine["kernel"] == "bookworm"
     assert [result.status for result in report.results[4:]] == ["error", "error"]
     assert "does not offer it" in report.results[4].reason
+
+
+def test_a_host_without_tun_says_nothing_of_a_guest(bench: Bench) -> None:
+    with_device: list[bool] = []
+
+    def start(process: FakeProcess) -> None:
+        with_device.append(bool(process.spec.devices))
+        if len(with_device) == 1:
+            raise HostError("start: no such device /dev/net/tun")
+        original(process)
+
+    original = bench.engine.scripts["client-netem"]
+    bench.engine.scripts["client-netem"] = start
+    run_at(bench, Rooms(bench.engine), family=["ipv4", "ipv6"], kernel=["host", "bookworm"])
+    assert with_device == [True, False, False, True, True]
+
+
+def test_nothing_is_kept_in_a_guest(bench: Bench) -> None:
+    kept = run_at(bench, Rooms(bench.engine), keep="always", kernel="bookworm")
+    assert not kept.kept
+    assert bench.engine.things == {}
+    assert "nothing is kept of cells in a guest" in bench.observer.notes[0]
+    assert run_at(bench, Rooms(bench.engine), keep="always", kernel=["bookworm", "host"]).kept
 
 
 def test_programs_in_an_emulated_guest_get_more_time(bench: Bench) -> None:

@@ -77,13 +77,10 @@ def test_a_state_that_cannot_be_resumed(talk: Callable[[Script], tuple[Qmp, list
     assert "cont" not in heard
 
 
-def test_a_full_disk_is_told(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
-    event = {"event": "BLOCK_IO_ERROR", "data": {"nospace": True}}
-    qmp, _ = talk(lambda name: [event, {"return": {"status": "io-error"}}] if name == "query-status" else fine(name))
-    assert qmp.explain() == "the host's disk is full"
-
-
-@pytest.mark.parametrize(("status", "says"), [("running", ""), ("paused", "qemu says paused")])
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [("running", ""), ("io-error", "the host's disk is full"), ("paused", "qemu says paused")],
+)
 def test_why_it_stands_still(talk: Callable[[Script], tuple[Qmp, list[str]]], status: str, says: str) -> None:
     qmp, _ = talk(lambda _: [{"return": {"status": status}}])
     assert qmp.explain() == says
