@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from testbed.analysis.events import Calls
+from testbed.analysis.findings.rule import plural
 from testbed.report.chart import Ink, draw
 from testbed.report.link import asked_text, kernel_text, measured_texts
 from testbed.report.wrapping import WIDTH, wrapped
@@ -21,8 +22,8 @@ def _row(label: str, text: str) -> str:
 
 
 def _size(name: str, count: int, given: Mapping[str, Any]) -> str:
-    raw = str(given.get(name, count))
-    return f"{raw} = {count} bytes" if raw not in (str(count), f"{count}B") else f"{count} bytes"
+    raw, size = str(given.get(name, count)), plural(count, "byte")
+    return f"{raw} = {size}" if raw not in (str(count), f"{count}B") else size
 
 
 def asked_lines(
@@ -43,7 +44,7 @@ def asked_lines(
     kernel = kernel_text(asked)
     return [
         _row("asked", f"{asked['client']} client to {asked['server']} server over {asked['family']}"),
-        _row("data", f"{lists}{asked['nodes']} nodes, content {content}: {format_bytes(total_bytes)} in all"),
+        _row("data", f"{lists}{plural(asked['nodes'], 'node')}, content {content}: {format_bytes(total_bytes)} in all"),
         _row("sender", sender),
         _row("receiver", receiver),
         _row("link", asked_text(asked, impairment)),
@@ -82,7 +83,7 @@ def _measured(result: Result) -> list[str]:
         lines.append(
             _row(
                 "sender",
-                f"{format_bytes(metrics.bytes_written)} in {metrics.write_calls} writes, "
+                f"{format_bytes(metrics.bytes_written)} in {plural(metrics.write_calls or 0, 'write')}, "
                 f"the last one accepted after {format_seconds(metrics.write_s)}",
             )
         )
@@ -92,9 +93,8 @@ def _measured(result: Result) -> list[str]:
     if metrics.bytes_read is not None:
         after = f", the last one after {format_seconds(metrics.duration_s)}" if metrics.duration_s else ""
         paused = f", pauses {format_seconds(metrics.read_sleep_s)} in all" if metrics.read_sleep_s else ""
-        lines.append(
-            _row("receiver", f"{format_bytes(metrics.bytes_read)} in {metrics.read_calls} reads{after}{paused}")
-        )
+        reads = plural(metrics.read_calls or 0, "read")
+        lines.append(_row("receiver", f"{format_bytes(metrics.bytes_read)} in {reads}{after}{paused}"))
     if metrics.goodput_bytes_per_s is not None:
         lines.append(_row("goodput", format_rate(metrics.goodput_bytes_per_s)))
     return lines

@@ -71,6 +71,16 @@ def test_what_happened() -> None:
     assert "note: odd" in text
 
 
+def test_one_is_not_many() -> None:
+    text = asked({"nodes": "1", "content": "1", "chunk": "1", "repeat": "2"})
+    assert "2 lists of 1 node, content 1 byte: " in text
+    assert "chunk 1 byte\n" in text + "\n"
+    metrics = Metrics(bytes_written=4, bytes_read=4, duration_s=0.1, write_calls=1, write_s=0.01, read_calls=1)
+    told = "\n".join(result_lines(result(metrics=metrics), {}, ASCII))
+    assert "4 B in 1 write, the last one" in told
+    assert "4 B in 1 read, the last one" in told
+
+
 def test_nothing_measured_is_no_error() -> None:
     lines = result_lines(result(metrics=Metrics(), link={}), {}, ASCII)
     assert lines == ["  link      round trip not measured"]

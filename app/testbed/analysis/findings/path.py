@@ -15,6 +15,7 @@ QUEUE: Final = "queue"
 LOSSES: Final = "losses"
 LATE: Final = "late acknowledgements"
 ROUND_TRIP: Final = "round trip"
+PACED: Final = "pacing"
 DELAY: Final = "delay"
 MACHINE: Final = "machine"
 
@@ -29,7 +30,11 @@ LATE_SHARE: Final = 0.3
 FEW_ROUND_TRIPS: Final = 1.5
 """What is over so soon was not held back by a congestion window: it was on its way."""
 FEWEST: Final = 5
-"""Frames of which it must be known how long they were on their way."""
+"""Frames of which it must be known how long they were on their way, or samples."""
+PACING: Final = "bbr"
+"""The congestion control that has the kernel space segments out, in all its versions."""
+FILLED_SHARE: Final = 0.8
+"""A congestion window that is on its way to so much of it, at least, is taken to be full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,21 @@ def _only_waited(seen: Observation, rtt_ms: float | None) -> dict[str, str]:
     took = format_seconds(rtt_ms / 1e3)
     if (seen.sending_s or 0.0) < FEW_ROUND_TRIPS * rtt_ms / 1e3:
         return {DELAY: f"the bytes and their acknowledgements were on their way: a round trip takes {took}"}
+    if _paced(seen):
+        return {PACED: f"its congestion control spaced the segments out; a round trip took {took}"}
     return {ROUND_TRIP: f"it sent what its congestion window allows and waited a round trip of {took} for it"}
+
+
+def _paced(seen: Observation) -> bool:
+    """Tell whether a congestion control that paces left room in its window: then that was not what was waited for."""
+    samples = seen.sender.samples
+    if samples is None or not samples.text("congestion").startswith(PACING):
+        return False
+    congestion, in_flight, left = (samples.column(name) for name in ("snd_cwnd", "unacked", "notsent_bytes"))
+    told = (congestion > 0) & (in_flight != ABSENT) & (left > 0) & seen.while_sending(samples.at_ns)
+    if np.count_nonzero(told) < FEWEST:
+        return False
+    return bool(np.median(in_flight[told] / congestion[told]) < FILLED_SHARE)
 
 
 def _impaired(seen: Observation) -> bool:

@@ -88,3 +88,17 @@ def test_without_samples_nothing_tells() -> None:
     seen = slow_network().observe(rtt_ms=None)
     found = path_of(replace(seen, sender=replace(seen.sender, samples=None)))
     assert (found.causes, found.rtt_ms) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("congestion", "in_flight", "cause"),
+    [("bbr", 13, path.PACED), ("bbr", 38, path.ROUND_TRIP), ("reno", 13, path.ROUND_TRIP)],
+)
+def test_pacing_leaves_room_in_the_congestion_window(congestion: str, in_flight: int, cause: str) -> None:
+    seen = distant(slow_network(), 10, 10, 21_000)
+    samples = seen.sender.samples
+    assert samples is not None
+    samples._texts["congestion"][:] = [congestion] * len(samples)
+    for name, value in {"snd_cwnd": 40, "unacked": in_flight, "notsent_bytes": 5000}.items():
+        samples._numbers[name] = samples.column("rtt") * 0 + value
+    assert path_of(seen).causes == (cause,)
