@@ -1,6 +1,6 @@
 from testbed.analysis.events import parse_events
 from testbed.report.chart import ASCII
-from testbed.report.text import asked_lines, matrix_line, result_lines, verdict
+from testbed.report.text import asked_lines, matrix_line, matrix_lines, result_lines, verdict
 from testbed.result import Finding, Link, Metrics, Result, Rtt
 from testbed.scenario.model import Cell
 
@@ -104,6 +104,17 @@ def test_verdict_and_line_of_a_matrix() -> None:
     assert matrix_line(3, 12, bad).startswith(" 3/12  failed      c ")
     assert matrix_line(3, 12, bad).endswith("it died")
     assert "\n" not in matrix_line(3, 12, bad)
+
+
+def test_many_cells_tell_what_to_mind_too() -> None:
+    busy = result(verdict="It was slow.", taints=["93 % of the time"], notes=["a capture is not complete"])
+    assert matrix_lines(1, 2, busy) == [
+        matrix_line(1, 2, busy),
+        "    It was slow.",
+        "    Tainted: 93 % of the time. Mistrust the times.",
+        "    note: a capture is not complete",
+    ]
+    assert matrix_lines(1, 2, result()) == [matrix_line(1, 2, result())]
 
 
 GUEST = {"kernel": "6.12.107-amd64", "accelerator": "tcg", "emulated": True}
