@@ -42,3 +42,13 @@ def cycles(path_ms: int, reader_ms: int, count: int = 6) -> Observation:
         sender=replace(seen.sender, samples=parse_samples(samples)),
         receiver=replace(seen.receiver, log=parse_calls(reads)),
     )
+
+
+def window_limited(path_ms: int, reader_ms: int) -> Observation:
+    """Return the same for a dozen windows, the kernel counting all of its time as limited by the window."""
+    seen = cycles(path_ms, reader_ms, count=12)
+    assert seen.sender.samples is not None
+    numbers = seen.sender.samples._numbers
+    numbers["busy_time"] = numbers["rwnd_limited"] = seen.sender.samples.column("rwnd_limited")
+    numbers["sndbuf_limited"] = numbers["rwnd_limited"] * 0
+    return seen

@@ -19,8 +19,7 @@ from testbed.cli.session import (
     settings,
     width,
 )
-from testbed.report.text import matrix_line
-from testbed.report.wrapping import wrapped
+from testbed.report.text import matrix_lines
 from testbed.result import Result
 from testbed.scenario.expand import PlannedCell, Scenario
 from testbed.scenario.file import parse_scenario
@@ -55,9 +54,8 @@ def _matrix(file: Path, **params: object) -> int:
     def on_end(_planned: PlannedCell, result: Result) -> None:
         done.append(result)
         if not (chosen.as_json or chosen.quiet):
-            click.echo(visible(matrix_line(len(done), total, result)))
-            for line in wrapped(result.verdict, 4, width=width()):
-                click.echo(line)
+            for line in matrix_lines(len(done), total, result, width()):
+                click.echo(visible(line))
 
     display = Display(quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end)
     report = carry_out(scenario, chosen, display)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from testbed import cli
 from testbed.analysis.findings.evidence import chosen_frames
 from testbed.analysis.findings.registry import RULES
+from testbed.analysis.findings.rule import plural
 from testbed.analysis.join.load import load_cell, observe_connection
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.model import Connection
@@ -72,7 +73,11 @@ def _in_range(connection: Connection, text: str) -> NDArray[np.bool_]:
     low = int(match[1] or 0)
     high = low if match[2] is None else int(match[3]) if match[3] else np.iinfo(np.int64).max
     number = connection.frames.number
-    return (number >= low) & (number <= high)
+    found: NDArray[np.bool_] = (number >= low) & (number <= high)
+    if not found.any():
+        here = f"connection {connection.stream} has {plural(len(number), 'frame')} from {number[0]} to {number[-1]}"
+        raise InputError([f"--range {text}: no such frame; {here}"])
+    return found
 
 
 def _of_finding(seen: Observation, connection: Connection, file: str, name: str) -> NDArray[np.bool_]:
@@ -107,7 +112,13 @@ command = click.Command(
         click.Option(["--range"], metavar="FIRST-LAST", help="Only frames with these numbers."),
         click.Option(["--finding"], multiple=True, metavar="NAME", help="Only the frames that a finding rests on."),
         click.Option(["--stream"], type=int, help="This connection of the capture, as Wireshark numbers them."),
-        click.Option(["--limit"], type=int, default=400, show_default=True, help="Frames shown at most; 0 = all."),
+        click.Option(
+            ["--limit"],
+            type=click.IntRange(min=0),
+            default=400,
+            show_default=True,
+            help="Frames shown at most; 0 = all.",
+        ),
         output_option(),
         click.Option(["--json"], is_flag=True, show_envvar=True, help="Print one JSON document."),
     ],

@@ -18,8 +18,9 @@ def _number(name: str, value: float | int | str) -> str:
 def _evidence(evidence: Evidence, width: int) -> list[str]:
     where = evidence.file
     if evidence.first is not None:
-        kind = "frames" if evidence.kind == "frames" else "lines"
-        where += f", {kind} {evidence.first} to {evidence.last} ({evidence.count})"
+        kind = "frame" if evidence.kind == "frames" else "line"
+        span = f"s {evidence.first} to {evidence.last} ({evidence.count})"
+        where += f", {kind}{f' {evidence.first}' if evidence.first == evidence.last else span}"
     lines = wrapped(f"{where}: {evidence.says}", 14, "    see       ", width)
     return [*lines, f"              wireshark: {evidence.filter}"] if evidence.filter else lines
 

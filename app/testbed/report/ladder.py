@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from testbed.analysis.findings.rule import plural
 from testbed.analysis.packets.flags import ACK, FIN, PSH, RST, SYN, Mark
 from testbed.analysis.packets.model import NONE, Connection, Frames
 
@@ -61,7 +62,7 @@ def ladder(connection: Connection, chosen: NDArray[np.bool_] | None = None, limi
         last = position
         yield _line(frames, position)
     if len(shown) < len(at):
-        yield f"{'...':>7} {len(at) - len(shown)} more frames"
+        yield f"{'...':>7} {plural(len(at) - len(shown), 'more frame')}"
 
 
 def _line(frames: Frames, at: int) -> str:

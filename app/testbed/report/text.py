@@ -126,11 +126,20 @@ def result_lines(result: Result, transfers: Mapping[str, Calls], ink: Ink, width
         lines += ["", *wrapped(result.verdict, 2, width=width)]
     if found := _found(result)[:STRONGEST]:
         lines += ["", *(line for finding in found for line in wrapped(finding.sentence, 4, "  - ", width))]
-    if result.taints:
-        lines += ["", *wrapped(f"Tainted: {'; '.join(result.taints)}. Mistrust the times.", 2, width=width)]
-    if result.notes:
-        lines += ["", *(f"  note: {note}" for note in result.notes)]
-    return lines
+    return [*lines, *(line for part in _doubts(result, 2, width) for line in ("", *part))]
+
+
+def _doubts(result: Result, indent: int, width: int) -> list[list[str]]:
+    """Return why the result may mislead: a machine that was too busy, and what is not as it should be."""
+    taints = f"Tainted: {'; '.join(result.taints)}. Mistrust the times."
+    notes = [f"{' ' * indent}note: {note}" for note in result.notes]
+    return ([wrapped(taints, indent, width=width)] if result.taints else []) + ([notes] if notes else [])
+
+
+def matrix_lines(number: int, count: int, result: Result, width: int = WIDTH) -> list[str]:
+    """Return what there is to say of one of many cells: its line, its verdict, and what to mind."""
+    said = wrapped(result.verdict, 4, width=width) if result.verdict else []
+    return [matrix_line(number, count, result), *said, *(line for part in _doubts(result, 4, width) for line in part)]
 
 
 def matrix_line(number: int, count: int, result: Result) -> str:

@@ -139,6 +139,9 @@ def test_frames_of_a_finding(output: Path) -> None:
 
 def test_frames_that_cannot_be_chosen(output: Path) -> None:
     assert "write FIRST-LAST" in problems(output, "packets", "--range", "x")
+    assert "no such frame; connection 0 has" in problems(output, "packets", "--range", "1000-2000")
+    assert "no such frame" in problems(output, "packets", "--range", "5-3")
+    assert call(output, "packets", "--limit", "-3").exit_code == 2
     assert "--end server" in problems(output, "packets", "--finding", "window-closed")
     assert "is silent" in problems(output, "packets", "--finding", "keep-alives")
     assert "rests on no frames" in problems(output, "packets", "--finding", "read-rate")

@@ -36,6 +36,10 @@ def test_a_finding_shows_everything() -> None:
         "not seen  the kernel's count",
     ):
         assert part in text
+    single = FINDING.evidence[0].model_copy(update={"first": 9, "last": 9, "count": 1})
+    assert "server/capture.pcap, frame 9: zero" in "\n".join(
+        finding_lines(FINDING.model_copy(update={"evidence": [single]}))
+    )
 
 
 def test_the_answer_stands_first_and_the_silent_last() -> None:

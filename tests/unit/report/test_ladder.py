@@ -41,6 +41,7 @@ def test_gaps_and_limits_are_shown() -> None:
     assert lines(1, 2, 6)[3].strip() == "..."
     assert lines(limit=3)[-1].endswith("more frames")
     assert len(lines(limit=3)) == 5
+    assert lines(1, 2, limit=1)[-1].endswith("... 1 more frame")
 
 
 def test_a_frame_for_a_machine() -> None:

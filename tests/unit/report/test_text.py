@@ -1,6 +1,6 @@
 from testbed.analysis.events import parse_events
 from testbed.report.chart import ASCII
-from testbed.report.text import asked_lines, matrix_line, result_lines, verdict
+from testbed.report.text import asked_lines, matrix_line, matrix_lines, result_lines, verdict
 from testbed.result import Finding, Link, Metrics, Result, Rtt
 from testbed.scenario.model import Cell
 
@@ -95,6 +95,16 @@ def test_one_is_no_plural() -> None:
     assert "data      1 node, " in asked({"nodes": 1})
 
 
+def test_one_is_not_many() -> None:
+    text = asked({"nodes": "1", "content": "1", "chunk": "1", "repeat": "2"})
+    assert "2 lists of 1 node, content 1 byte: " in text
+    assert "chunk 1 byte\n" in text + "\n"
+    metrics = Metrics(bytes_written=4, bytes_read=4, duration_s=0.1, write_calls=1, write_s=0.01, read_calls=1)
+    told = "\n".join(result_lines(result(metrics=metrics), {}, ASCII))
+    assert "4 B in 1 write, the last one" in told
+    assert "4 B in 1 read, the last one" in told
+
+
 def test_nothing_measured_is_no_error() -> None:
     lines = result_lines(result(metrics=Metrics(), link={}), {}, ASCII)
     assert lines == ["  link      round trip not measured"]
@@ -128,6 +138,17 @@ def test_verdict_and_line_of_a_matrix() -> None:
     assert matrix_line(3, 12, bad).startswith(" 3/12  failed      c ")
     assert matrix_line(3, 12, bad).endswith("it died")
     assert "\n" not in matrix_line(3, 12, bad)
+
+
+def test_many_cells_tell_what_to_mind_too() -> None:
+    busy = result(verdict="It was slow.", taints=["93 % of the time"], notes=["a capture is not complete"])
+    assert matrix_lines(1, 2, busy) == [
+        matrix_line(1, 2, busy),
+        "    It was slow.",
+        "    Tainted: 93 % of the time. Mistrust the times.",
+        "    note: a capture is not complete",
+    ]
+    assert matrix_lines(1, 2, result()) == [matrix_line(1, 2, result())]
 
 
 GUEST = {"kernel": "6.12.107-amd64", "accelerator": "tcg", "emulated": True}

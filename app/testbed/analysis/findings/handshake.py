@@ -55,7 +55,7 @@ def attempt(seen: Observation) -> str:
         how = "and got no answer, although the other end gave one: it was lost on its way"
     else:
         how = "and got no answer"
-    return f"{nothing}: the {seen.sender.role} asked for one {asked} (SYN) {how}."
+    return f"{nothing}: the {seen.sender.role} asked {asked} (SYN) {how}."
 
 
 def _answered(seen: Observation) -> bool:

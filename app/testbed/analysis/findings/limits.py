@@ -114,14 +114,15 @@ def _find(seen: Observation) -> Limits | None:
     window = counted + min(max(window_exhausted_s(seen) / total_s - counted, 0.0), max(network, 0.0))
     unread = unread_share(seen) if window_s else None
     reader = window * (unread if unread is not None else _reader_without_capture(seen, full))
-    queued = window - reader if QUEUE in path.causes else 0.0
+    on_the_way = window - reader
+    queued = on_the_way if QUEUE in path.causes else min(on_the_way, path.unheard_s / total_s)
     return Limits(
         total_s=total_s,
         busy_s=busy_s,
         receive_window=counted,
         shares={
             "receiver": reader,
-            "window": window - reader - queued,
+            "window": on_the_way - queued,
             "network": max(0.0, network + queued - (window - counted)),
             "send buffer": buffer + no_room,
             "application": idle + not_written,

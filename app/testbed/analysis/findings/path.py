@@ -8,13 +8,16 @@ import numpy as np
 from testbed.analysis.findings.delayed_ack import waited_ns
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import ABSENT
+from testbed.analysis.packets.closures import find_closures
 from testbed.analysis.packets.delays import one_way_delays
 from testbed.units import format_seconds
 
 QUEUE: Final = "queue"
 LOSSES: Final = "losses"
+UNHEARD: Final = "lost window updates"
 LATE: Final = "late acknowledgements"
 ROUND_TRIP: Final = "round trip"
+PACED: Final = "pacing"
 DELAY: Final = "delay"
 MACHINE: Final = "machine"
 
@@ -25,23 +28,31 @@ RATED_RTT_MS: Final = 1.0
 """The same, where the link is asked to have a rate."""
 LOST_SHARE: Final = 0.005
 """So many of the segments lost halve a congestion window again and again."""
+UNHEARD_S: Final = 0.2
+"""A window that is open for so long and still closed to the sender: it was told, and only the next probe finds out."""
 LATE_SHARE: Final = 0.3
 FEW_ROUND_TRIPS: Final = 1.5
 """What is over so soon was not held back by a congestion window: it was on its way."""
 FEWEST: Final = 5
-"""Frames of which it must be known how long they were on their way."""
+"""Frames of which it must be known how long they were on their way, or samples."""
+PACING: Final = "bbr"
+"""The congestion control that has the kernel space segments out, in all its versions."""
+FILLED_SHARE: Final = 0.8
+"""A congestion window that is on its way to so much of it, at least, is taken to be full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
     """`causes` are why a sender waits for the path, none when nothing tells; `because` says it in a clause.
 
-    `rtt_ms` is the sender's smoothed round trip, median over its samples.
+    `rtt_ms` is the sender's smoothed round trip, median over its samples. `unheard_s` is for how long it held for
+    closed a window that was open again.
     """
 
     causes: tuple[str, ...] = ()
     because: str = "it had data and permission to send and waited for the path: its rate, its delay or its losses"
     rtt_ms: float | None = None
+    unheard_s: float = 0.0
 
 
 def path_of(seen: Observation) -> Path:
@@ -52,8 +63,12 @@ def path_of(seen: Observation) -> Path:
     if timeouts or lost > max(1, LOST_SHARE * segments):
         again = f"{lost} of {segments} segments were sent again" if lost else "it waited for a time-out"
         told[LOSSES] = f"the path lost or delayed segments ({again})"
+    unheard_s = _unheard_s(seen)
+    if unheard_s:
+        lasted = format_seconds(unheard_s)
+        told[UNHEARD] = f"the word that the window was open again was lost, and for {lasted} the sender did not know"
     told = told or _only_waited(seen, rtt_ms)
-    return Path(tuple(told), " and ".join(told.values()), rtt_ms) if told else Path(rtt_ms=rtt_ms)
+    return Path(tuple(told), " and ".join(told.values()), rtt_ms, unheard_s) if told else Path(rtt_ms=rtt_ms)
 
 
 def _only_waited(seen: Observation, rtt_ms: float | None) -> dict[str, str]:
@@ -67,7 +82,21 @@ def _only_waited(seen: Observation, rtt_ms: float | None) -> dict[str, str]:
     took = format_seconds(rtt_ms / 1e3)
     if (seen.sending_s or 0.0) < FEW_ROUND_TRIPS * rtt_ms / 1e3:
         return {DELAY: f"the bytes and their acknowledgements were on their way: a round trip takes {took}"}
+    if _paced(seen):
+        return {PACED: f"its congestion control spaced the segments out; a round trip took {took}"}
     return {ROUND_TRIP: f"it sent what its congestion window allows and waited a round trip of {took} for it"}
+
+
+def _paced(seen: Observation) -> bool:
+    """Tell whether a congestion control that paces left room in its window: then that was not what was waited for."""
+    samples = seen.sender.samples
+    if samples is None or not samples.text("congestion").startswith(PACING):
+        return False
+    congestion, in_flight, left = (samples.column(name) for name in ("snd_cwnd", "unacked", "notsent_bytes"))
+    told = (congestion > 0) & (in_flight != ABSENT) & (left > 0) & seen.while_sending(samples.at_ns)
+    if np.count_nonzero(told) < FEWEST:
+        return False
+    return bool(np.median(in_flight[told] / congestion[told]) < FILLED_SHARE)
 
 
 def _impaired(seen: Observation) -> bool:
@@ -114,6 +143,16 @@ def _lost(seen: Observation) -> tuple[int, int, int]:
         samples.most(name) or 0 for name in ("total_retrans", "dsack_dups", "total_rto", "data_segs_out")
     )
     return max(again - needless, 0), timeouts, segments
+
+
+def _unheard_s(seen: Observation) -> float:
+    """Return for how much longer the window was closed to the sender than it was at the receiver; 0 for little."""
+    mine, theirs = seen.sender.connection, seen.receiver.connection
+    if mine is None or theirs is None or seen.one_capture:
+        return 0.0
+    there = find_closures(mine, of_client=not seen.sender_is_client)
+    longer_s = (sum(closure.duration_ns for closure in there) - seen.closed_ns) / 1e9
+    return longer_s if longer_s >= UNHEARD_S else 0.0
 
 
 def _rtt_ms(seen: Observation) -> float | None:

@@ -29,7 +29,9 @@ ALSO: Final[dict[str, str]] = {
 CAUSES: Final[dict[str, str]] = {
     path.QUEUE: "data queues for its rate",
     path.LOSSES: "segments are lost or late",
+    path.UNHEARD: "the word that the window is open again is lost",
     path.LATE: "acknowledgements come late",
+    path.PACED: "congestion control spaces the segments out",
     path.DELAY: "its way is long",
     path.ROUND_TRIP: "the congestion window lets out only so much a round trip",
 }

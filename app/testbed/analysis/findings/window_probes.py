@@ -86,8 +86,8 @@ def _first_rto_s(seen: Observation, closure: Closure) -> float:
 
 
 def _answered(seen: Observation, marked: Frames) -> NDArray[np.bool_]:
-    """Tell for each frame whether the next one is the other side's."""
-    found = np.zeros(len(marked), np.bool_)
+    """Tell for each frame whether the next one is the other side's; what came after the last one was not seen."""
+    found = np.ones(len(marked), np.bool_)
     sent = seen.from_sender(marked)
     found[:-1] = sent[:-1] & ~sent[1:]
     return found

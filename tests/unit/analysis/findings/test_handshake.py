@@ -39,7 +39,7 @@ def test_how_far_it_came(seen: Observation, how: str) -> None:
     assert not connected(seen)
     answers = explain(seen)
     assert answers.verdict == attempt(seen)
-    assert answers.verdict.startswith("No connection came about and no data was sent: the client asked for one 3 times")
+    assert answers.verdict.startswith("No connection came about and no data was sent: the client asked 3 times (SYN)")
     assert answers.verdict.endswith(how)
     # Nothing is made up of a transfer that was none, and the captures lack nothing.
     assert {finding.name for finding in answers.findings} <= {"retransmissions", "context"}

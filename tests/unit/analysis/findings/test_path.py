@@ -88,3 +88,34 @@ def test_without_samples_nothing_tells() -> None:
     seen = slow_network().observe(rtt_ms=None)
     found = path_of(replace(seen, sender=replace(seen.sender, samples=None)))
     assert (found.causes, found.rtt_ms) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("congestion", "in_flight", "cause"),
+    [("bbr", 13, path.PACED), ("bbr", 38, path.ROUND_TRIP), ("reno", 13, path.ROUND_TRIP)],
+)
+def test_pacing_leaves_room_in_the_congestion_window(congestion: str, in_flight: int, cause: str) -> None:
+    seen = distant(slow_network(), 10, 10, 21_000)
+    samples = seen.sender.samples
+    assert samples is not None
+    samples._texts["congestion"][:] = [congestion] * len(samples)
+    for name, value in {"snd_cwnd": 40, "unacked": in_flight, "notsent_bytes": 5000}.items():
+        samples._numbers[name] = samples.column("rtt") * 0 + value
+    assert path_of(seen).causes == (cause,)
+
+
+@pytest.mark.parametrize(("lost", "s"), [(True, 0.9), (False, 0.0)])
+def test_a_window_update_that_was_lost(s: float, *, lost: bool) -> None:
+    """The receiver's window opens, the sender hears of it with the answer to a probe."""
+    transfer = slow_reader(read_delay_ms=2000)
+    seen = transfer.observe()
+    closure = seen.closures[1]
+    opens = next(n for n, each in enumerate(transfer.segments) if each.time_ns == closure.end_ns and each.from_server)
+    late = replace(transfer.segments[opens], time_ns=transfer.segments[opens].time_ns + 900 * MS)
+    heard = [*transfer.segments[:opens], late]
+    heard += [replace(each, time_ns=each.time_ns + 900 * MS) for each in transfer.segments[opens + 1 :]]
+    if lost:
+        seen = replace(seen, sender=replace(seen.sender, capture=captured(pcap(heard), complete=True)))
+    found = path_of(seen)
+    assert found.unheard_s == pytest.approx(s, abs=0.01)
+    assert (path.UNHEARD in found.causes) is lost

@@ -1,18 +1,8 @@
 import pytest
 
 from testbed.analysis.findings.registry import explain
-from testbed.analysis.join.observation import Observation
-from tests.support.cycles import cycles
+from tests.support.cycles import window_limited
 from tests.support.transfers import broken_off, fast_reader, seen_in, slow_network, slow_reader, slow_sender, swallowed
-
-
-def window_limited(path_ms: int, reader_ms: int) -> Observation:
-    seen = cycles(path_ms, reader_ms, count=12)
-    assert seen.sender.samples is not None
-    numbers = seen.sender.samples._numbers
-    numbers["busy_time"] = numbers["rwnd_limited"] = seen.sender.samples.column("rwnd_limited")
-    numbers["sndbuf_limited"] = numbers["rwnd_limited"] * 0
-    return seen
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,12 @@ def test_a_single_closure() -> None:
     found = explain(transfer.run().observe())
     assert isinstance(found, Finding)
     assert "in 1 closure of this length" in found.sentence
+
+
+def test_of_the_last_frame_it_is_not_known_whether_it_was_answered() -> None:
+    transfer = slow_reader(total_bytes=40_000, read_delay_ms=2000)
+    last = max(n for n, s in enumerate(transfer.segments[:-3]) if not s.from_server and not s.length)
+    del transfer.segments[last + 1 :]
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert found.numbers["unanswered_probes"] == 0
