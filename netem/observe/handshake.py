@@ -1,6 +1,7 @@
 """Whether a capture holds the beginning of every connection in it; frames in, answer out."""
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterable
 
 from netem.observe.pcap import Record
@@ -9,27 +10,33 @@ _RECORD_HEADER_BYTES = 16
 _ETHERNET_BYTES = 14
 _TCP = 6
 _SYN = 0x02
+_BOTH = 2
 CHECKED_RECORDS = 10_000
 """Only the first so many frames are looked at: a handshake that is lost is lost at the beginning."""
 
 
 def flows_without_syn(records: Iterable[Record]) -> int:
-    """Count the connections whose first frame is not a SYN, among the first CHECKED_RECORDS frames."""
-    seen: set[bytes] = set()
-    headless = 0
+    """Count the connections without a SYN among the first CHECKED_RECORDS frames.
+
+    A frame that was damaged on the way may look like one of another connection; nobody answers it, so that only what
+    was seen in both directions counts.
+    """
+    seen: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    begun: set[bytes] = set()
     for record in itertools.islice(records, CHECKED_RECORDS):
         segment = _segment(record.data)
         if segment is None:
             continue
-        flow, flags = segment
-        if flow not in seen:
-            seen.add(flow)
-            headless += not flags & _SYN
-    return headless
+        source, target, flags = segment
+        flow = b"".join(sorted((source, target)))
+        seen[flow].add(source)
+        if flags & _SYN:
+            begun.add(flow)
+    return sum(len(sources) == _BOTH for flow, sources in seen.items() if flow not in begun)
 
 
-def _segment(record: bytes) -> tuple[bytes, int] | None:
-    """Return the connection's name, equal for both directions, and the TCP flags; None for anything else."""
+def _segment(record: bytes) -> tuple[bytes, bytes, int] | None:
+    """Return address and port of both ends, the sender's first, and the TCP flags; None for anything else."""
     at = _RECORD_HEADER_BYTES + _ETHERNET_BYTES
     kind = record[at - 2 : at]
     if kind == b"\x08\x00" and len(record) > at + 20 and record[at + 9] == _TCP:
@@ -42,5 +49,4 @@ def _segment(record: bytes) -> tuple[bytes, int] | None:
         return None
     if len(record) < at + 14:
         return None
-    ends = sorted((source + record[at : at + 2], target + record[at + 2 : at + 4]))
-    return b"".join(ends), record[at + 13]
+    return source + record[at : at + 2], target + record[at + 2 : at + 4], record[at + 13]

@@ -37,6 +37,7 @@ LISTEN = {
     "ncat": "exec ncat -l $1 --recv-only $2 >/tmp/$2.bytes",
     "nc": "exec nc.openbsd -l -d $1 $2 >/tmp/$2.bytes",
 }
+AWAIT_END = "while [ -d /proc/$(cat /tmp/$1.pid) ]; do sleep 0.02; done"
 AWAIT_LISTENERS = "until [ $(ss -Hltn | grep -c ':9[0-9]* ') -ge $1 ]; do sleep 0.02; done"
 
 
@@ -171,6 +172,7 @@ def test_a_listening_tool_stores_what_a_client_sends(
         ]
         expected = compiled(sent)
         assert len(expected) == sent.list_bytes * sent.repeat
+        tools.run(AWAIT_END, str(port))
         stored = tools.file(f"/tmp/{port}.bytes")
         assert hashlib.sha256(stored).hexdigest() == hashlib.sha256(expected).hexdigest()
         assert stored == expected

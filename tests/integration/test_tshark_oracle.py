@@ -236,7 +236,7 @@ def test_random_exchanges(tools: Tools) -> None:
 def test_damaged_frames(tools: Tools) -> None:
     """Wrong bits in any header field, also in handshakes: what tshark makes of a frame, we make of it."""
     passed_over = compared = 0
-    for seed in range(60):
+    for seed in range(25):
         found = tools.judge(damaged_capture(seed))
         assert not found.differences, seed
         passed_over, compared = passed_over + found.passed_over, compared + found.compared

@@ -24,8 +24,14 @@ def test_a_whole_connection_on_either_family() -> None:
 
 
 def test_each_headless_connection_counts_once() -> None:
-    frames = [tcp(5, 9, ACK), tcp(9, 5, ACK), tcp(6, 9, SYN), tcp(9, 7, ACK, ipv6=True)]
+    six = [tcp(9, 7, ACK, ipv6=True), tcp(7, 9, ACK, ipv6=True)]
+    frames = [tcp(5, 9, ACK), tcp(9, 5, ACK), tcp(6, 9, SYN), tcp(9, 6, ACK), *six, tcp(5, 9, ACK)]
     assert flows_without_syn(frames) == 2
+
+
+def test_damaged_frames_are_no_connections_of_their_own() -> None:
+    lost_its_flags, wrong_port = tcp(5, 9, 0), tcp(4101, 9, ACK)
+    assert flows_without_syn([lost_its_flags, tcp(5, 9, SYN), tcp(9, 5, SYN | ACK), wrong_port, tcp(5, 9, ACK)]) == 0
 
 
 def test_what_is_no_tcp_segment_is_passed_over() -> None:
