@@ -228,7 +228,8 @@ class Run:
         )
         failure = None
         try:
-            self._carry_out_at(place, cell, Identity(run, planned.id, self._owner), planned)
+            identity = Identity(run, planned.id, self._owner, keep=self._keep != "never")
+            self._carry_out_at(place, cell, identity, planned)
         except HostError as error:
             failure = error
         trouble = place.trouble()

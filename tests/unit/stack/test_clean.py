@@ -26,6 +26,13 @@ def test_only_the_dead_of_this_host() -> None:
     assert len(found) == 3
 
 
+def test_what_was_kept_is_left_alone_until_everything_goes() -> None:
+    engine = FakeEngine()
+    engine.create_volume("kept", labels("r", "c", "client", DEAD, keep=True))
+    assert leftovers(engine, ME) == []
+    assert len(leftovers(engine, ME, everything=True)) == 1
+
+
 def test_everything_when_asked() -> None:
     engine = engine_with(ME, DEAD, ELSEWHERE)
     engine.create_volume("stack", {"testbed.run": "by hand", "testbed.role": "x"})
