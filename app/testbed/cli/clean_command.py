@@ -15,7 +15,7 @@ from testbed.units import parse_duration_us
 HELP = """Remove containers, volumes and networks that runs on this host have left behind.
 
 Goes by label, never by name. Without --all only what belongs to a process that has ended is removed, so that runs
-under way are left alone, and nothing that --keep has kept; run folders are never touched.
+under way are left alone; run folders are never touched.
 """
 
 
@@ -78,7 +78,7 @@ command = click.Command(
         click.Option(
             ["--all", "everything"],
             is_flag=True,
-            help="Also what was kept, and of runs that may still be under way or elsewhere.",
+            help="Also of runs that may still be under way or elsewhere.",
         ),
         click.Option(["--images"], is_flag=True, help="Also images built from other states of the checkout."),
         click.Option(["--older-than"], metavar="DURATION", show_envvar=True, help="Only what is older, such as 1h."),

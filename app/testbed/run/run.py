@@ -107,7 +107,7 @@ class Run:
 
     def sweep(self) -> None:
         """Remove what runs of this host have left whose process has ended without cleaning up."""
-        found = leftovers(self._engine, self._owner)
+        found = leftovers(self._engine, self._owner, kept=False)
         if not found:
             return
         for failure in remove_all(self._engine, [each.handle for each in found]):

@@ -16,7 +16,7 @@ CELL: Final = "testbed.cell"
 ROLE: Final = "testbed.role"
 OWNER: Final = "testbed.owner"
 KEEP: Final = "testbed.keep"
-"""On things of a run with --keep: it decides itself what goes, and nobody sweeps the rest up unasked."""
+"""On things of a run with --keep: no later run sweeps them up."""
 
 
 @dataclass(frozen=True, slots=True)

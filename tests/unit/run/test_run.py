@@ -178,13 +178,14 @@ def test_dead_runs_are_swept_and_others_left_alone(bench: Bench) -> None:
     elsewhere = Owner("other.1", "boot", 1, 1)
     bench.engine.create_volume("dead", labels("old", "c", "client", dead))
     bench.engine.create_volume("elsewhere", labels("far", "c", "client", elsewhere))
+    bench.engine.create_volume("kept", labels("looked at", "c", "client", dead, keep=True))
     bench.engine.create_volume("mine", labels("now", "c", "client", me))
     bench.run()
-    assert sorted(name for _, name in bench.engine.things) == ["elsewhere", "mine"]
+    assert sorted(name for _, name in bench.engine.things) == ["elsewhere", "kept", "mine"]
     assert bench.observer.notes == ["removed 1 leftover of old, whose process has ended"]
 
 
-def test_what_a_run_keeps_is_not_swept_by_the_next(bench: Bench) -> None:
+def test_what_a_run_keeps_says_so(bench: Bench) -> None:
     bench.run(keep="always")
     kept = bench.engine.find(RUN)
     assert {found.handle.kind for found in kept} == {"container", "volume", "network"}

@@ -26,11 +26,11 @@ def test_only_the_dead_of_this_host() -> None:
     assert len(found) == 3
 
 
-def test_what_was_kept_is_left_alone_until_everything_goes() -> None:
-    engine = FakeEngine()
+def test_what_was_kept_goes_only_when_somebody_asks() -> None:
+    engine = engine_with(DEAD)
     engine.create_volume("kept", labels("r", "c", "client", DEAD, keep=True))
-    assert leftovers(engine, ME) == []
-    assert len(leftovers(engine, ME, everything=True)) == 1
+    assert len(leftovers(engine, ME, kept=False)) == 3
+    assert len(leftovers(engine, ME)) == 4
 
 
 def test_everything_when_asked() -> None:
