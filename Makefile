@@ -3,7 +3,7 @@ PYTHON =
 BIN = .venv/bin
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
 
 setup: ## Set up what is missing: Python packages, base image, Compose, images
 	@PYTHON="$(PYTHON)" tools/setup

@@ -22,6 +22,10 @@ ERASE_LINE = "\x1b[2K"
 ASKED_MS = 50
 """The stack's default delay of each direction."""
 
+LATE_MS = "2000"
+"""What the link may be late: the tests share the machine with whatever else it does, and how exact links are is the
+subject of others."""
+
 pytestmark = pytest.mark.docker
 
 
@@ -52,7 +56,9 @@ class Stack:
 @contextmanager
 def stack(**environment: str) -> Iterator[Stack]:
     subnet = f"fd7c:9a41:53be:{secrets.randbelow(1 << 16):x}::/64"
-    made = Stack(f"testbed-test-{secrets.token_hex(3)}", {"TESTBED_SUBNET6": subnet, **environment})
+    made = Stack(
+        f"testbed-test-{secrets.token_hex(3)}", {"TESTBED_SUBNET6": subnet, "TESTBED_LATE_MS": LATE_MS, **environment}
+    )
     try:
         yield made
     finally:
@@ -86,11 +92,11 @@ def test_the_client_reaches_both_servers_on_both_families() -> None:
             assert heard.count("Ending connection") == 2
             node = 'Node: 9, rating: 18, price: 27, title: "Book by 9", content length: 1000'
             assert heard.count(node) == 2
-        # Both directions are delayed; 40 ms on top are for two busy hosts' scheduling, twice.
+        # Both directions are delayed; the quickest of 40 probes is one that nothing else held up for 40 ms.
         rtt_ms = run.events("client-netem")["verified"]["rtt_ms"]
         assert isinstance(rtt_ms, dict)
         assert set(rtt_ms) == {"ipv4", "ipv6"}
-        assert all(2 * ASKED_MS <= rtt["median"] < 2 * ASKED_MS + 40 for rtt in rtt_ms.values()), rtt_ms
+        assert all(2 * ASKED_MS <= rtt["min"] < 2 * ASKED_MS + 40 for rtt in rtt_ms.values()), rtt_ms
         assert '"event"' not in done.stdout, "the sidecars' own log is not for the eyes"
     assert not left(run.name)
 

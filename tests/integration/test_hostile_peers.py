@@ -16,7 +16,7 @@ import pytest
 from testbed.stack.images import Images
 from testbed.wire import list_blocks
 from tests.support.peer_lab import EVENTS, FLAG, Ended, Peer, PeerLab, complaints, peer_lab
-from tests.support.wire_programs import parse_events
+from tests.support.wire_programs import STOPS_WITHIN_S, parse_events
 from tests.support.wire_vectors import VECTORS, decode, parse
 
 pytestmark = pytest.mark.docker
@@ -57,8 +57,6 @@ print("no answer")
 """
 PATIENT_STREAM = b"".join(list_blocks(20, 500))
 SHORT = b"".join(list_blocks(2, 3))
-STOPS_WITHIN_S = 5.0
-"""The contract is a second; the engine and a loaded machine take their time as well."""
 MEMORY_BYTES = 200 * 2**20
 """The worst list takes 60 MB, the first sixteen event logs 32 MB, a thread 0.1 MB."""
 

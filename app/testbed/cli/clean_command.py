@@ -61,11 +61,13 @@ def _clean_leftovers(
     if not quiet:
         for each in found:
             click.echo(f"{each.handle.kind:<9} {each.handle.name}  (run {each.labels[RUN]})")
+        if not found:
+            click.echo("nothing to remove")
     if dry_run:
         return []
     failures = remove_all(engine, [each.handle for each in found])
-    if not quiet:
-        click.echo(f"removed {len(found) - len(failures)} of {len(found)}" if found else "nothing to remove")
+    if found and not quiet:
+        click.echo(f"removed {len(found) - len(failures)} of {len(found)}")
     return failures
 
 
@@ -74,7 +76,9 @@ command = click.Command(
     callback=_clean,
     params=[
         click.Option(
-            ["--all", "everything"], is_flag=True, help="Also of runs that may still be under way or elsewhere."
+            ["--all", "everything"],
+            is_flag=True,
+            help="Also of runs that may still be under way or elsewhere.",
         ),
         click.Option(["--images"], is_flag=True, help="Also images built from other states of the checkout."),
         click.Option(["--older-than"], metavar="DURATION", show_envvar=True, help="Only what is older, such as 1h."),

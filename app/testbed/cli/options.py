@@ -156,7 +156,7 @@ def run_options() -> list[click.Option]:
             default="never",
             show_default=True,
             show_envvar=True,
-            help="When to leave containers, volumes and network in place; `testbed clean --all` removes them.",
+            help="When to leave containers, volumes and network in place; `testbed clean` removes them.",
         ),
         click.Option(["--dry-run"], is_flag=True, help="Print what would be done, and do nothing."),
         click.Option(["--json"], is_flag=True, show_envvar=True, help="Print one JSON document."),

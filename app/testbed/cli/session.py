@@ -93,9 +93,7 @@ def shown(result: Result, folder: Path) -> list[str]:
 def say_kept(report: RunReport) -> None:
     """Say how to look at what was kept, and how to remove it."""
     if report.kept:
-        click.echo(
-            f"kept: docker ps -a --filter label=testbed.run={report.run}; `testbed clean --all` removes it", err=True
-        )
+        click.echo(f"kept: docker ps -a --filter label=testbed.run={report.run}; `testbed clean` removes it", err=True)
 
 
 def exit_code(report: RunReport) -> int:

@@ -10,7 +10,6 @@ from testbed.errors import ContractError, HostError
 from testbed.run.contract import UNSUPPORTED
 from testbed.stack.cell import Identity, ordinary_user
 from testbed.stack.clean import remove_all
-from testbed.stack.labels import labels
 from testbed.stack.ports import ContainerSpec, Exit, Handle, Image, Runtime
 from testbed.wire.text import visible
 
@@ -30,7 +29,7 @@ def check_contract(engine: Runtime, identity: Identity, tag: str, image: Image) 
     spec = ContainerSpec(
         name=name,
         image=tag,
-        labels=labels(identity.run, identity.cell, "contract", identity.owner),
+        labels=identity.labels("contract"),
         environment={"TESTBED_ROLE": role, "TESTBED_FAMILY": "ipv4", "TESTBED_HOST": "server", "TESTBED_PORT": "8888"},
         user=ordinary_user(image.user),
         init=False,  # which ends with 127, too, when there is no program to start

@@ -109,7 +109,7 @@ class Run:
 
     def sweep(self) -> None:
         """Remove what runs of this host have left whose process has ended without cleaning up."""
-        found = leftovers(self._engine, self._owner)
+        found = leftovers(self._engine, self._owner, kept=False)
         if not found:
             return
         for failure in remove_all(self._engine, [each.handle for each in found]):
@@ -232,7 +232,8 @@ class Run:
         )
         failure = None
         try:
-            self._carry_out_at(place, cell, Identity(run, planned.id, self._owner), planned)
+            identity = Identity(run, planned.id, self._owner, keep=self._keep != "never")
+            self._carry_out_at(place, cell, identity, planned)
         except HostError as error:
             failure = error
         trouble = place.trouble()

@@ -63,6 +63,11 @@ class Identity:
     run: str
     cell: str
     owner: Owner
+    keep: bool = False
+
+    def labels(self, role: str) -> Mapping[str, str]:
+        """Return the labels of the thing with this role."""
+        return labels(self.run, self.cell, role, self.owner, keep=self.keep)
 
 
 @dataclass(slots=True)
@@ -107,7 +112,7 @@ def _sidecar(identity: Identity, role: str, end: End, image: str, *, tun: bool) 
     return ContainerSpec(
         name=_name(identity, f"{role}-netem"),
         image=image,
-        labels=labels(identity.run, identity.cell, f"{role}-netem", identity.owner),
+        labels=identity.labels(f"{role}-netem"),
         environment=end.sidecar_environment,
         network=_name(identity, "link"),
         alias=role,
@@ -125,7 +130,7 @@ def _endpoint(identity: Identity, role: str, end: End, sidecar: Handle) -> Conta
     return ContainerSpec(
         name=_name(identity, role),
         image=end.image,
-        labels=labels(identity.run, identity.cell, role, identity.owner),
+        labels=identity.labels(role),
         environment=end.environment,
         user=end.user,
         joins=sidecar.id,
@@ -145,7 +150,7 @@ def _planned(identity: Identity, roles: list[str]) -> list[Handle]:
 def _create(
     engine: Runtime, pool: Executor, identity: Identity, ends: Mapping[str, End], image: str, *, tun: bool
 ) -> CellStack:
-    tags = {role: labels(identity.run, identity.cell, role, identity.owner) for role in (*ends, "link")}
+    tags = {role: identity.labels(role) for role in (*ends, "link")}
     network = pool.submit(engine.create_network, _name(identity, "link"), tags["link"])
     volumes = [pool.submit(engine.create_volume, _name(identity, role), tags[role]) for role in ends]
     for made in (network, *volumes):

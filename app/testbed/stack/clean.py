@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from testbed.errors import HostError
-from testbed.stack.labels import OWNER, RUN, Owner, is_dead, parse_owner
+from testbed.stack.labels import KEEP, OWNER, RUN, Owner, is_dead, parse_owner
 from testbed.stack.ports import Found, Handle, Resources
 
 THREADS: Final = 8
@@ -33,16 +33,25 @@ def remove_all(engine: Resources, handles: Iterable[Handle]) -> list[HostError]:
 
 
 def leftovers(
-    engine: Resources, me: Owner, *, everything: bool = False, older_than_s: float = 0.0, now_s: float = 0.0
+    engine: Resources,
+    me: Owner,
+    *,
+    kept: bool = True,
+    everything: bool = False,
+    older_than_s: float = 0.0,
+    now_s: float = 0.0,
 ) -> list[Found]:
     """Return what owners that are dead for certain have left; with `everything`, all that carries our labels.
 
-    `older_than_s` leaves out what is younger at `now_s` (seconds since the epoch).
+    Without `kept`, what was left on purpose is left out. `older_than_s` leaves out what is younger at `now_s` (seconds
+    since the epoch).
     """
     chosen = []
     for found in engine.find(RUN):
         owner = parse_owner(found.labels.get(OWNER, ""))
         if not everything and (owner is None or not is_dead(owner, me)):
+            continue
+        if not kept and KEEP in found.labels:
             continue
         if older_than_s and now_s - found.created_s < older_than_s:
             continue

@@ -15,6 +15,8 @@ RUN: Final = "testbed.run"
 CELL: Final = "testbed.cell"
 ROLE: Final = "testbed.role"
 OWNER: Final = "testbed.owner"
+KEEP: Final = "testbed.keep"
+"""On things of a run with --keep: no later run sweeps them up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,6 @@ def is_dead(owner: Owner, me: Owner) -> bool:
     return owner.boot != me.boot or start_ticks(owner.pid) != owner.start_ticks
 
 
-def labels(run: str, cell: str, role: str, owner: Owner) -> Mapping[str, str]:
+def labels(run: str, cell: str, role: str, owner: Owner, *, keep: bool = False) -> Mapping[str, str]:
     """Return the labels of one thing."""
-    return {RUN: run, CELL: cell, ROLE: role, OWNER: str(owner)}
+    return {RUN: run, CELL: cell, ROLE: role, OWNER: str(owner)} | ({KEEP: "1"} if keep else {})

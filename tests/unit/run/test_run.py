@@ -11,7 +11,7 @@ from testbed.run.places import Place
 from testbed.run.run import Run, RunReport
 from testbed.scenario.expand import PlannedCell, Scenario, expand
 from testbed.stack.images import DOCKERFILES, Images
-from testbed.stack.labels import Owner, labels
+from testbed.stack.labels import KEEP, RUN, Owner, labels
 from testbed.stack.ports import Found, Image
 from testbed.vm.errors import GuestError
 from tests.support.fake_engine import FakeEngine, FakeProcess
@@ -46,8 +46,9 @@ class Bench:
         self.output = folder / "runs"
         self.images = Images(self.engine, lambda _line: None, checkout)
 
-    def run(self, **fields: object) -> RunReport:
-        made = Run(self.engine, self.images, self.observer, output=self.output, engine_version={"KernelVersion": "6"})
+    def run(self, *, keep: Keep = "never", **fields: object) -> RunReport:
+        version = {"KernelVersion": "6"}
+        made = Run(self.engine, self.images, self.observer, output=self.output, keep=keep, engine_version=version)
         return made.run(Scenario("test", "", tuple(expand({"nodes": 1, "content": 0} | fields))))
 
 
@@ -177,10 +178,18 @@ def test_dead_runs_are_swept_and_others_left_alone(bench: Bench) -> None:
     elsewhere = Owner("other.1", "boot", 1, 1)
     bench.engine.create_volume("dead", labels("old", "c", "client", dead))
     bench.engine.create_volume("elsewhere", labels("far", "c", "client", elsewhere))
+    bench.engine.create_volume("kept", labels("looked at", "c", "client", dead, keep=True))
     bench.engine.create_volume("mine", labels("now", "c", "client", me))
     bench.run()
-    assert sorted(name for _, name in bench.engine.things) == ["elsewhere", "mine"]
+    assert sorted(name for _, name in bench.engine.things) == ["elsewhere", "kept", "mine"]
     assert bench.observer.notes == ["removed 1 leftover of old, whose process has ended"]
+
+
+def test_what_a_run_keeps_says_so(bench: Bench) -> None:
+    bench.run(keep="always")
+    kept = bench.engine.find(RUN)
+    assert {found.handle.kind for found in kept} == {"container", "volume", "network"}
+    assert all(found.labels[KEEP] for found in kept)
 
 
 def test_an_image_that_is_not_ours_is_tried_first(bench: Bench) -> None:

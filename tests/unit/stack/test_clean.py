@@ -26,6 +26,13 @@ def test_only_the_dead_of_this_host() -> None:
     assert len(found) == 3
 
 
+def test_what_was_kept_goes_only_when_somebody_asks() -> None:
+    engine = engine_with(DEAD)
+    engine.create_volume("kept", labels("r", "c", "client", DEAD, keep=True))
+    assert len(leftovers(engine, ME, kept=False)) == 3
+    assert len(leftovers(engine, ME)) == 4
+
+
 def test_everything_when_asked() -> None:
     engine = engine_with(ME, DEAD, ELSEWHERE)
     engine.create_volume("stack", {"testbed.run": "by hand", "testbed.role": "x"})

@@ -198,6 +198,11 @@ def test_a_python_that_is_too_old_is_named(stand: Stand, checkout: Path) -> None
     assert "Python 3.11 or newer is needed, found Python 3.9.2" in done.stderr
 
 
+def test_a_python_that_is_not_there(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHON", "/nonexistent/python")
+    assert "Python 3.11 or newer is needed, found none. " in start(checkout).stderr
+
+
 def test_a_python_without_venv_is_told_from_one_that_is_too_old(stand: Stand, checkout: Path) -> None:
     stand("python3", 'case "$2" in *venv*) exit 1;; esac')
     done = start(checkout)
