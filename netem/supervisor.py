@@ -135,7 +135,9 @@ class Supervisor:
         failures = verification.failures()
         if failures:
             raise SidecarError(
-                "verify the link", " ".join(failures), "free the host's processor, or allow more with NETEM_LATE_MS"
+                "verify the link",
+                " ".join(failures),
+                "free the host's processor, or do without the proof (--probes 0); NETEM_LATE_MS allows a sidecar more",
             )
         self._become_ready()
 
