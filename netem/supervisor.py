@@ -135,9 +135,7 @@ class Supervisor:
         failures = verification.failures()
         if failures:
             raise SidecarError(
-                "verify the link",
-                " ".join(failures),
-                "free the host's processor, or do without the proof (--probes 0); NETEM_LATE_MS allows a sidecar more",
+                "verify the link", " ".join(failures), "free the host's processor, or allow more with NETEM_LATE_MS"
             )
         self._become_ready()
 

@@ -14,22 +14,18 @@ CHECKED_RECORDS = 10_000
 
 
 def flows_without_syn(records: Iterable[Record]) -> int:
-    """Count the connections whose first frame is not a SYN, among the first CHECKED_RECORDS frames.
-
-    A single frame is none: `corrupt` flips bits of ports and addresses too, and such a frame seems to be a stranger's.
-    """
-    begins: set[bytes] = set()
-    headless: dict[bytes, int] = {}
+    """Count the connections whose first frame is not a SYN, among the first CHECKED_RECORDS frames."""
+    seen: set[bytes] = set()
+    headless = 0
     for record in itertools.islice(records, CHECKED_RECORDS):
         segment = _segment(record.data)
         if segment is None:
             continue
         flow, flags = segment
-        if flow in headless or (flow not in begins and not flags & _SYN):
-            headless[flow] = headless.get(flow, 0) + 1
-        else:
-            begins.add(flow)
-    return sum(frames > 1 for frames in headless.values())
+        if flow not in seen:
+            seen.add(flow)
+            headless += not flags & _SYN
+    return headless
 
 
 def _segment(record: bytes) -> tuple[bytes, int] | None:
