@@ -11,14 +11,14 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from netem import tc
 from netem.choose import try_kernel
 from netem.errors import SidecarError
-from netem.observe import tcpdump
+from netem.observe import host, tcpdump
 from netem.observe.inet_diag import CONNECTED
 from netem.observe.netlink import DestroyedSockets, SocketDiagnosis
 from netem.process import run, spawn
@@ -31,6 +31,8 @@ _TIMER_STEP_NS = 1_000_000
 _LATE_P99_NS = 1_000_000
 _LISTEN_TIMEOUT_S = 5.0
 _BUSY_PERCENT = 20.0
+_STOLEN_PERCENT = 5.0
+"""From here on a cell is tainted, too."""
 _NETLINK_NETFILTER = 12
 _NFQUEUE_CONFIG = (3 << 8) | 2  # NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG
 _QUEUE_NUMBER = 4242
@@ -48,14 +50,16 @@ class Check:
 
 def examine() -> dict[str, Any]:
     """Try everything and return the document."""
+    began = host.read(time.monotonic_ns())
     lateness_ns = timer_lateness_ns()
-    checks = [_guarded(name, check) for name, check in _CHECKS.items()] + [_clock(lateness_ns)]
+    checks = [_guarded(name, check) for name, check in _CHECKS.items()]
+    checks += [_steal(host.between(began, host.read(time.monotonic_ns()))), _clock(lateness_ns)]
     works = {check.name: check.ok for check in checks}
     user = all(works[name] for name in ("tap", "packet socket", "clsact"))
     return {
         "engine": "kernel" if works["netem"] else "user" if user else "none",
         "timer_lateness_ns": lateness_ns,
-        "checks": [asdict(check) for check in checks],
+        "checks": [asdict(replace(check, remedy="" if check.ok else check.remedy)) for check in checks],
     }
 
 
@@ -175,9 +179,19 @@ def _pressure() -> Check:
     return Check("pressure", ok=percent < _BUSY_PERCENT, fact=fact, remedy="let nothing else run on this host")
 
 
+def _steal(facts: dict[str, Any]) -> Check:
+    """Tell what other machines on the same hardware took while everything here was tried."""
+    if "steal_share" not in facts:
+        return Check("steal", ok=True, fact="this kernel does not tell")
+    percent = 100 * facts["steal_share"]
+    fact = f"other machines had the processors for {percent:.1f} % of the time"
+    return Check("steal", ok=percent < _STOLEN_PERCENT, fact=fact, remedy="run on a machine of your own")
+
+
 def _clock(lateness_ns: dict[str, int]) -> Check:
     fact = (
-        f"timers are late by {lateness_ns['p50'] / 1e3:.0f} us in the median, {lateness_ns['p99'] / 1e3:.0f} us at p99"
+        f"steps of {time.clock_getres(time.CLOCK_MONOTONIC) * 1e9:.0f} ns; timers are late by "
+        f"{lateness_ns['p50'] / 1e3:.0f} us in the median, {lateness_ns['p99'] / 1e3:.0f} us at p99"
     )
     remedy = "let nothing else run on this host; delays will be late by as much"
     return Check("clock", ok=lateness_ns["p99"] < _LATE_P99_NS, fact=fact, remedy=remedy)

@@ -41,4 +41,6 @@ def _read(name: str, folders: tuple[Path, ...]) -> str:
         if path.parent == folder and path.is_file():
             return path.read_text()
     places = " or ".join(map(str, folders))
-    raise SidecarError(f"read {name}", "there is no such file", f"mount it into {places}")
+    raise SidecarError(
+        f"read {name}", "there is no such file", f"put it beside the scenario file, or mount it into {places}"
+    )

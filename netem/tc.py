@@ -6,9 +6,8 @@ from typing import Any
 from netem.errors import SidecarError
 from netem.process import run
 
-_NO_NETEM = (
-    "this kernel has no sch_netem; set NETEM_ENGINE=user (or auto), or load the module on the host: modprobe sch_netem"
-)
+_OTHER_ENGINE = "take the user engine (--engine user, NETEM_ENGINE=user)"
+_NO_NETEM = f"this kernel has no sch_netem; {_OTHER_ENGINE}, or load the module on the host: modprobe sch_netem"
 _NO_ACTIONS = "this kernel lacks a traffic control action; load act_mirred and act_gact on the host"
 _NO_U32 = "this kernel lacks cls_u32; load it on the host: modprobe cls_u32"
 _PRIVILEGE = "start the container with the capability NET_ADMIN"
@@ -26,7 +25,7 @@ PARTS: tuple[tuple[str, str], ...] = (
     ("clsact", "this kernel has no sch_ingress (clsact); load it on the host: modprobe sch_ingress"),
     ("mirred", _NO_ACTIONS),
     ("u32", _NO_U32),
-    ("prio", "this kernel has no sch_prio; set NETEM_ENGINE=user, or load it on the host: modprobe sch_prio"),
+    ("prio", f"this kernel has no sch_prio; {_OTHER_ENGINE}, or load it on the host: modprobe sch_prio"),
 )
 """Words of a command with what to do when the kernel lacks them; `prio` last, it also is a word of every filter."""
 

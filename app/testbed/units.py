@@ -5,6 +5,7 @@ follow Go and always carry a unit, because tc(8) reads a bare number as microsec
 """
 
 import re
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -86,19 +87,24 @@ def format_bytes(count: int) -> str:
     return f"{count:,} B".replace(",", " ")
 
 
+def format_figures(value: float, figures: int) -> str:
+    """Return a number rounded to so many significant figures, without an exponent."""
+    return f"{Decimal(f'{value:.{figures}g}'):f}"
+
+
 def format_rate(rate_bytes_per_s: float) -> str:
     """Return a rate with a decimal prefix and three digits: `7.82 kB/s`."""
     for unit in ("B/s", "kB/s", "MB/s"):
         if rate_bytes_per_s < 1000:
-            return f"{rate_bytes_per_s:.3g} {unit}"
+            return f"{format_figures(rate_bytes_per_s, 3)} {unit}"
         rate_bytes_per_s /= 1000
-    return f"{rate_bytes_per_s:.3g} GB/s"
+    return f"{format_figures(rate_bytes_per_s, 3)} GB/s"
 
 
 def format_seconds(seconds: float) -> str:
     """Return a measured time with the unit that suits it: `31.2 s`, `40.1 ms`, `7 µs`."""
     if seconds >= 1:
-        return f"{seconds:.4g} s"
+        return f"{format_figures(seconds, 4)} s"
     if seconds >= 0.001:
-        return f"{seconds * 1e3:.3g} ms"
-    return f"{seconds * 1e6:.3g} µs"
+        return f"{format_figures(seconds * 1e3, 3)} ms"
+    return f"{format_figures(seconds * 1e6, 3)} µs"

@@ -27,6 +27,9 @@ MAX_CHANGES = 100_000  # an hour of changes every 36 ms
 _DECIMALS = 9  # of a probability; the least that is not zero is 2.4e-10
 MIN_EVERY_NS = 10**6  # 1 ms; a faster change is a jitter
 
+_WORDS = {"limit_packets": "limit", "blackholes": "blackhole", "true_correlation": "correlation", "impair_nd": "nd"}
+"""Fields of the model that are not called as the words are."""
+
 T = TypeVar("T")
 
 
@@ -77,16 +80,16 @@ class Profile:
         return [{"at": format_time(c.at_ns), "netem": format_impairment(c.impairment)} for c in self.changes]
 
 
-def blend(start: T, end: T, share: float) -> T:
+def blend(start: T, end: T, share: float, part: str = "the link") -> T:
     """Return what lies between two impairments of the same parts: 0 is `start`, 1 is `end`.
 
-    Raises SpecError where they differ in more than numbers.
+    Raises SpecError, which names the `part`, where they differ in more than numbers.
     """
     if start == end:
         return start
     if is_dataclass(start) and not isinstance(start, type) and type(start) is type(end):
         names = [field.name for field in fields(start)]
-        moved = {name: blend(getattr(start, name), getattr(end, name), share) for name in names}
+        moved = {name: blend(getattr(start, name), getattr(end, name), share, name) for name in names}
         if "rate_bps" in moved:
             moved["rate_bps"] -= moved["rate_bps"] % 8  # netem counts whole bytes a second
         between: T = replace(start, **moved)
@@ -94,7 +97,10 @@ def blend(start: T, end: T, share: float) -> T:
     if type(start) is type(end) and isinstance(start, int | float) and not isinstance(start, bool):
         value: Any = start + (end - start) * share  # type: ignore[operator]
         return type(start)(round(value, 0 if isinstance(start, int) else _DECIMALS))
-    raise SpecError(f"nothing lies between {start!r} and {end!r}", remedy="give both texts the same parts")
+    raise SpecError(
+        f"from and to differ in {_WORDS.get(part, part.replace('_', '-'))} by more than numbers",
+        remedy="give both texts the same parts",
+    )
 
 
 class _Entry:

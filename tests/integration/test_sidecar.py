@@ -227,6 +227,10 @@ def test_auto_takes_what_works_and_says_why(made: Bed) -> None:
     status, document = sidecar.ask("doctor")
     assert status == 0
     assert link["engine"] == document["engine"]
+    assert {"tap", "clsact", "nfqueue", "ipv6", "capture", "inet_diag", "pressure", "steal", "clock"} <= {
+        check["name"] for check in document["checks"]
+    }
+    assert not [check for check in document["checks"] if check["ok"] and check["remedy"]]
     netem = next(check for check in document["checks"] if check["name"] == "netem")
     assert ("no netem in this kernel" in link["reason"]) is not netem["ok"]
 

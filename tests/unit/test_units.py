@@ -7,6 +7,7 @@ from testbed.units import (
     counted,
     format_bytes,
     format_duration_us,
+    format_figures,
     format_rate,
     format_seconds,
     parse_duration_us,
@@ -119,3 +120,12 @@ def test_formats() -> None:
         "3.2 GB/s",
     ]
     assert [format_seconds(seconds) for seconds in (31.25, 0.0401, 0.000007)] == ["31.25 s", "40.1 ms", "7 µs"]
+
+
+def test_no_number_has_an_exponent() -> None:
+    assert [format_figures(value, 3) for value in (0.0, 2013.7, 0.000012345, 1.0)] == ["0", "2010", "0.0000123", "1"]
+    assert (format_seconds(0.99996), format_seconds(12345.0), format_rate(999_960.0)) == (
+        "1000 ms",
+        "12340 s",
+        "1000 kB/s",
+    )

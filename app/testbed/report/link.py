@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from netem.spec import Impairment, parse
 from testbed.result import Delays, Link, LinkCounters, Result
-from testbed.units import counted, format_seconds
+from testbed.units import counted, format_figures, format_seconds
 
 _KNOBS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
 _WAYS: Final = {"client": "client to server", "server": "server to client"}
@@ -79,7 +79,7 @@ def _measured(link: Link) -> list[str]:
 
 
 def _delay_text(delays: Delays) -> str:
-    shown = ", ".join(f"{name} {delays.ms[name]:.4g}" for name in _SHOWN if name in delays.ms)
+    shown = ", ".join(f"{name} {format_figures(delays.ms[name], 4)}" for name in _SHOWN if name in delays.ms)
     return f"{shown} ms ({counted(delays.packets, 'packet')})"
 
 

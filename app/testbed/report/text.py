@@ -8,7 +8,7 @@ from testbed.report.chart import Ink, draw
 from testbed.report.link import asked_text, kernel_text, measured_texts
 from testbed.report.wrapping import WIDTH, wrapped
 from testbed.result import Finding, Result, Rtt
-from testbed.units import counted, format_bytes, format_rate, format_seconds
+from testbed.units import counted, format_bytes, format_figures, format_rate, format_seconds
 
 _LABEL: Final = 10
 
@@ -69,7 +69,8 @@ def machine_text(machine: Mapping[str, Any]) -> str:
 def _rtt_text(rtt: Rtt | None) -> str:
     if rtt is None:
         return "round trip not measured"
-    return f"round trip {rtt.median:.3g} ms (min {rtt.min:.3g}, max {rtt.max:.3g}, {counted(rtt.samples, 'probe')})"
+    middle, least, most = (format_figures(value, 3) for value in (rtt.median, rtt.min, rtt.max))
+    return f"round trip {middle} ms (min {least}, max {most}, {counted(rtt.samples, 'probe')})"
 
 
 def _engines(result: Result) -> str:

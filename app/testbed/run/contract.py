@@ -74,14 +74,15 @@ def _route_environment(knobs: dict[str, str]) -> dict[str, str]:
     return told
 
 
-def _waits_for_probes(cell: Cell) -> bool:
+def _waits_for_probes(cell: Cell, *, emulated: bool) -> bool:
     """Return whether the server's link must not begin before the client has probed it.
 
     A profile would change it under the probes, and the kernel's netem shows them no twin of an impairment that
-    duplicates. All others begin at once: the server's program then starts while the client probes.
+    duplicates. All others begin at once: the server's program then starts while the client probes. On an emulated
+    machine that takes seconds, which the probes would be late by.
     """
     changes = profile_of(cell.profile, "server") or any(each.duplicate for each in cell.impairments("server"))
-    return bool(cell.probes and changes)
+    return bool(cell.probes and (changes or emulated))
 
 
 def sidecar_environment(cell: Cell, role: Role, *, emulated: bool = False) -> dict[str, str]:
@@ -102,7 +103,7 @@ def sidecar_environment(cell: Cell, role: Role, *, emulated: bool = False) -> di
         "NETEM_DEADLINE_S": str(deadline_s),
         "NETEM_ND": str(int(cell.nd)),
         "NETEM_PROBES": str(cell.probes),
-        "NETEM_PROBED": str(int(role == "server" and _waits_for_probes(cell))),
+        "NETEM_PROBED": str(int(role == "server" and _waits_for_probes(cell, emulated=emulated))),
         "NETEM_SNAPLEN": str(cell.snaplen_bytes),
         "NETEM_CAPTURE_MAX_BYTES": str(cell.capture_max_bytes),
         "NETEM_SAMPLE_INTERVAL_MS": str(cell.sample_interval_us // 1000),

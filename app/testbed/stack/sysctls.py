@@ -13,6 +13,7 @@ _REASONS: Final = {
     ("open", "no such file or directory"): _NOT_HERE,
     ("open", "permission denied"): "it belongs to the host, not to a network namespace, so nobody may set it here",
     ("write", "operation not permitted"): "the host does not let a namespace choose this value",
+    ("write", "no such file or directory"): "this kernel has nothing of that name",
     ("write", "invalid argument"): "the kernel does not take this value",
     ("write", "numerical result out of range"): "the kernel does not take this value",
 }

@@ -81,6 +81,12 @@ def test_what_happened() -> None:
     assert "note: odd" in text
 
 
+def test_a_long_round_trip_is_written_out() -> None:
+    metrics = Metrics(rtt_ms=Rtt(min=2000.1, median=2013.7, max=16_480.0, samples=20))
+    text = "\n".join(result_lines(result(metrics=metrics), {}, ASCII))
+    assert "round trip 2010 ms (min 2000, max 16500, 20 probes)" in text
+
+
 def test_one_is_no_plural() -> None:
     metrics = Metrics(
         bytes_written=9,

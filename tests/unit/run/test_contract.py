@@ -122,3 +122,8 @@ def test_each_sidecar_is_told_its_own_profile() -> None:
 def test_a_servers_link_that_must_not_begin_under_the_probes_waits_for_their_end(cell: Cell, waits: str) -> None:
     assert sidecar_environment(cell, "server")["NETEM_PROBED"] == waits
     assert sidecar_environment(cell, "client")["NETEM_PROBED"] == "0"
+
+
+def test_an_emulated_machine_does_not_start_the_server_under_the_probes() -> None:
+    assert sidecar_environment(Cell(), "server", emulated=True)["NETEM_PROBED"] == "1"
+    assert sidecar_environment(Cell(probes=0), "server", emulated=True)["NETEM_PROBED"] == "0"

@@ -15,6 +15,10 @@ SHIM += "process: error during container init: {said}: unknown"
         ),
         ("open /proc/sys/net/core/rmem_max: permission denied", "set net.core.rmem_max: it belongs to the host"),
         ("write /proc/sys/net/ipv4/tcp_sack: invalid argument", "set net.ipv4.tcp_sack: the kernel does not take"),
+        (
+            "write /proc/sys/net/ipv4/tcp_sack: no such file or directory",
+            "set net.ipv4.tcp_sack: this kernel has nothing",
+        ),
         ("write /proc/sys/net/ipv4/tcp_sack: input/output error", "set net.ipv4.tcp_sack: input"),
     ],
 )

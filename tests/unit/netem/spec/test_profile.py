@@ -68,7 +68,11 @@ def test_a_blended_rate_is_one_that_the_kernel_has(low: int, high: int, share: f
         ([{"at": "5s", "netem": "delay x"}], "0.netem"),
         ([{"at": "5s", "netem": "", "for": "1s"}], "0.for"),
         ([{"at": "5s", "netem": ""}, {"at": "5s", "netem": ""}], "after one"),
-        ([{"at": "0s", "ramp": {"from": "delay 1ms", "to": "loss 1%", "for": "1s", "every": "1s"}}], "between"),
+        (
+            [{"at": "0s", "ramp": {"from": "delay 1ms", "to": "loss 1%", "for": "1s", "every": "1s"}}],
+            "from and to differ in delay by",
+        ),
+        ([{"at": "0s", "ramp": {"from": "nd", "to": "", "for": "1s", "every": "1s"}}], "differ in nd by"),
         ([{"at": "0s", "ramp": {"from": "", "to": "", "for": "1s", "every": "1us"}}], "too short"),
         ([{"at": "0s", "ramp": {"from": "", "to": "", "for": "1000s", "every": "1ms"}}], "at most"),
         ([{"at": "0s", "sine": {"from": "", "to": "", "for": "1s", "every": "1s"}}], "period"),
