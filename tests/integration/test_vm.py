@@ -81,10 +81,11 @@ def test_conformance_with_latency(run_cell: Any, client: str, server: str, famil
     assert 2 * LATENCY_MS <= result.metrics.rtt_ms.median <= 2 * LATENCY_MS + SLACK_MS
 
 
-def test_the_run_folder_tells_of_the_guest(run_cell: Any) -> None:
-    shown = run_cell(nodes=1)
-    record = json.loads((shown.folder / "cell.json").read_text())
-    machine = record["machine"]
+def test_the_run_folder_tells_of_the_guest_and_its_netem(run_cell: Any) -> None:
+    """One cell for both: `auto` takes the kernel's netem, and what is read back of it is what was asked."""
+    shown = run_cell(nodes=1, netem="delay 40ms 5ms distribution normal loss gemodel 1% 25%", engine="auto")
+    assert shown.result.status == "passed", shown.result.reason
+    machine = json.loads((shown.folder / "cell.json").read_text())["machine"]
     assert machine["kernel"].endswith("-amd64")
     assert machine["kernel"] != os.uname().release
     assert machine["accelerator"] in ("kvm", "tcg")
@@ -93,12 +94,6 @@ def test_the_run_folder_tells_of_the_guest(run_cell: Any) -> None:
     for role in ("client", "server"):
         files = {path.name for path in (shown.folder / role).iterdir()}
         assert {"stdout.log", "stderr.log", "events.csv", "capture.pcap", "sockets.csv", "link.json"} <= files
-
-
-def test_auto_takes_the_kernels_netem_and_reads_it_back(run_cell: Any) -> None:
-    shown = run_cell(nodes=1, netem="delay 40ms 5ms distribution normal loss gemodel 1% 25%", engine="auto")
-    assert shown.result.status == "passed", shown.result.reason
-    for role in ("client", "server"):
         link = json.loads((shown.folder / role / "link.json").read_text())["link"]
         assert link["engine"] == "kernel"
         netem = [qdisc for qdisc in link["readback"] if qdisc["kind"] == "netem"]

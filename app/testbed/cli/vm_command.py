@@ -94,9 +94,8 @@ def rm(names: tuple[str, ...], *, everything: bool) -> None:
     unknown = [f"there is no guest {name!r}" for name in names if name not in there]
     if unknown or not (names or everything):
         raise InputError(unknown or ["name guests, or say --all"], remedy="testbed vm list")
-    for image in there.values() if everything else [there[name] for name in names]:
-        removed = remove_image(image)
-        click.echo(f"removed {image.name}" if removed else f"kept {image.name}: somebody uses it")
+    for name in there if everything else dict.fromkeys(names):
+        click.echo(f"removed {name}" if remove_image(there[name]) else f"kept {name}: somebody uses it")
     rest = remove_parts(cache_dir())
     if rest:
         click.echo(f"removed what {rest} killed {'build' if rest == 1 else 'builds'} left")
