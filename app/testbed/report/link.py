@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from netem.spec import Impairment, parse
+from testbed.analysis.findings.rule import plural
 from testbed.result import Delays, Link, LinkCounters, Result
 from testbed.units import format_seconds
 
@@ -70,7 +71,7 @@ def measured_texts(result: Result) -> list[str]:
 
 def _measured(link: Link) -> list[str]:
     asked = f"asked {link.asked}" if link.asked else "asked nothing at first"
-    texts = [f"{asked}; {link.changes} changes" if link.changes else asked]
+    texts = [f"{asked}; {plural(link.changes, 'change')}" if link.changes else asked]
     for name, delays in (("held", link.realised), ("one way", link.one_way)):
         texts += [f"{name} {_delay_text(delays)}"] if delays else []
     return [*texts, ", ".join(_counted(link.counters))] if link.counters else texts

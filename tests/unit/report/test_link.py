@@ -63,3 +63,4 @@ def test_a_plain_link_needs_no_words() -> None:
 
 def test_a_profile_over_a_plain_link() -> None:
     assert shown(asked="", changes=3) == ["client to server: asked nothing at first; 3 changes"]
+    assert shown(asked="", changes=1) == ["client to server: asked nothing at first; 1 change"]
