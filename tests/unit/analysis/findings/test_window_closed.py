@@ -84,3 +84,12 @@ def test_a_window_is_never_closed_for_longer_than_was_sent() -> None:
     found = explain(broken_off().observe())
     assert isinstance(found, Finding)
     assert float(found.numbers["closed_s"]) < float(found.numbers["sending_s"])
+
+
+def test_what_led_to_a_closure_behind_a_gap_is_not_known() -> None:
+    transfer = slow_reader(total_bytes=14_000)
+    closes = next(n for n, segment in enumerate(transfer.segments) if segment.from_server and not segment.window)
+    transfer.segments[4:closes] = []
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert "what led to it is not in the capture" in found.sentence
