@@ -19,6 +19,8 @@ NAME: Final = "back-pressure"
 LATE_BYTES: Final = 16_384
 FEWEST_SAMPLES: Final = 3
 """A call that ends while a sample is taken may be ahead of it; one that still is at the next samples is not late."""
+WAITED_S: Final = 0.01
+"""A program whose writes waited for less in all did not wait for the receiver."""
 PRESSED_SHARE: Final = 0.2
 GROWN_BYTES: Final = 4 * BOUNDED_BYTES
 GROWN_SHARE: Final = 0.25
@@ -38,10 +40,8 @@ def explain(seen: Observation) -> Answer:
     known = (timeline.accepted_bytes != ABSENT) & (timeline.written_bytes != ABSENT)
     if writes is not None and not known.any():
         return unseen(NAME, "the kernel told no bytes_acked")
-    blocked_s = 0.0
-    if writes is not None and not hardly_began(seen):
-        blocked_s = float(writes.duration_ns[writes.blocked].sum()) / 1e9
-    if not _pressed(seen, blocked_s):
+    blocked_s = float(writes.duration_ns[writes.blocked].sum()) / 1e9 if writes is not None else 0.0
+    if not _pressed(seen, 0.0 if hardly_began(seen) else blocked_s):
         return silent(NAME, "there was no back-pressure: the receiver always had room and no write() had to wait")
     if writes is None:
         return _by_memory(seen, growth or 0, _settled_growth_bytes(seen) or 0)
@@ -66,7 +66,7 @@ def _pressed(seen: Observation, blocked_s: float) -> bool:
     return pressed_s > 0 and pressed_s >= PRESSED_SHARE * (seen.sending_s or 0.0)
 
 
-def _by_log(seen: Observation, timeline: Timeline, blocked_s: float, growth: int | None) -> Finding:
+def _by_log(seen: Observation, timeline: Timeline, blocked_s: float, growth: int | None) -> Answer:
     inside = in_program_bytes(timeline)
     most, piled = int(inside.max()), inside > BOUNDED_BYTES
     numbers: dict[str, float | int | str] = {
@@ -91,8 +91,10 @@ def _by_log(seen: Observation, timeline: Timeline, blocked_s: float, growth: int
             not_observed=unseen_,
             strength=0.85,
         )
-    waits = "its write() waits" if blocked_s > 0.01 else "the kernel's buffer took everything"
+    waits = "its write() waits" if blocked_s > WAITED_S else "the kernel's buffer took everything"
     how = f"the program calls nothing written that the kernel has not taken; {waits}"
+    if most > LATE_BYTES and blocked_s < PRESSED_SHARE * (seen.sending_s or 0.0):
+        return unseen(NAME, f"the program hardly waited and held {format_bytes(most)}: so little tells of no bound")
     if most > LATE_BYTES:
         how = f"a bounded buffer of the program holds up to {format_bytes(most)}, then it waits"
     return Finding(

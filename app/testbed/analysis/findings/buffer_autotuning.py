@@ -55,7 +55,7 @@ def _span(end: End, field: str) -> tuple[int, int] | None:
 def _part(seen: Observation, field: str, first: int, most: int) -> str:
     who = "The sender's buffer" if field == "sndbuf" else "the receiver's buffer"
     if seen.asked.get(field):
-        return f"{who} is {format_bytes(most)}, twice what the program asked for, and locked"
+        return f"{who} is {format_bytes(most)}, {_than_asked(seen.asked[field], most)}, and locked"
     if most > first:
         why = (
             "as its congestion window grew" if field == "sndbuf" else "as the program read fast enough to ask for more"
@@ -68,6 +68,14 @@ def _part(seen: Observation, field: str, first: int, most: int) -> str:
     if seen.closures:
         return f"{who} stayed at {format_bytes(most)}: it grows only for a program that reads"
     return f"{who} stayed at {format_bytes(most)}: it sufficed"
+
+
+def _than_asked(asked: int, given: int) -> str:
+    """Compare with what was asked of setsockopt(2): the double, within what the kernel allows (socket(7))."""
+    if given == 2 * asked:
+        return "twice what the program asked for"
+    most = "the most that this kernel gives to a program that asks for more"
+    return most if given < 2 * asked else "the least that this kernel gives"
 
 
 def _evidence(end: End, field: str) -> list[Evidence]:

@@ -19,8 +19,13 @@ def connected(seen: Observation) -> bool:
     ends = seen.sender, seen.receiver
     if any(end.log is not None for end in ends):
         return True
-    watched = [end for end in ends if end.connection is not None or end.samples is not None]
+    watched = [end for end in ends if end.samples is not None or _captured(end)]
     return not watched or any(_connected_at(end) for end in watched)
+
+
+def _captured(end: End) -> bool:
+    capture = end.capture
+    return capture is not None and not capture.error and (capture.connection is not None or capture.complete is True)
 
 
 def _connected_at(end: End) -> bool:

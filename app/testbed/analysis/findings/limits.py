@@ -11,8 +11,8 @@ from typing import Final, Literal
 import numpy as np
 
 from testbed.analysis.findings.delayed_ack import silent_for_ns
-from testbed.analysis.findings.path import QUEUE, Path, path_of
-from testbed.analysis.join.exhausted import window_exhausted_s
+from testbed.analysis.findings.path import LOSSES, QUEUE, Path, path_of
+from testbed.analysis.join.exhausted import missing_s, window_exhausted_s
 from testbed.analysis.join.observation import SHORT_S, Observation
 from testbed.analysis.join.occupancy import unread_share
 from testbed.analysis.join.samples import ABSENT
@@ -115,7 +115,8 @@ def _find(seen: Observation) -> Limits | None:
     unread = unread_share(seen) if window_s else None
     reader = window * (unread if unread is not None else _reader_without_capture(seen, full))
     on_the_way = window - reader
-    queued = on_the_way if QUEUE in path.causes else min(on_the_way, path.unheard_s / total_s)
+    missing = missing_s(seen) if LOSSES in path.causes else 0.0
+    queued = on_the_way if QUEUE in path.causes else min(on_the_way, (path.unheard_s + missing) / total_s)
     return Limits(
         total_s=total_s,
         busy_s=busy_s,

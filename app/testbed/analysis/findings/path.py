@@ -61,7 +61,7 @@ def path_of(seen: Observation) -> Path:
     told = _queue(seen, rtt_ms)
     lost, timeouts, segments = _lost(seen)
     if timeouts or lost > max(1, LOST_SHARE * segments):
-        again = f"{lost} of {segments} segments were sent again" if lost else "it waited for a time-out"
+        again = f"{lost} of {segments} segments had to be sent again" if lost else "it waited for a time-out"
         told[LOSSES] = f"the path lost or delayed segments ({again})"
     unheard_s = _unheard_s(seen)
     if unheard_s:

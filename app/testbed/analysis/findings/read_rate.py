@@ -40,7 +40,8 @@ def _paced(seen: Observation, reads: Calls, span_s: float) -> Finding:
     limits = find_limits(seen)
     paces = limits is None or limits.limit == "receiver"
     full_bytes = int(seen.asked.get("read_size") or reads.size_bytes.max())
-    short = reads.size_bytes[:-1] < full_bytes
+    # The first read gets what the sender began with, the last one what is left.
+    short = reads.size_bytes[1:-1] < full_bytes
     waited_s = float(reads.duration_ns[1:].sum()) / 1e9
     period_s = (span_s - waited_s) / (len(reads) - 1)
     observed = float(reads.total_bytes[-1] - reads.size_bytes[0]) / span_s
@@ -60,7 +61,12 @@ def _paced(seen: Observation, reads: Calls, span_s: float) -> Finding:
         sentence=_sentence(numbers, paces=paces),
         numbers=numbers,
         evidence=calls(seen.receiver, reads, np.ones(len(reads), np.bool_), "the reads")
-        + calls(seen.receiver, reads, np.concatenate((short, [False])), "reads that brought less than was asked for"),
+        + calls(
+            seen.receiver,
+            reads,
+            np.concatenate(([False], short, [False])),
+            "reads that brought less than was asked for",
+        ),
         confidence="high" if off <= MATCH else "medium",
         contradicting=[f"observed and predicted differ by {percent(off)}"] if paces and off > MATCH else [],
         not_observed=[] if seen.receiver.samples is not None else ["the receiver's buffer"],

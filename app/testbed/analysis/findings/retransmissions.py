@@ -42,7 +42,10 @@ def explain(seen: Observation) -> Answer:
     count = int(numbers.get("retransmitted_segments", numbers.get("frames_again", 0)))
     if not count:
         return silent(NAME, "nothing was sent again" + (", though the link lost frames" if lost else ""))
-    what, share = _judge(numbers, count, _lost_on_link(seen))
+    why_lost = _lost_on_link(seen)
+    if why_lost and _needless(numbers, count) and not seen.link_losses.get(seen.sender.role):
+        why_lost = ""  # what the receiver sent was lost, and all of the data had come
+    what, share = _judge(numbers, count, why_lost)
     numbers["segments_again"] = count
     return Finding(
         name=NAME,
@@ -50,7 +53,7 @@ def explain(seen: Observation) -> Answer:
         numbers=numbers,
         evidence=evidence,
         confidence="high" if "dsack_segments" in numbers else "medium",
-        contradicting=_contradicting(numbers, count, lost),
+        contradicting=_contradicting(numbers, count, lost=bool(why_lost)),
         not_observed=[] if "dsack_segments" in numbers else ["which of them the receiver had already (D-SACK)"],
         strength=round(_strength(numbers, count), 3),
     )
@@ -100,7 +103,7 @@ def _judge(numbers: dict[str, float | int | str], count: int, lost: str | None) 
         return lost + how, share
     if _needless(numbers, count):
         which = "it" if count == 1 else "all of them"
-        already = f"the receiver had {which} already and said so (D-SACK); nothing was lost"
+        already = f"the receiver had {which} already and said so (D-SACK); no data was lost"
         return f"{already}. {_why_needless(numbers)}", share
     if dsack is None:
         return "whether lost, or only acknowledged late, packets alone do not tell", share
@@ -116,11 +119,11 @@ def _why_needless(numbers: dict[str, float | int | str]) -> str:
     return "Their acknowledgements were late, or the segments came out of order"
 
 
-def _contradicting(numbers: dict[str, float | int | str], count: int, lost: int | None) -> list[str]:
+def _contradicting(numbers: dict[str, float | int | str], count: int, *, lost: bool) -> list[str]:
     found = []
     dsack = numbers.get("dsack_segments")
     if lost and isinstance(dsack, int) and dsack:
-        found.append(f"{dsack} of them arrived twice: sent again for nothing")
+        found.append(f"{min(dsack, count)} of them arrived twice: sent again for nothing")
     seen_again = numbers.get("frames_again")
     if isinstance(seen_again, int) and seen_again > count:
         found.append(f"the capture shows {seen_again} frames sent again, the kernel counts {count} segments")

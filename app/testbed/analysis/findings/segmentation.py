@@ -3,6 +3,7 @@
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import calls, frames
 from testbed.analysis.findings.limits import find_limits
@@ -19,6 +20,8 @@ NAME: Final = "segmentation"
 NOTICEABLE: Final = 1.25
 """A ratio between writes and segments nearer to one than this needs no reason."""
 CLOSED_SHARE: Final = 0.2
+WHOLE_SHARE: Final = 0.8
+"""A capture that shows less of the data than this counts too few frames; what was lost before it is little."""
 
 
 def explain(seen: Observation) -> Answer:
@@ -32,6 +35,8 @@ def explain(seen: Observation) -> Answer:
     data = seen.from_sender(marked) & (marked.payload_bytes > 0) & ~marked.having(RETRANSMISSIONS)
     if not data.any():
         return silent(NAME, "no frame with data was captured")
+    if _lacks_frames(marked, data):
+        return unseen(NAME, "the sender's capture lacks frames with data, and so their number says nothing")
     numbers = _numbers(writes, end.connection, marked, data)
     segments = int(numbers["segments"])
     ratio = len(writes) / segments
@@ -51,6 +56,14 @@ def explain(seen: Observation) -> Answer:
         ],
         strength=round((0.4 if ratio > 1 else 0.15) * (1 - min(ratio, 1 / ratio)), 3),
     )
+
+
+def _lacks_frames(marked: Frames, data: NDArray[np.bool_]) -> bool:
+    """Tell whether there is much less data in the capture than its sequence numbers run through."""
+    first = marked.relative_seq_bytes[data]
+    payload = marked.payload_bytes[data].astype(np.int64)
+    span = int((first + payload).max() - first.min())
+    return int(payload.sum()) < WHOLE_SHARE * span
 
 
 def _numbers(writes: Calls, connection: Connection, marked: Frames, data: np.ndarray) -> dict[str, float | int | str]:

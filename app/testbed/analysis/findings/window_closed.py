@@ -34,7 +34,7 @@ def explain(seen: Observation) -> Answer:
     numbers = _numbers(seen, closures)
     closed_s, longest_s = numbers["closed_s"], numbers["longest_s"]
     of = f" of {format_seconds(numbers['sending_s'])} ({percent(numbers['closed_share'])})" if seen.sending_s else ""
-    causes = [closure.cause for closure in closures]
+    causes = _causes(seen, closures)
     most = max(set(causes), key=causes.count)
     sentence = (
         f"The receive window was closed for {format_seconds(closed_s)}{of} in {plural(len(closures), 'closure')}, "
@@ -51,6 +51,16 @@ def explain(seen: Observation) -> Answer:
         not_observed=[] if seen.receiver.connection else ["the receiver's own capture: times are the sender's"],
         strength=min(1.0, numbers.get("closed_share", 0.5)),
     )
+
+
+def _causes(seen: Observation, closures: tuple[Closure, ...]) -> list[Cause]:
+    """Return why each came about; a frame that acknowledges what is not in the capture does not tell."""
+    end = seen.window_end
+    assert end is not None
+    assert end.connection is not None
+    marked = end.connection.frames
+    blind = set(marked.number[marked.having(Mark.ACK_LOST_SEGMENT)].tolist())
+    return [Cause.UNKNOWN if closure.first_frame in blind else closure.cause for closure in closures]
 
 
 def _numbers(seen: Observation, closures: tuple[Closure, ...]) -> dict[str, float]:

@@ -21,6 +21,8 @@ NOTICEABLE_S: Final = 0.01
 """Less waiting than this may be the scheduler's."""
 NOTICEABLE_SHARE: Final = 0.05
 """With the kernel's buffers a write may wait once, early, until an acknowledgement lets the send buffer grow."""
+BUFFERING_SHARE: Final = 0.5
+"""A program that buffers by itself waits for a CPU, at most, in its writes: on a busy machine that takes longer."""
 
 WAITED_FOR: Final[dict[Limit, str]] = {
     "receiver": "; the data waited for the receiver to read",
@@ -39,9 +41,10 @@ def explain(seen: Observation) -> Answer:
         return unseen(NAME, NO_LOG.format(role=seen.sender.role))
     blocked_s = float(writes.duration_ns[writes.blocked].sum()) / 1e9
     duration_s = seen.duration_s or 0.0
-    if not hardly_began(seen) and blocked_s >= NOTICEABLE_S and blocked_s >= NOTICEABLE_SHARE * duration_s:
-        return _blocked(seen, writes, blocked_s)
     inside = 0 if seen.timeline is None else int(in_program_bytes(seen.timeline).max(initial=0))
+    noticeable_s = max(NOTICEABLE_S, duration_s * (BUFFERING_SHARE if inside > BOUNDED_BYTES else NOTICEABLE_SHARE))
+    if not hardly_began(seen) and blocked_s >= noticeable_s:
+        return _blocked(seen, writes, blocked_s)
     if seen.closures or inside > BOUNDED_BYTES:
         return _swallowed(seen, writes, blocked_s, inside)
     if blocked_s >= NOTICEABLE_S:

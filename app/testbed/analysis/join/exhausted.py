@@ -1,7 +1,8 @@
-"""For how long the peer's window was used up while the congestion window was not.
+"""For how long the peer's window was used up, where the kernel's `rwnd_limited` counts too little or too much.
 
-The kernel's `rwnd_limited` runs only where the window is the first thing that stops it. A sender that paces itself, as
-bbr does, is stopped by its timer first, and most of its waiting for window is not counted (tcp_write_xmit).
+It runs only where the window is the first thing that stops the sender. One that paces itself, as bbr does, is stopped
+by its timer first, and most of its waiting for window is not counted (tcp_write_xmit). And it goes on while a segment
+is missing: the window cannot move on before that segment has come, and so what is waited for is the segment.
 """
 
 from typing import Final
@@ -14,6 +15,8 @@ from testbed.analysis.join.samples import ABSENT
 FIELDS: Final = ("snd_wnd", "snd_cwnd", "unacked", "notsent_bytes", "send_queue_bytes", "ca_state")
 OPEN: Final = 0
 """TCP_CA_Open: nothing is missing, so what is in flight is what the sender chose to send."""
+RECOVERY: Final = 3
+"""TCP_CA_Recovery; the one above it is TCP_CA_Loss: something is missing and is being sent again."""
 
 
 def window_exhausted_s(seen: Observation) -> float:
@@ -29,3 +32,14 @@ def window_exhausted_s(seen: Observation) -> float:
     exhausted &= seen.while_sending(samples.at_ns)
     lasts_ns = np.diff(samples.at_ns, append=samples.at_ns[-1:])
     return float(lasts_ns[exhausted].sum()) / 1e9
+
+
+def missing_s(seen: Observation) -> float:
+    """Return the time that the kernel counted as limited by the window while something was being sent again."""
+    samples = seen.sender.samples
+    if samples is None or len(samples) < 2:
+        return 0.0
+    limited, state = samples.column("rwnd_limited"), samples.column("ca_state")
+    told = limited != ABSENT
+    grew_us = np.diff(limited[told], prepend=limited[told][:1])
+    return float(np.maximum(grew_us, 0)[state[told] >= RECOVERY].sum()) / 1e6

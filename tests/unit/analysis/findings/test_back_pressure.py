@@ -53,9 +53,29 @@ def test_a_kernel_without_bytes_acked() -> None:
 
 
 def test_a_bounded_buffer_of_the_program_is_no_fault() -> None:
-    found = explain(slow_reader(total_bytes=100_000, in_program=True).observe())
+    seen = slow_reader().observe()
+    assert seen.sender.samples is not None
+    seen.sender.samples._numbers["bytes_acked"] = np.maximum(seen.sender.samples.column("bytes_acked") - 60_000, 0)
+    found = explain(seen)
     assert isinstance(found, Finding)
     assert "a bounded buffer of the program holds up to" in found.sentence
+
+
+def test_so_little_data_tells_of_no_bound() -> None:
+    """What a buffer with a bound would take, too; and the program never waited for it."""
+    found = explain(slow_reader(total_bytes=100_000, in_program=True).observe())
+    assert isinstance(found, Silence)
+    assert not found.observable
+
+
+def test_a_short_transfer_whose_writes_waited_is_not_said_to_have_had_room() -> None:
+    seen = late_last_write().observe()
+    assert seen.sender.samples is not None
+    seen.sender.samples._numbers["rwnd_limited"] = seen.sender.samples.column("rtt") * 0 + 10_000
+    found = explain(seen)
+    assert isinstance(found, Finding)
+    assert "its write() waits" in found.sentence
+    assert float(found.numbers["blocked_s"]) > 0.01
 
 
 def memory(*growth_bytes: int) -> Resources:

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from testbed.analysis.findings.buffer_autotuning import explain
 from testbed.analysis.join.observation import End, Observation
 from testbed.result import Finding, Silence
@@ -53,3 +55,17 @@ def test_what_it_needs() -> None:
     half = explain(replace(seen, receiver=replace(seen.receiver, samples=None)))
     assert isinstance(half, Finding)
     assert half.not_observed == ["the server's rcvbuf"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (8192, "16 384 B, twice what the program asked for, and locked"),
+        (100_000, "16 384 B, the most that this kernel gives to a program that asks for more, and locked"),
+        (100, "16 384 B, the least that this kernel gives, and locked"),
+    ],
+)
+def test_what_was_asked_and_what_was_given(asked: int, says: str) -> None:
+    found = explain(slow_reader(asked={"sndbuf": 0, "rcvbuf": asked}).observe())
+    assert isinstance(found, Finding)
+    assert f"the receiver's buffer is {says}" in found.sentence

@@ -61,3 +61,13 @@ def test_a_connection_is_there() -> None:
 def test_a_capture_that_began_too_late_tells_nothing() -> None:
     assert connected(seen_in([answer(RST)]))
     assert connected(seen_in([answer(SYN | ACK)]))
+
+
+def test_captures_that_are_whole_and_empty() -> None:
+    """A cell whose programs never came so far."""
+    nothing = [End(role, capture=captured(pcap([]), complete=True)) for role in ("client", "server")]
+    seen = Observation(sender=nothing[0], receiver=nothing[1])
+    assert not connected(seen)
+    assert explain(seen).findings == ()
+    lost = [replace(end, capture=replace(end.capture, complete=False)) for end in nothing]
+    assert connected(Observation(sender=lost[0], receiver=lost[1]))

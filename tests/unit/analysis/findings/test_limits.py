@@ -102,3 +102,19 @@ def test_a_window_that_was_open_again_is_not_too_small(monkeypatch: pytest.Monke
         assert limits.shares["network"] == pytest.approx(network, abs=0.05)
         assert limits.shares["receiver"] == pytest.approx(110 / 400, abs=0.08)
         assert sum(limits.shares.values()) == pytest.approx(1)
+
+
+def test_a_link_that_is_cut_is_no_window_that_is_too_small() -> None:
+    """All of the window is in flight, and nothing comes back: the kernel counts it as limited by the window."""
+    seen = slow_network().observe(link_losses={"client": 9}, impairment={"client": "loss 100%", "server": ""})
+    samples = seen.sender.samples
+    assert samples is not None
+    told = {"ca_state": 4, "total_rto": 5, "rwnd_limited": samples.column("busy_time")}
+    for name, value in told.items():
+        samples._numbers[name] = samples.column("rtt") * 0 + value
+    limits = find_limits(seen)
+    assert limits is not None
+    assert limits.limit == "network"
+    assert limits.path.causes == ("losses",)
+    assert limits.receive_window > 0.9
+    assert sum(limits.shares.values()) == pytest.approx(1)

@@ -2,7 +2,7 @@ import pytest
 
 from testbed.analysis.findings.read_rate import explain
 from testbed.result import Finding, Silence
-from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader
+from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader, swallowed
 
 
 def test_the_law_holds() -> None:
@@ -69,3 +69,13 @@ def test_the_wait_for_the_first_byte_is_not_the_readers() -> None:
     found = explain(transfer.observe())
     assert isinstance(found, Finding)
     assert found.numbers["observed_bytes_per_s"] == pytest.approx(8192 / 0.3, rel=0.1)
+
+
+def test_a_first_read_that_comes_early_is_no_starving() -> None:
+    transfer = swallowed(total_bytes=80_000, rcvbuf_bytes=262_144)
+    op, start, end, _, total = transfer.logs["server"][0].split(",")
+    transfer.logs["server"][0] = ",".join((op, start, end, "50", total))
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert found.numbers["short_share"] == 0
+    assert "starved" not in found.sentence

@@ -21,7 +21,7 @@ def test_needless_ones_are_not_called_loss() -> None:
     seen = observed(total_retrans=3, dsack_dups=3)
     found = explain(replace(seen, sender=replace(seen.sender, counters={"TcpExtTCPLossProbes": 3})))
     assert isinstance(found, Finding)
-    assert "nothing was lost" in found.sentence
+    assert "no data was lost" in found.sentence
     assert found.strength < 0.2
     assert found.numbers["tail_loss_probes"] == 3
 
@@ -112,3 +112,13 @@ def test_a_single_one() -> None:
     assert isinstance(found, Finding)
     assert found.sentence.startswith("1 segment was sent again")
     assert "the receiver had it already" in found.sentence
+
+
+def test_acknowledgements_that_were_lost_are_no_lost_data() -> None:
+    found = explain(replace(observed(total_retrans=4, dsack_dups=4), link_losses={"client": 0, "server": 1}))
+    assert isinstance(found, Finding)
+    assert "the receiver had all of them already and said so (D-SACK); no data was lost" in found.sentence
+    assert found.contradicting == []
+    found = explain(replace(observed(total_retrans=4, dsack_dups=1), link_losses={"client": 0, "server": 1}))
+    assert isinstance(found, Finding)
+    assert "the link lost 1 frame of the server's" in found.sentence

@@ -56,3 +56,13 @@ def test_no_data_at_all() -> None:
         replace(seen, sender=replace(seen.sender, capture=seen_in(slow_reader().segments[:3]).sender.capture))
     )
     assert isinstance(found, Silence)
+
+
+def test_a_capture_whose_middle_was_left_out_counts_nothing() -> None:
+    transfer = fast_reader(chunk_bytes=14_480)
+    data = [n for n, segment in enumerate(transfer.segments) if segment.length]
+    for n in reversed(data[2:-2]):
+        del transfer.segments[n]
+    found = explain(transfer.observe())
+    assert isinstance(found, Silence)
+    assert not found.observable

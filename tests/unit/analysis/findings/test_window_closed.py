@@ -6,7 +6,16 @@ from testbed.analysis.findings.window_closed import explain
 from testbed.analysis.join.observation import End, Observation
 from testbed.result import Finding, Silence
 from tests.support.captures import pcap
-from tests.support.transfers import broken_off, captured, fast_reader, seen_in, slow_network, slow_reader, slow_sender
+from tests.support.transfers import (
+    Transfer,
+    broken_off,
+    captured,
+    fast_reader,
+    seen_in,
+    slow_network,
+    slow_reader,
+    slow_sender,
+)
 
 
 def test_closures_are_told_with_their_frames() -> None:
@@ -84,3 +93,14 @@ def test_a_window_is_never_closed_for_longer_than_was_sent() -> None:
     found = explain(broken_off().observe())
     assert isinstance(found, Finding)
     assert float(found.numbers["closed_s"]) < float(found.numbers["sending_s"])
+
+
+def test_what_led_to_a_closure_behind_a_gap_is_not_known() -> None:
+    transfer = Transfer(total_bytes=18_000, rcvbuf_bytes=16_384, rate_bytes_per_ms=1000)
+    transfer.next_read_ms = 1000
+    transfer.run()
+    closes = next(n for n, segment in enumerate(transfer.segments) if segment.from_server and not segment.window)
+    transfer.segments[6:closes] = []
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert "what led to it is not in the capture" in found.sentence

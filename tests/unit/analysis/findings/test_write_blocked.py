@@ -131,3 +131,16 @@ def test_a_wait_that_is_told_elsewhere_is_not_denied() -> None:
     found = explain(transfer.observe())
     assert isinstance(found, Finding)
     assert found.sentence.startswith("write() was hardly blocked (2 ms in all)")
+
+
+def test_a_busy_machine_does_not_hide_that_the_program_buffers() -> None:
+    """A tenth of the time in writes that do not wait for the kernel, but for a CPU."""
+    transfer = slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30)
+    op, start, end, size, total = transfer.logs["client"][0].split(",")
+    transfer.logs["client"][0] = ",".join((op, str(int(start) - 150_000_000), end, size, total))
+    seen = transfer.observe()
+    assert seen.duration_s is not None
+    assert 0.05 * seen.duration_s < 0.15
+    found = explain(seen)
+    assert isinstance(found, Finding)
+    assert "were still in the program, which buffers by itself" in found.sentence

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.join.exhausted import window_exhausted_s
+from testbed.analysis.join.exhausted import missing_s, window_exhausted_s
 from testbed.analysis.join.observation import Observation
 from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader
 
@@ -50,3 +50,13 @@ def test_what_it_needs() -> None:
     assert window_exhausted_s(seen_in(slow_reader().segments)) == 0
     seen = paced()
     assert window_exhausted_s(replace(seen, sender=replace(seen.sender, samples=None))) == 0
+
+
+@pytest.mark.parametrize(("state", "counts"), [(4, True), (3, True), (1, False), (0, False), (-1, False)])
+def test_window_that_waits_for_a_missing_segment(state: int, *, counts: bool) -> None:
+    seen = paced(ca_state=state)
+    samples = seen.sender.samples
+    assert samples is not None
+    samples._numbers["rwnd_limited"] = samples.column("busy_time")
+    assert missing_s(seen) == pytest.approx(0.58 if counts else 0.0, abs=0.03)
+    assert missing_s(seen_in(slow_reader().segments)) == 0
