@@ -1,4 +1,4 @@
-"""The programs against one another: speed of Python over C, the cost of the event log, memory against content.
+"""The programs against one another: speed of Python over C, cost of the event log, memory, time to stop.
 
 Everything runs on the loopback. A server is fed by this process from one prepared buffer; a client is read by this
 process into one large buffer: the other end is never what is measured. Python and C take turns, and the best of
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,6 +34,8 @@ EVENT_NODES = 20_000
 SMALL_BYTES = 10_000_000
 LARGE_BYTES = 10_000_000_000
 NODE_CONTENT_BYTES = 10_000_000
+STUCK = 50
+"""Connections that stand still in the midst of a list when the server is told to stop."""
 PYTHON_SERVER = [sys.executable, "-m", "testbed.peer.server"]
 PYTHON_CLIENT = [sys.executable, "-m", "testbed.peer.client"]
 
@@ -54,6 +56,7 @@ def measure() -> Iterator[Figure]:
             yield _event_cost(language, client, built)
         for language, server in servers.items():
             yield _growth(language, server)
+            yield _time_to_stop(language, server, built)
 
 
 def _ratio(
@@ -163,3 +166,19 @@ def _growth(language: str, program: Command) -> Figure:
             status = Path(f"/proc/{server.pid}/status").read_text()
         peaks.append(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024)
     return Figure(f"{language} server, resident, 10 MB to 10 GB", peaks[1] - peaks[0], "MiB", most=5, samples=peaks)
+
+
+def _time_to_stop(language: str, program: Command, folder: Path) -> Figure:
+    """From SIGTERM to the end of the process, its log written, while connections stand still."""
+    block = b"".join(list_blocks(LISTED_NODES, 1000))[:-1]
+    samples = []
+    for _ in range(ROUNDS):
+        with _serving(program, f"--events={folder / 'events.csv'}") as (server, port), ExitStack() as connections:
+            for _ in range(STUCK):
+                connections.enter_context(socket.create_connection(("127.0.0.1", port))).sendall(block)
+            start_s = time.perf_counter()
+            server.terminate()
+            if server.wait():
+                raise RuntimeError(f"{program} failed")
+            samples.append(time.perf_counter() - start_s)
+    return Figure(f"{language} server, SIGTERM to its end", max(samples), "s", most=1, samples=samples)

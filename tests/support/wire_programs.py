@@ -16,7 +16,7 @@ from tests.support.wire_vectors import Vector
 
 DEADLINE_S = 30.0
 STOPS_WITHIN_S = 5.0
-"""The contract is a second, which the programs' own timers keep; a loaded machine and an engine take their time too."""
+"""The contract is a second, which benchmarks/bench_peers.py measures; a loaded machine takes its time as well."""
 _POLL_S = 0.005
 PY_CLIENT = (sys.executable, "-m", "testbed.peer.client")
 PY_SERVER = (sys.executable, "-m", "testbed.peer.server")
