@@ -39,6 +39,8 @@ with socket.socket(family) as connection:
 
 BUSY_MS = 200
 """How late a program may run on a machine that runs other tests; every upper bound here leaves the next cause out."""
+RESENT_MS = 900
+"""The same where the next cause is a SYN or a solicitation that is sent again, after a second."""
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def test_the_raw_files(made: Bed, family: str) -> None:
         assert link_json(sidecar)["link"]["engine"] == "user" or link_json(sidecar)["link"]["engine"] == "kernel"
     sent, arrived = handshake_gap_ns(client), handshake_gap_ns(server)
     # What the endpoint sends is stamped when it sends it: the client waits two delays, the server answers at once.
-    assert 60e6 <= sent < 60e6 + BUSY_MS * 1e6
+    assert 60e6 <= sent < 60e6 + RESENT_MS * 1e6
     assert arrived < 60e6
     rows = list(csv.DictReader(io.StringIO(client.file("sockets.csv").decode())))
     assert tuple(rows[0]) == COLUMNS
@@ -145,7 +147,7 @@ def tcp_flags(frame: bytes) -> int:
 
 def test_a_second_each_way_connects_without_neighbour_trouble(made: Bed, family: str) -> None:
     client, server = made.pair(impairment="delay 1s", probes=5)
-    assert 2.0 <= transfer(client, server, family, 1) < 2.0 + BUSY_MS / 1e3
+    assert 2.0 <= transfer(client, server, family, 1) < 2.0 + RESENT_MS / 1e3
 
 
 def test_the_impairment_changes_in_place(made: Bed) -> None:
