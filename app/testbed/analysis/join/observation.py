@@ -116,8 +116,8 @@ class Observation:
 
     @property
     def closed_ns(self) -> int:
-        """How long the receiver's window was closed in all."""
-        return sum(closure.duration_ns for closure in self.closures)
+        """How long the receiver's window was closed in all; a clock that was set back takes nothing away."""
+        return sum(max(0, closure.duration_ns) for closure in self.closures)
 
     @property
     def one_capture(self) -> bool:
