@@ -11,6 +11,10 @@ from typing import Final
 BLOCKED_NS: Final = 1_000_000
 """A write that finds room takes microseconds, even of a megabyte; one of a millisecond has waited."""
 
+MAX_INT64: Final = (1 << 63) - 1
+MAX_CALL_BYTES: Final = 1 << 40
+"""More than any call moves (Linux: 2 GiB); a line that says so was damaged."""
+
 MAX_POINTS: Final = 2048
 """Points kept of a curve; twice as many are halved by leaving out every other one."""
 
@@ -111,7 +115,7 @@ def parse_event(line: str) -> Event | None:
         start_ns, end_ns, size_bytes = int(fields[1]), int(fields[2]), int(fields[3])
     except ValueError:
         return None
-    if end_ns < start_ns or size_bytes < 0:
+    if not 0 <= start_ns <= end_ns <= MAX_INT64 or not 0 <= size_bytes <= MAX_CALL_BYTES:
         return None
     return Event(fields[0], start_ns, end_ns, size_bytes)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from testbed.analysis.findings.evidence import frames
 from testbed.analysis.findings.rule import Answer, Rule, percent, silent, unseen
 from testbed.analysis.join.observation import End, Observation
+from testbed.analysis.join.samples import ABSENT
 from testbed.analysis.packets.flags import FIN, RST
 from testbed.analysis.packets.model import Frames
 from testbed.result import Evidence, Finding
@@ -125,6 +126,7 @@ def _unread(seen: Observation) -> int | None:
     if samples is None:
         return None
     queue = samples.column("receive_queue_bytes")[~samples.state_in(("CLOSE",))]
+    queue = queue[queue != ABSENT]
     return int(queue[-1]) if len(queue) else None
 
 

@@ -151,7 +151,7 @@ def _unheard_s(seen: Observation) -> float:
     if mine is None or theirs is None or seen.one_capture:
         return 0.0
     there = find_closures(mine, of_client=not seen.sender_is_client)
-    longer_s = (sum(closure.duration_ns for closure in there) - seen.closed_ns) / 1e9
+    longer_s = (sum(max(0, closure.duration_ns) for closure in there) - seen.closed_ns) / 1e9
     return longer_s if longer_s >= UNHEARD_S else 0.0
 
 

@@ -126,7 +126,7 @@ def _contradicting(numbers: dict[str, float | int | str], count: int, *, lost: b
         found.append(f"{min(dsack, count)} of them arrived twice: sent again for nothing")
     seen_again = numbers.get("frames_again")
     if isinstance(seen_again, int) and seen_again > count:
-        found.append(f"the capture shows {seen_again} frames sent again, the kernel counts {count} segments")
+        found.append(f"the capture shows {seen_again} frames sent again, the kernel counts {plural(count, 'segment')}")
     return found
 
 

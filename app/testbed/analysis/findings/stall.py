@@ -14,6 +14,7 @@ from testbed.analysis.predict import Kernel, StallPoint, stall_point, stall_poin
 BOUNDED_BYTES: Final = 131_072
 """A program may keep a bounded buffer of its own: that of asyncio's streams takes 64 KiB and a write."""
 
+ETHERNET_MTU_BYTES: Final = 1500
 ETHERNET_MSS: Final = {"ipv4": 1448, "ipv6": 1428}
 """MTU 1500 less the headers and the time stamp option."""
 
@@ -31,16 +32,16 @@ class Stall:
 
 
 def kernel_of(seen: Observation) -> Kernel:
-    """Return what is known of the kernel: from `run.json`, and the algorithm from the samples."""
-    sysctls: Mapping[str, Any] = seen.host.get("sysctls") or {}
+    """Return what is known of the kernel: from `run.json`, what the cell set, and the algorithm from the samples."""
+    sender, receiver = ({**(seen.host.get("sysctls") or {}), **end.sysctls} for end in (seen.sender, seen.receiver))
     known = Kernel()
     congestion = seen.sender.samples.text("congestion") if seen.sender.samples is not None else ""
     return Kernel(
-        congestion=congestion or str(sysctls.get("net.ipv4.tcp_congestion_control", known.congestion)),
-        default_rcvbuf_bytes=_value(sysctls, "net.ipv4.tcp_rmem", 1, known.default_rcvbuf_bytes),
-        max_sndbuf_bytes=_value(sysctls, "net.ipv4.tcp_wmem", 2, known.max_sndbuf_bytes),
-        rmem_max_bytes=_value(sysctls, "net.core.rmem_max", 0, known.rmem_max_bytes),
-        wmem_max_bytes=_value(sysctls, "net.core.wmem_max", 0, known.wmem_max_bytes),
+        congestion=congestion or str(sender.get("net.ipv4.tcp_congestion_control", known.congestion)),
+        default_rcvbuf_bytes=_value(receiver, "net.ipv4.tcp_rmem", 1, known.default_rcvbuf_bytes),
+        max_sndbuf_bytes=_value(sender, "net.ipv4.tcp_wmem", 2, known.max_sndbuf_bytes),
+        rmem_max_bytes=_value(receiver, "net.core.rmem_max", 0, known.rmem_max_bytes),
+        wmem_max_bytes=_value(sender, "net.core.wmem_max", 0, known.wmem_max_bytes),
     )
 
 
@@ -55,9 +56,15 @@ def find_stall(seen: Observation) -> Stall:
     """Return predicted and observed stall point, as far as anything tells of them."""
     before = None
     if {"sndbuf", "rcvbuf"} <= seen.asked.keys():
-        mss = ETHERNET_MSS.get(str(seen.asked.get("family")), ETHERNET_MSS["ipv4"])
-        before = stall_point(seen.asked["sndbuf"], seen.asked["rcvbuf"], mss, kernel_of(seen))
+        before = stall_point(seen.asked["sndbuf"], seen.asked["rcvbuf"], _asked_mss(seen), kernel_of(seen))
     return Stall(before, _after(seen), _held(seen))
+
+
+def _asked_mss(seen: Observation) -> int:
+    """Return the segment that the cell leads one to expect: Ethernet's, or that of a smaller MTU."""
+    mss = ETHERNET_MSS.get(str(seen.asked.get("family")), ETHERNET_MSS["ipv4"])
+    mtu_bytes = seen.sender.mtu_bytes or ETHERNET_MTU_BYTES
+    return max(1, mss - max(0, ETHERNET_MTU_BYTES - mtu_bytes))
 
 
 def _after(seen: Observation) -> StallPoint | None:

@@ -131,7 +131,7 @@ def _rate(seen: Observation) -> str:
 
 def _closed(numbers: Mapping[str, Any]) -> str:
     return (
-        f"From {format_seconds(max(0.0, numbers['first_at_s']))} on the receive window was closed for "
+        f"From {format_seconds(numbers['first_at_s'])} on the receive window was closed for "
         f"{format_seconds(numbers['closed_s'])} in all, {times(numbers['closures'])}"
     )
 

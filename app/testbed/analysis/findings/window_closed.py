@@ -69,9 +69,9 @@ def _numbers(seen: Observation, closures: tuple[Closure, ...]) -> dict[str, floa
     numbers: dict[str, float] = {
         "closed_s": seen.closed_ns / 1e9,
         "closures": len(closures),
-        "longest_s": longest.duration_ns / 1e9,
-        "longest_at_s": (longest.start_ns - start_ns) / 1e9,
-        "first_at_s": (closures[0].start_ns - start_ns) / 1e9,
+        "longest_s": max(0, longest.duration_ns) / 1e9,
+        "longest_at_s": max(0.0, (longest.start_ns - start_ns) / 1e9),
+        "first_at_s": max(0.0, (closures[0].start_ns - start_ns) / 1e9),
         "zero_window_frames": sum(closure.closed_frames for closure in closures),
     }
     if seen.sending_s:

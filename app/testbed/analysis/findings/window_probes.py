@@ -39,7 +39,7 @@ def explain(seen: Observation) -> Answer:
     waits_s = [_first_rto_s(seen, closure) for closure in seen.closures] or [MIN_RTO_S + TICK_S]
     rto_s = float(np.median(waits_s))
     expected = sum(
-        probes_per_closure(closure.duration_ns / 1e9, wait_s)
+        probes_per_closure(max(0, closure.duration_ns) / 1e9, wait_s)
         for closure, wait_s in zip(seen.closures, waits_s, strict=False)
     )
     unanswered = int((probes & ~_answered(seen, marked)).sum())

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.analysis.events import BLOCKED_NS, parse_event
+from testbed.analysis.events import BLOCKED_NS, MAX_INT64, parse_event
 
 Int64 = NDArray[np.int64]
 
@@ -91,9 +91,10 @@ def parse_calls(lines: Iterable[str]) -> CallLog:
 
 def _offset_ns(line: str) -> int | None:
     try:
-        return int(line.removeprefix(_OFFSET))
+        offset_ns = int(line.removeprefix(_OFFSET))
     except ValueError:
         return None
+    return offset_ns if abs(offset_ns) <= MAX_INT64 else None
 
 
 def read_calls(path: Path) -> CallLog | None:

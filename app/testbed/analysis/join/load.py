@@ -56,6 +56,8 @@ def observe_connection(connection: Connection, capture: Capture, file: str) -> O
 def _end(folder: Path, role: Role, record: CellRecord) -> End:
     stopped = record.sidecars.get(role, {}).get("stopped") or {}
     told = stopped.get("capture") or {}
+    link = record.sidecars.get(role, {}).get("link") or {}
+    route = (link.get("route") or {}).get(record.asked.get("family")) or {}
     return End(
         role=role,
         log=read_calls(folder / role / "events.csv"),
@@ -63,6 +65,8 @@ def _end(folder: Path, role: Role, record: CellRecord) -> End:
         capture=_capture(folder, role, told),
         resources=read_resources(folder / role / "resources.csv"),
         counters=stopped.get("tcp"),
+        sysctls=link.get("sysctls") or {},
+        mtu_bytes=route.get("mtu"),
     )
 
 

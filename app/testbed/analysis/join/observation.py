@@ -37,7 +37,10 @@ class CaptureState:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What was seen at one end. `role` names its folder; `counters` has what the kernel counted, without zeros."""
+    """What was seen at one end. `role` names its folder; `counters` has what the kernel counted, without zeros.
+
+    `sysctls` and `mtu_bytes` are what the end's own network namespace has otherwise than the host.
+    """
 
     role: Role
     log: CallLog | None = None
@@ -45,6 +48,8 @@ class End:
     capture: CaptureState | None = None
     resources: Resources | None = None
     counters: Mapping[str, int] | None = None
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    mtu_bytes: int | None = None
 
     def counted(self, name: str) -> int | None:
         """Return how often the kernel counted something, by its name in nstat(8); None when nobody asked it."""
@@ -116,8 +121,8 @@ class Observation:
 
     @property
     def closed_ns(self) -> int:
-        """How long the receiver's window was closed in all."""
-        return sum(closure.duration_ns for closure in self.closures)
+        """How long the receiver's window was closed in all; a clock that was set back takes nothing away."""
+        return sum(max(0, closure.duration_ns) for closure in self.closures)
 
     @property
     def one_capture(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from testbed.analysis.join.samples import Int64
+from testbed.analysis.join.samples import MAX_INT64, Int64
 
 COLUMNS: Final = ("monotonic_ns", "memory_bytes", "cpu_ns")
 
@@ -48,9 +48,11 @@ def parse_resources(lines: Iterable[str]) -> Resources | None:
     rows = []
     for number, row in enumerate(csv.DictReader(lines), 2):
         try:
-            rows.append((*(int(row[name]) for name in COLUMNS), number))
+            told = [int(row[name]) for name in COLUMNS]
         except (KeyError, TypeError, ValueError):
             continue
+        if min(told) >= 0 and max(told) <= MAX_INT64:
+            rows.append((*told, number))
     if not rows:
         return None
     at_ns, memory, cpu, line = np.array(rows, np.int64).T

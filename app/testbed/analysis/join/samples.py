@@ -77,7 +77,7 @@ def _column(texts: list[str] | None, count: int) -> Int64:
 
 def _number(text: str) -> int:
     try:
-        return min(int(text), MAX_INT64)
+        return max(ABSENT, min(int(text), MAX_INT64))
     except ValueError:
         return ABSENT
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from testbed.analysis.findings.stall import find_stall, in_program_bytes, kernel_of
 from tests.support.transfers import seen_in, slow_reader
 
@@ -43,3 +45,17 @@ def test_the_send_buffer_counts_as_it_was_when_the_most_was_held() -> None:
     after = find_stall(seen).after
     assert after is not None
     assert after.sndbuf_bytes == 16_384
+
+
+def test_what_an_end_has_set_counts_more_than_the_host() -> None:
+    """A prediction from the host's buffers was five times what the cell's could hold."""
+    host = {"sysctls": {"net.ipv4.tcp_rmem": "4096 131072 33554432", "net.ipv4.tcp_wmem": "4096 16384 4194304"}}
+    seen = slow_reader().observe(host=host, asked={"sndbuf": 8192, "rcvbuf": 0})
+    own = {"net.ipv4.tcp_rmem": "4096 8192 16384", "net.ipv4.tcp_wmem": "1 2 3"}
+    seen = replace(seen, receiver=replace(seen.receiver, sysctls=own), sender=replace(seen.sender, mtu_bytes=576))
+    kernel = kernel_of(seen)
+    assert (kernel.default_rcvbuf_bytes, kernel.max_sndbuf_bytes) == (8192, 4_194_304)
+    before = find_stall(seen).before
+    assert before is not None
+    assert before.rcvbuf_bytes == 8192
+    assert before.sender_bytes % (1448 - 1500 + 576) == 0

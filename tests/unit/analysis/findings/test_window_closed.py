@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from testbed.analysis.findings import registry
 from testbed.analysis.findings.window_closed import explain
 from testbed.analysis.join.observation import End, Observation
 from testbed.result import Finding, Silence
@@ -104,3 +105,24 @@ def test_what_led_to_a_closure_behind_a_gap_is_not_known() -> None:
     found = explain(transfer.observe())
     assert isinstance(found, Finding)
     assert "what led to it is not in the capture" in found.sentence
+
+
+def test_a_log_that_lacks_its_first_lines_makes_no_time_before_the_start() -> None:
+    transfer = slow_reader()
+    transfer.logs["client"][:20] = []
+    found = explain(transfer.observe())
+    assert isinstance(found, Finding)
+    assert found.numbers["first_at_s"] == 0
+
+
+def test_a_clock_that_was_set_back_makes_no_negative_time() -> None:
+    transfer = slow_reader(total_bytes=20_000)
+    closes = next(n for n, segment in enumerate(transfer.segments) if segment.from_server and not segment.window)
+    for n in range(closes + 1, len(transfer.segments)):
+        transfer.segments[n] = replace(transfer.segments[n], time_ns=transfer.segments[n].time_ns - 10**12)
+    seen = seen_in(transfer.segments)
+    found = explain(seen)
+    assert isinstance(found, Finding)
+    assert found.strength >= 0
+    assert all(value >= 0 for value in found.numbers.values() if not isinstance(value, str))
+    assert len(registry.explain(seen).findings) > 0

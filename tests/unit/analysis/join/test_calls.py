@@ -44,3 +44,13 @@ def test_a_log_without_calls_is_none(tmp_path, text: str) -> None:
     (tmp_path / "events.csv").write_text(text)
     assert read_calls(tmp_path / "events.csv") is None
     assert read_calls(tmp_path / "none.csv") is None
+
+
+def test_numbers_that_no_call_has_are_left_out() -> None:
+    huge = "9" * 30
+    lines = [f"write,1,{huge},5,5", f"write,-{huge},2,5,5", f"write,1,2,{huge},5", "write,1,2,5,5"]
+    log = parse_calls([f"# realtime_offset_ns={huge}", *lines])
+    writes = log.of("write")
+    assert writes is not None
+    assert writes.total_bytes.tolist() == [5]
+    assert log.realtime_offset_ns is None

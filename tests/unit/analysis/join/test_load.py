@@ -76,3 +76,14 @@ def test_a_capture_that_somebody_brings() -> None:
     assert seen.sender.role == "client"
     assert seen.sent_bytes == 2000
     assert choose_connection(analyse_capture(pcap([]))) is None
+
+
+def test_what_an_end_has_set_for_itself(tmp_path: Path) -> None:
+    rmem = {"net.ipv4.tcp_rmem": "4096 8192 16384"}
+    sidecars = {
+        "client": {"link": {"route": {"ipv4": {"mtu": 800}}, "sysctls": {}}},
+        "server": {"link": {"sysctls": rmem}},
+    }
+    seen = load_cell(slow_reader().write(tmp_path / "run" / "cell", sidecars=sidecars))
+    assert (seen.sender.mtu_bytes, seen.sender.sysctls) == (800, {})
+    assert (seen.receiver.mtu_bytes, seen.receiver.sysctls) == (None, rmem)

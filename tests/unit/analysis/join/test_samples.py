@@ -53,3 +53,10 @@ def test_files(tmp_path) -> None:
     samples = read_samples(tmp_path / "s.csv", 8888)
     assert samples is not None
     assert samples.state[-1] == "CLOSE"
+
+
+def test_numbers_that_no_kernel_tells_are_no_crash() -> None:
+    huge = "9" * 30
+    found = parse_samples(["monotonic_ns,realtime_ns,rtt", f"10,20,-{huge}", f"20,30,{huge}"])
+    assert found is not None
+    assert found.column("rtt").tolist() == [-1, 2**63 - 1]
