@@ -33,7 +33,9 @@ def explain(seen: Observation) -> Answer:
         return silent(NAME, "the receive window never closed")
     numbers = _numbers(seen, closures)
     closed_s, longest_s = numbers["closed_s"], numbers["longest_s"]
-    of = f" of {format_seconds(numbers['sending_s'])} ({percent(numbers['closed_share'])})" if seen.sending_s else ""
+    of = ""
+    if seen.sending_s and closed_s <= seen.sending_s:  # it may stay closed when all has been acknowledged
+        of = f" of {format_seconds(seen.sending_s)} ({percent(numbers['closed_share'])})"
     causes = _causes(seen, closures)
     most = max(set(causes), key=causes.count)
     sentence = (

@@ -31,6 +31,17 @@ def test_closures_are_told_with_their_frames() -> None:
     assert (found.confidence, found.contradicting) == ("high", [])
 
 
+def test_a_window_that_stayed_closed_is_no_share_of_the_sending() -> None:
+    seen = slow_reader().observe()
+    whole = explain(seen)
+    seen.__dict__["sending_s"] = 0.5
+    found = explain(seen)
+    assert isinstance(whole, Finding)
+    assert isinstance(found, Finding)
+    assert " of 1.5" in whole.sentence
+    assert "was closed for 1.495 s in 6 closures" in found.sentence
+
+
 @pytest.mark.parametrize("transfer", [fast_reader, slow_network, slow_sender])
 def test_silent_when_it_never_closed(transfer) -> None:
     found = explain(transfer().observe())
