@@ -78,8 +78,10 @@ def format_duration_us(duration_us: int) -> str:
 
 
 def counted(count: int | None, noun: str) -> str:
-    """Return how many there are of something whose plural ends in s: `1 node`, `2 nodes`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    """Return how many there are of something: `1 node`, `2 nodes`, `0 retries`."""
+    endings = ("s", "x", "sh", "ch")
+    many = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith(endings) else "s")
+    return f"{count} {noun if count == 1 else many}"
 
 
 def format_bytes(count: int) -> str:

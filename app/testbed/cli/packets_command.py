@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from testbed import cli
 from testbed.analysis.findings.evidence import chosen_frames
 from testbed.analysis.findings.registry import RULES
-from testbed.analysis.findings.rule import plural
 from testbed.analysis.join.load import load_cell, observe_connection
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.model import Connection
@@ -28,6 +27,7 @@ from testbed.errors import InputError
 from testbed.report.ladder import frame_document, ladder
 from testbed.report.text import machine_text
 from testbed.result import Finding
+from testbed.units import counted
 
 HELP = """Show the frames of a cell, or of a capture, as a ladder: time, direction, flags, seq, ack, window, our marks.
 
@@ -75,7 +75,7 @@ def _in_range(connection: Connection, text: str) -> NDArray[np.bool_]:
     number = connection.frames.number
     found: NDArray[np.bool_] = (number >= low) & (number <= high)
     if not found.any():
-        here = f"connection {connection.stream} has {plural(len(number), 'frame')} from {number[0]} to {number[-1]}"
+        here = f"connection {connection.stream} has {counted(len(number), 'frame')} from {number[0]} to {number[-1]}"
         raise InputError([f"--range {text}: no such frame; {here}"])
     return found
 

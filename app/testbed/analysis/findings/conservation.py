@@ -3,11 +3,12 @@
 from typing import Final
 
 from testbed.analysis.findings.evidence import lines
-from testbed.analysis.findings.rule import NO_SAMPLES, Answer, Rule, plural, silent, unseen
+from testbed.analysis.findings.rule import NO_SAMPLES, Answer, Rule, silent, unseen
 from testbed.analysis.join.conservation import Conservation, check
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.timeline import Timeline
 from testbed.result import Finding
+from testbed.units import counted
 
 NAME: Final = "conservation"
 
@@ -33,7 +34,7 @@ def explain(seen: Observation) -> Answer:
         name=NAME,
         sentence=(
             f"The instruments agree: in {_all(checked.states)} "
-            f"({plural(len(checked.checked), 'sample')}) the {source} are, to the byte, those read, those in the "
+            f"({counted(len(checked.checked), 'sample')}) the {source} are, to the byte, those read, those in the "
             "receiver's queue and those in the sender's."
         ),
         numbers=numbers,
@@ -56,7 +57,7 @@ def _gap(
     return Finding(
         name=NAME,
         sentence=(
-            f"The instruments disagree: in {plural(len(gaps), 'sample')} of {len(checked.checked)} in which nothing "
+            f"The instruments disagree: in {counted(len(gaps), 'sample')} of {len(checked.checked)} in which nothing "
             f"moved, read and queued bytes are {least} to {most} off what was written. A sample, a call or the right "
             "connection is missing."
         ),

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.rule import Answer, Rule, percent, plural, silent, unseen
+from testbed.analysis.findings.rule import Answer, Rule, percent, silent, unseen
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import Int64
 from testbed.analysis.packets.delays import time_to_ack_ns
 from testbed.analysis.packets.model import NONE, Connection
 from testbed.result import Finding
-from testbed.units import format_seconds
+from testbed.units import counted, format_seconds
 
 NAME: Final = "delayed-ack"
 
@@ -39,12 +39,12 @@ def explain(seen: Observation) -> Answer:
     waited = len(_waited(seen, connection, took_ns))
     median_s = float(np.median(took_ns[late])) / 1e9
     sentence = (
-        f"{plural(count, 'frame')} of {total} with data ({percent(count / total)}) were acknowledged only after "
+        f"{counted(count, 'frame')} of {total} with data ({percent(count / total)}) were acknowledged only after "
         f"{format_seconds(median_s)} (median): the receiver's kernel waits, about 40 ms, for its program to read or "
         "answer."
     )
     if waited:
-        sentence += f" In {plural(waited, 'case')} the sender sent nothing until the acknowledgement came."
+        sentence += f" In {counted(waited, 'case')} the sender sent nothing until the acknowledgement came."
     return Finding(
         name=NAME,
         sentence=sentence,

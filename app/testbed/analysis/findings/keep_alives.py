@@ -5,11 +5,11 @@ from typing import Final
 import numpy as np
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.rule import Answer, Rule, plural, silent, unseen
+from testbed.analysis.findings.rule import Answer, Rule, silent, unseen
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.flags import Mark
 from testbed.result import Finding
-from testbed.units import format_seconds
+from testbed.units import counted, format_seconds
 
 NAME: Final = "keep-alives"
 
@@ -36,7 +36,7 @@ def explain(seen: Observation) -> Answer:
     return Finding(
         name=NAME,
         sentence=(
-            f"{plural(count, 'keep-alive')} ({by_sender} of the sender's) went into an open window, after "
+            f"{counted(count, 'keep-alive')} ({by_sender} of the sender's) went into an open window, after "
             f"{format_seconds(idle_s)} without traffic: SO_KEEPALIVE is set, this is no window probe."
         ),
         numbers={"keep_alives": count, "by_sender": by_sender, "idle_median_s": round(idle_s, 6)},

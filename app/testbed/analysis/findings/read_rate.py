@@ -7,12 +7,12 @@ import numpy as np
 
 from testbed.analysis.findings.evidence import calls
 from testbed.analysis.findings.limits import find_limits
-from testbed.analysis.findings.rule import NO_LOG, Answer, Rule, percent, plural, silent, unseen
+from testbed.analysis.findings.rule import NO_LOG, Answer, Rule, percent, silent, unseen
 from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.predict import receiver_bytes, slow_reader_goodput
 from testbed.result import Finding
-from testbed.units import format_bytes, format_rate, format_seconds
+from testbed.units import counted, format_bytes, format_rate, format_seconds
 
 NAME: Final = "read-rate"
 
@@ -78,7 +78,7 @@ def _sentence(numbers: Mapping[str, Any], *, paces: bool) -> str:
     starved = float(numbers["short_share"])
     observed, predicted = (format_rate(numbers[f"{name}_bytes_per_s"]) for name in ("observed", "predicted"))
     reads = (
-        f"{plural(numbers['reads'], 'read')}, one every {format_seconds(numbers['period_s'])}, of "
+        f"{counted(numbers['reads'], 'read')}, one every {format_seconds(numbers['period_s'])}, of "
         f"{format_bytes(numbers['read_asked_bytes'])} at most"
     )
     if not paces:

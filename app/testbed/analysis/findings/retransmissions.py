@@ -5,11 +5,12 @@ from typing import Final
 import numpy as np
 
 from testbed.analysis.findings.evidence import file, frames
-from testbed.analysis.findings.rule import Answer, Rule, percent, plural, silent, unseen
+from testbed.analysis.findings.rule import Answer, Rule, percent, silent, unseen
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import Samples
 from testbed.analysis.packets.flags import RETRANSMISSIONS, Mark
 from testbed.result import Evidence, Finding
+from testbed.units import counted
 
 NAME: Final = "retransmissions"
 
@@ -49,7 +50,7 @@ def explain(seen: Observation) -> Answer:
     numbers["segments_again"] = count
     return Finding(
         name=NAME,
-        sentence=f"{plural(count, 'segment')} {'was' if count == 1 else 'were'} sent again{share}: {what}.",
+        sentence=f"{counted(count, 'segment')} {'was' if count == 1 else 'were'} sent again{share}: {what}.",
         numbers=numbers,
         evidence=evidence,
         confidence="high" if "dsack_segments" in numbers else "medium",
@@ -88,7 +89,7 @@ def _lost_on_link(seen: Observation) -> str | None:
     # A corrupted frame arrives and counts as lost, but the link's own figures call it otherwise.
     corrupts = bool(seen.asked.get("profile")) or any("corrupt" in asked for asked in seen.impairment.values())
     (first, whose), *others = losses
-    told = [f"{plural(first, 'frame')} of the {whose}'s", *(f"{count} of the {role}'s" for count, role in others)]
+    told = [f"{counted(first, 'frame')} of the {whose}'s", *(f"{count} of the {role}'s" for count, role in others)]
     return f"the link lost {'or corrupted ' if corrupts else ''}{' and '.join(told)}"
 
 
@@ -97,7 +98,7 @@ def _judge(numbers: dict[str, float | int | str], count: int, lost: str | None) 
     segments = numbers.get("data_segments")
     share = f" ({percent(count / segments)} of {segments})" if isinstance(segments, int) and segments else ""
     timeouts = numbers.get("rto_count")
-    how = f"; {plural(timeouts, 'time-out')} ran out" if isinstance(timeouts, int) and timeouts else ""
+    how = f"; {counted(timeouts, 'time-out')} ran out" if isinstance(timeouts, int) and timeouts else ""
     dsack = numbers.get("dsack_segments")
     if lost:
         return lost + how, share
@@ -126,7 +127,7 @@ def _contradicting(numbers: dict[str, float | int | str], count: int, *, lost: b
         found.append(f"{min(dsack, count)} of them arrived twice: sent again for nothing")
     seen_again = numbers.get("frames_again")
     if isinstance(seen_again, int) and seen_again > count:
-        found.append(f"the capture shows {seen_again} frames sent again, the kernel counts {plural(count, 'segment')}")
+        found.append(f"the capture shows {seen_again} frames sent again, the kernel counts {counted(count, 'segment')}")
     return found
 
 

@@ -39,13 +39,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1g} %"
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun."""
-    endings = ("s", "x", "sh", "ch")
-    many = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith(endings) else "s")
-    return f"{count} {noun if count == 1 else many}"
-
-
 def sentence_of(clause: str) -> str:
     """Return a clause as a sentence of its own."""
     return f"{clause[:1].upper()}{clause[1:]}."

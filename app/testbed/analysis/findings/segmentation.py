@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import calls, frames
 from testbed.analysis.findings.limits import find_limits
-from testbed.analysis.findings.rule import NO_LOG, Answer, Rule, percent, plural, silent, unseen
+from testbed.analysis.findings.rule import NO_LOG, Answer, Rule, percent, silent, unseen
 from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.flags import RETRANSMISSIONS
 from testbed.analysis.packets.model import Connection, Frames
 from testbed.result import Finding
-from testbed.units import format_bytes
+from testbed.units import counted, format_bytes
 
 NAME: Final = "segmentation"
 
@@ -41,13 +41,13 @@ def explain(seen: Observation) -> Answer:
     segments = int(numbers["segments"])
     ratio = len(writes) / segments
     if 1 / NOTICEABLE < ratio < NOTICEABLE:
-        return silent(NAME, f"{plural(len(writes), 'write')} went out in {plural(segments, 'segment')}")
+        return silent(NAME, f"{counted(len(writes), 'write')} went out in {counted(segments, 'segment')}")
     how = _glued(seen, ratio) if ratio > 1 else _cut(seen, writes, ratio)
     return Finding(
         name=NAME,
         sentence=(
-            f"{plural(len(writes), 'write')} of {format_bytes(int(np.median(writes.size_bytes)))} went out in "
-            f"{plural(segments, 'segment')} ({int(numbers['frames'])} captured frames): {how}."
+            f"{counted(len(writes), 'write')} of {format_bytes(int(np.median(writes.size_bytes)))} went out in "
+            f"{counted(segments, 'segment')} ({int(numbers['frames'])} captured frames): {how}."
         ),
         numbers=numbers,
         evidence=[

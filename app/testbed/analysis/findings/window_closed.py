@@ -5,12 +5,12 @@ from typing import Final
 import numpy as np
 
 from testbed.analysis.findings.evidence import frames, samples
-from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, percent, plural, silent, unseen
+from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, percent, silent, unseen
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.closures import Cause, Closure
 from testbed.analysis.packets.flags import Mark
 from testbed.result import Confidence, Evidence, Finding
-from testbed.units import format_seconds
+from testbed.units import counted, format_seconds
 
 NAME: Final = "window-closed"
 
@@ -39,7 +39,7 @@ def explain(seen: Observation) -> Answer:
     causes = _causes(seen, closures)
     most = max(set(causes), key=causes.count)
     sentence = (
-        f"The receive window was closed for {format_seconds(closed_s)}{of} in {plural(len(closures), 'closure')}, "
+        f"The receive window was closed for {format_seconds(closed_s)}{of} in {counted(len(closures), 'closure')}, "
         f"the longest {format_seconds(longest_s)}, the first {format_seconds(numbers['first_at_s'])} after the start: "
         f"{CAUSES[most]}."
     )
@@ -115,13 +115,13 @@ def _confidence(seen: Observation) -> Confidence:
 def _contradicting(seen: Observation) -> list[str]:
     kernel = seen.receiver.counted(COUNTER)
     if kernel is not None and kernel != len(seen.closures):
-        return [f"the receiver's kernel counts {plural(kernel, 'closure')}"]
+        return [f"the receiver's kernel counts {counted(kernel, 'closure')}"]
     sender = seen.sender.samples
     limited = sender.last("rwnd_limited") if sender is not None else None
     closed_s = seen.closed_ns / 1e9
     if limited is not None and limited / 1e6 < closed_s / 2 and closed_s > 0.1:
-        counted = format_seconds(limited / 1e6)
-        return [f"the sender's kernel counts {counted} in which the window kept it from sending: else it had nothing"]
+        told = format_seconds(limited / 1e6)
+        return [f"the sender's kernel counts {told} in which the window kept it from sending: else it had nothing"]
     own = seen.receiver.samples
     if own is not None and own.has("rcv_wnd") and closed_s > 0.5 and not np.any(own.column("rcv_wnd") == 0):
         return ["no sample of the receiver's socket shows a closed window"]

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.rule import Answer, Rule, plural, silent, times, unseen
+from testbed.analysis.findings.rule import Answer, Rule, silent, times, unseen
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.closures import Closure
 from testbed.analysis.packets.model import Frames
 from testbed.analysis.predict import MIN_RTO_S, probes_per_closure
 from testbed.result import Finding
-from testbed.units import format_seconds
+from testbed.units import counted, format_seconds
 
 NAME: Final = "window-probes"
 
@@ -72,7 +72,7 @@ def explain(seen: Observation) -> Answer:
 
 
 def _lengths(closures: int) -> str:
-    return f"{plural(closures, 'closure')} of {'this length' if closures == 1 else 'these lengths'}"
+    return f"{counted(closures, 'closure')} of {'this length' if closures == 1 else 'these lengths'}"
 
 
 def _first_rto_s(seen: Observation, closure: Closure) -> float:

@@ -5,11 +5,11 @@ from typing import Final
 import numpy as np
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, plural, silent, times, unseen
+from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, silent, times, unseen
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.closures import Closure, Ending
 from testbed.result import Finding
-from testbed.units import format_bytes
+from testbed.units import counted, format_bytes
 
 NAME: Final = "window-reopening"
 
@@ -57,7 +57,7 @@ def _sentence(sizes: list[int], mss: int | None, least: int | None, reads: int |
     )
     sentence = f"A closed window opened again {times(len(sizes))}, by {span} at once"
     if reads:
-        sentence += f", after {plural(reads, 'read')}{' (median)' if len(sizes) > 1 else ''}"
+        sentence += f", after {counted(reads, 'read')}{' (median)' if len(sizes) > 1 else ''}"
     if mss is None or least is None:
         return sentence + "."
     if least <= min(sizes) < mss:

@@ -7,13 +7,13 @@ import numpy as np
 
 from testbed.analysis.findings.evidence import calls
 from testbed.analysis.findings.limits import Limit, find_limits, hardly_began
-from testbed.analysis.findings.rule import NO_LOG, Answer, Rule, percent, plural, silent, unseen
+from testbed.analysis.findings.rule import NO_LOG, Answer, Rule, percent, silent, unseen
 from testbed.analysis.findings.stall import BOUNDED_BYTES, Stall, find_stall, in_program_bytes
 from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import ABSENT
 from testbed.result import Finding
-from testbed.units import format_bytes, format_seconds
+from testbed.units import counted, format_bytes, format_seconds
 
 NAME: Final = "write-blocked"
 
@@ -75,7 +75,7 @@ def _blocked(seen: Observation, writes: Calls, blocked_s: float) -> Answer:
     compared = _waited_for(seen) if at_rest is None else _comparison(stall, at_rest)
     sentence = (
         f"write() was blocked for {format_seconds(blocked_s)} of {format_seconds(duration_s)} in "
-        f"{plural(len(which), 'call')}, the longest {format_seconds(float(numbers['longest_s']))}; "
+        f"{counted(len(which), 'call')}, the longest {format_seconds(float(numbers['longest_s']))}; "
         f"{first_blocked(numbers)}{compared}."
     )
     return Finding(

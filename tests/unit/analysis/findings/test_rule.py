@@ -1,18 +1,11 @@
 import pytest
 
-from testbed.analysis.findings.rule import percent, plural, silent, unseen
+from testbed.analysis.findings.rule import percent, silent, unseen
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.984, "98 %"), (0.0, "0 %"), (0.034, "3 %"), (0.0004, "0.04 %")])
 def test_percent(share: float, text: str) -> None:
     assert percent(share) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "noun", "text"), [(1, "probe", "1 probe"), (2, "probe", "2 probes"), (2, "flush", "2 flushes")]
-)
-def test_plural(count: int, noun: str, text: str) -> None:
-    assert plural(count, noun) == text
 
 
 def test_the_two_silences() -> None:
