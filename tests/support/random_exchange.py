@@ -8,6 +8,16 @@ from tests.support.captures import ACK, EPOCH_NS, FIN, PSH, RST, SYN, Segment, s
 STEPS_NS = (0, 10, 1000, 1_000_000, 10_000_000, 30_000_000)
 LENGTHS = (1, 1, 100, 1448, 20_000)
 WINDOWS = (0, 0, 1, 500, 60_000)
+# Relative to the acknowledgement. From the third on they say that something came twice, or nearly so.
+BLOCKS = (
+    (100, 300),
+    (100, 300, 1000, 2000),
+    (-300, -100),
+    (-300, 0, 100, 300),
+    (-100, 100),
+    (1000, 1200, 1000, 2000),
+    (900, 1200, 1000, 2000),
+)
 ODD_FLAGS = (RST, RST | ACK, ACK, FIN | ACK, SYN, SYN | ACK, PSH | ACK, 0)
 
 
@@ -82,8 +92,7 @@ class RandomExchange:
             end.window = rng.choice(WINDOWS)
         options = b""
         if rng.random() < 0.1:
-            edges = (end.acked + 100, end.acked + 300, end.acked + 1000, end.acked + 2000)
-            options = sack(*edges[: rng.choice((2, 4))])
+            options = sack(*(end.acked + offset for offset in rng.choice(BLOCKS)))
         if rng.random() >= self.loss:
             self._emit(side, end.next_seq, end.acked, ACK, options=options)
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from testbed.analysis.packets.flags import ACK, RETRANSMISSIONS, Mark
 from testbed.analysis.packets.model import Capture, Connection
 
-FLAGS: dict[str, Mark] = {mark.name.lower(): mark for mark in Mark if mark.name and mark is not Mark.WINDOW_PROBE}
+OURS = Mark.WINDOW_PROBE | Mark.DUPLICATE_SACK
+FLAGS: dict[str, Mark] = {mark.name.lower(): mark for mark in Mark if mark.name and not mark & OURS}
 FLAGS["retransmission"] = RETRANSMISSIONS  # tshark shows it beside the fast and the spurious one
 
 STAMP = "tcp.options.timestamp.tsval"
+D_SACK = "tcp.options.sack.dsack"
 MALFORMED = "_ws.malformed"
-PLAIN = (MALFORMED, "frame.number", "tcp.stream", "tcp.len", "tcp.seq", "tcp.ack", "tcp.window_size", STAMP)
+PLAIN = (MALFORMED, D_SACK, "frame.number", "tcp.stream", "tcp.len", "tcp.seq", "tcp.ack", "tcp.window_size", STAMP)
 NUMBERS = ("bytes_in_flight", "acks_frame", "ack_rtt", "rto", "initial_rtt")
 FIELDS = (*PLAIN, *(f"tcp.analysis.{name}" for name in (*FLAGS, *NUMBERS)))
 
@@ -85,6 +87,7 @@ def _differences(row: Row, connection: Connection, at: int) -> Iterator[str]:
     for name, mark in FLAGS.items():
         if bool(row[f"tcp.analysis.{name}"]) != bool(marks & mark):
             yield f"{name} is {'tshark' if row[f'tcp.analysis.{name}'] else 'ours'} only ({marks!r})"
+    yield from _unequal("duplicate SACK", bool(row[D_SACK]), bool(marks & Mark.DUPLICATE_SACK))
     yield from _unequal("stream", int(row["tcp.stream"]), connection.stream)
     yield from _unequal("len", int(row["tcp.len"]), int(frames.payload_bytes[at]))
     yield from _unequal("seq", int(row["tcp.seq"]), int(frames.relative_seq_bytes[at]) & MASK)

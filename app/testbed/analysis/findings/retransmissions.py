@@ -30,6 +30,7 @@ def explain(seen: Observation) -> Answer:
             "frames_again": int(again.sum()),
             "fast_frames": int((sent & marked.having(Mark.FAST_RETRANSMISSION)).sum()),
             "spurious_frames": int((sent & marked.having(Mark.SPURIOUS_RETRANSMISSION)).sum()),
+            "dsack_frames": int((~sent & marked.having(Mark.DUPLICATE_SACK)).sum()),
         }
         evidence += frames(end, again, "data sent again", "tcp.analysis.retransmission")
     loss_probes = seen.sender.counted("TcpExtTCPLossProbes")
@@ -55,7 +56,7 @@ def explain(seen: Observation) -> Answer:
         evidence=evidence,
         confidence="high" if "dsack_segments" in numbers else "medium",
         contradicting=_contradicting(numbers, count, lost=bool(why_lost)),
-        not_observed=[] if "dsack_segments" in numbers else ["which of them the receiver had already (D-SACK)"],
+        not_observed=["which of them the receiver had already (D-SACK)"] if _twice(numbers) is None else [],
         strength=round(_strength(numbers, count), 3),
     )
 
@@ -74,9 +75,15 @@ def _from_kernel(samples: Samples | None) -> dict[str, float | int | str]:
     return {key: value for key, value in told.items() if value is not None}
 
 
+def _twice(numbers: dict[str, float | int | str]) -> int | None:
+    """Return how many the receiver said it had already; None when nothing tells: it need not have learnt to say so."""
+    told = numbers.get("dsack_segments", numbers.get("dsack_frames") or None)
+    return told if isinstance(told, int) else None
+
+
 def _needless(numbers: dict[str, float | int | str], count: int) -> bool:
-    dsack = numbers.get("dsack_segments")
-    return isinstance(dsack, int) and dsack >= count
+    twice = _twice(numbers)
+    return twice is not None and twice >= count
 
 
 def _lost_on_link(seen: Observation) -> str | None:
@@ -99,19 +106,19 @@ def _judge(numbers: dict[str, float | int | str], count: int, lost: str | None) 
     share = f" ({percent(count / segments)} of {segments})" if isinstance(segments, int) and segments else ""
     timeouts = numbers.get("rto_count")
     how = f"; {counted(timeouts, 'time-out')} ran out" if isinstance(timeouts, int) and timeouts else ""
-    dsack = numbers.get("dsack_segments")
+    twice = _twice(numbers)
     if lost:
         return lost + how, share
     if _needless(numbers, count):
         which = "it" if count == 1 else "all of them"
         already = f"the receiver had {which} already and said so (D-SACK); no data was lost"
         return f"{already}. {_why_needless(numbers)}", share
-    if dsack is None:
+    if twice is None:
         return "whether lost, or only acknowledged late, packets alone do not tell", share
     if lost is not None:
         return "the link lost none, but what is late or out of order is taken for lost" + how, share
     which = "it" if count == 1 else "them"
-    return ("some of them were lost" if dsack else f"the network lost or delayed {which}") + how, share
+    return ("some of them were lost" if twice else f"the network lost or delayed {which}") + how, share
 
 
 def _why_needless(numbers: dict[str, float | int | str]) -> str:
@@ -122,9 +129,9 @@ def _why_needless(numbers: dict[str, float | int | str]) -> str:
 
 def _contradicting(numbers: dict[str, float | int | str], count: int, *, lost: bool) -> list[str]:
     found = []
-    dsack = numbers.get("dsack_segments")
-    if lost and isinstance(dsack, int) and dsack:
-        found.append(f"{min(dsack, count)} of them arrived twice: sent again for nothing")
+    twice = _twice(numbers)
+    if lost and twice:
+        found.append(f"{min(twice, count)} of them arrived twice: sent again for nothing")
     seen_again = numbers.get("frames_again")
     if isinstance(seen_again, int) and seen_again > count:
         found.append(f"the capture shows {seen_again} frames sent again, the kernel counts {counted(count, 'segment')}")
@@ -141,6 +148,6 @@ def _strength(numbers: dict[str, float | int | str], count: int) -> float:
 RULE: Final = Rule(
     NAME,
     "Was data sent again, and because of loss, a time-out or for nothing?",
-    "retransmission marks, `total_retrans`, `dsack_dups`, `total_rto`, TCPLossProbes, the link's own losses",
+    "retransmission and D-SACK marks, `total_retrans`, `dsack_dups`, `total_rto`, TCPLossProbes, the link's own losses",
     explain,
 )

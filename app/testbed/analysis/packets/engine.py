@@ -15,6 +15,7 @@ from testbed.analysis.packets.regular import (
     Sacks,
     find_irregular,
     mark,
+    mark_duplicate_sacks,
     mark_window_probes,
 )
 from testbed.analysis.packets.relative import Relative, count_from_first
@@ -57,6 +58,7 @@ def analyse(batch: Batch, results: Results | None = None, relative: Relative | N
     _judge_stretches(batch, resumer, np.sort(np.concatenate(odd)).tolist(), results)
     for side, other in (sides, sides[::-1]):
         mark_window_probes(side, other, results)
+    mark_duplicate_sacks(batch, results)
     count_from_first(sides, relative)
     return Judgement(results, relative, scales)
 
@@ -72,6 +74,7 @@ def analyse_by_machine(batch: Batch) -> Results:
             _write(results, frame.at, machine.step(frame))
     for side, other in (sides, sides[::-1]):
         mark_window_probes(side, other, results)
+    mark_duplicate_sacks(batch, results)
     return results
 
 

@@ -11,7 +11,7 @@ ACK: Final = 0x10
 
 
 class Mark(IntFlag):
-    """What a frame is, by the exact conditions of docs/packets.md; all but the last are named as Wireshark's.
+    """What a frame is, by the exact conditions of docs/packets.md; all but the last two are named as Wireshark's.
 
     RETRANSMISSION, FAST_RETRANSMISSION, SPURIOUS_RETRANSMISSION and OUT_OF_ORDER exclude one another here; Wireshark
     shows its `retransmission` beside the fast and the spurious one as well.
@@ -34,6 +34,7 @@ class Mark(IntFlag):
     RETRANSMISSION = 1 << 14
     PARTIAL_ACK = 1 << 15
     WINDOW_PROBE = 1 << 16
+    DUPLICATE_SACK = 1 << 17
 
 
 RETRANSMISSIONS: Final = Mark.RETRANSMISSION | Mark.FAST_RETRANSMISSION | Mark.SPURIOUS_RETRANSMISSION

@@ -233,3 +233,16 @@ def mark_window_probes(side: Side, other: Side, results: Results) -> None:
     if len(probes) and len(other.at):
         closed = side.has_peer[probes] & (other.window[side.peer[probes]] == 0)
         results.marks[side.at[probes[closed]]] |= np.uint32(Mark.WINDOW_PROBE)
+
+
+def mark_duplicate_sacks(batch: Batch, results: Results) -> None:
+    """Add our own mark: the receiver says that it got something twice.
+
+    The first block then lies below what is acknowledged, or within the second (RFC 2883, section 4); of that, Wireshark
+    looks at where it ends.
+    """
+    row, blocks, edges = batch.sack_row, batch.sack_blocks, batch.edges
+    end = edges[:, 1]
+    acknowledged = (blocks > 0) & ((end - batch.ack[row]).view(np.int32) <= 0)
+    within = (blocks > 1) & ((edges[:, 2] - end).view(np.int32) < 0) & ((end - edges[:, 3]).view(np.int32) <= 0)
+    results.marks[row[acknowledged | within]] |= np.uint32(Mark.DUPLICATE_SACK)

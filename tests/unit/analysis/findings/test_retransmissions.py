@@ -5,6 +5,7 @@ import pytest
 from testbed.analysis.findings.retransmissions import explain
 from testbed.analysis.join.observation import End, Observation
 from testbed.result import Finding, Silence
+from tests.support.captures import sack
 from tests.support.transfers import fast_reader, slow_network, slow_reader
 
 
@@ -57,19 +58,34 @@ def test_some_that_were_lost() -> None:
     assert "some of them were lost" in found.sentence
 
 
-def test_frames_of_a_capture() -> None:
+def packets_alone(*, options: bytes = b"") -> Finding:
+    """Return what is found where one frame comes again and the next acknowledgement after it has these options."""
     transfer = slow_network()
-    again = next(n for n, segment in enumerate(transfer.segments) if segment.length)
-    copy = replace(transfer.segments[again], time_ns=transfer.segments[again + 40].time_ns)
-    transfer.segments.insert(again + 41, copy)
+    segments = transfer.segments
+    again = next(n for n, segment in enumerate(segments) if segment.length)
+    segments.insert(again + 41, replace(segments[again], time_ns=segments[again + 40].time_ns))
+    answer = next(n for n in range(again + 42, len(segments)) if segments[n].from_server)
+    segments[answer] = replace(segments[answer], options=options)
     seen = transfer.observe()
     found = explain(replace(seen, sender=replace(seen.sender, samples=None)))
     assert isinstance(found, Finding)
+    return found
+
+
+def test_frames_of_a_capture() -> None:
+    found = packets_alone()
     assert found.numbers["frames_again"] == found.numbers["spurious_frames"] == 1
     assert found.evidence[0].count == 1
     assert found.not_observed
     assert found.sentence.startswith("1 segment was")
     assert "packets alone do not tell" in found.sentence
+
+
+def test_packets_tell_what_came_twice() -> None:
+    found = packets_alone(options=sack(1, 2))
+    assert found.numbers["dsack_frames"] == 1
+    assert "the receiver had it already and said so (D-SACK); no data was lost" in found.sentence
+    assert not found.not_observed
 
 
 @pytest.mark.parametrize("transfer", [slow_reader, fast_reader, slow_network])

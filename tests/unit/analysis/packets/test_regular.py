@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from testbed.analysis.packets.engine import analyse
+from testbed.analysis.packets.flags import Mark
 from testbed.analysis.packets.regular import PeerState, Results, Sacks, find_irregular
 from testbed.analysis.packets.streams import Side
 from tests.support.batches import batch_of
@@ -67,3 +69,24 @@ def test_empty_results_say_none() -> None:
     results = Results.empty(2)
     assert results.acked_at.tolist() == results.rto_ns.tolist() == [-1, -1]
     assert results.marks.tolist() == results.in_flight_bytes.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("edges", "twice"),
+    [
+        ((1101, 1201), False),
+        ((1101, 1201, 1301, 1401), False),
+        ((1001, 1101), True),
+        ((1001, 1051, 1201, 1301), True),
+        ((1051, 1151), False),
+        ((1201, 1301, 1201, 1401), True),
+        ((1301, 1401, 1201, 1401), True),
+        ((1201, 1501, 1201, 1401), False),
+    ],
+)
+def test_what_came_twice(edges: tuple[int, ...], twice: bool) -> None:
+    for begin in (0, 2**32 - 1150):  # the numbers wrap on the way
+        shifted = replace(ACKED, ack=1101 + begin, options=sack(*(edge + begin for edge in edges)))
+        marks = analyse(batch_of(spaced([*BEGIN, shifted]))).results.marks
+        assert bool(marks[-1] & Mark.DUPLICATE_SACK) == twice
+        assert not np.any(marks[:-1] & Mark.DUPLICATE_SACK)
