@@ -175,9 +175,10 @@ def run_dirs(guests: Guests, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 OWNER = """
-import sys, time
+import signal, sys, time
 from testbed.vm.guest import Guest
 from testbed.vm.store import cache_dir, find_image
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs tests in the background lets it be ignored
 with Guest(find_image(cache_dir(), sys.argv[1])) as guest:
     print("up", flush=True)
     time.sleep(3600)
