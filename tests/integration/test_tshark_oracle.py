@@ -58,7 +58,7 @@ RECORDED: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "fast reader": ("none", {"bytes": 5_000_000, "chunk": 1000}, set()),
     "small writes": ("none", {"bytes": 1_000_000, "chunk": 100, "nodelay": True}, set()),
     "queue that overflows": ("queue", {"bytes": 3_000_000, "chunk": 10_000}, {"lost_segment", "retransmission"}),
-    "data lost": ("in-2", {"bytes": 3_000_000, "chunk": 10_000}, {"retransmission", "duplicate_ack"}),
+    "data lost": ("in-2", {"bytes": 6_000_000, "chunk": 10_000}, {"retransmission", "duplicate_ack"}),
     "acknowledgements lost": ("back-20", {"bytes": 2_000_000, "chunk": 3000, "rcvbuf": 65536, "delay_s": 0.005}, set()),
     "ports used again": ("none", {"bytes": 3000, "chunk": 1000, "port": 45_678, "connections": 4}, {"reused_ports"}),
     "kept alive": ("none", {"bytes": 1000, "chunk": 1000, "keepalive": True, "idle_s": 3}, {"keep_alive"}),
