@@ -18,7 +18,7 @@ from tests.support.tshark_tools import Tools, lend_tools
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 SLOW: dict[str, Any] = {"rcvbuf": 8192, "sndbuf": 8192, "read": 8192, "delay_s": 0.1, "chunk": 1000, "bytes": 60_000}
-DUPLICATES: dict[str, Any] = {"chunk": 1000, "bytes": 200_000, "nodelay": True, "rcvbuf": 8192, "sndbuf": 8192}
+DUPLICATES: dict[str, Any] = {"chunk": 1000, "bytes": 1_500_000, "nodelay": True, "rcvbuf": 8192, "sndbuf": 8192}
 CHRONOGRAPH_NS = 20_000_000
 """The kernel's chronographs count jiffies, which a begin and an end of each stretch may miss."""
 
@@ -98,7 +98,7 @@ def test_tcp_info_at_the_close_tells_the_same_of_closures(tools: Tools, version:
 def test_the_kernel_counts_what_it_called_duplicate(tools: Tools, version: int) -> None:
     """Acknowledgements are lost, so that data is sent again for nothing."""
     before = kernel_counters(tools)
-    connection = analyse_capture(tools.record("back-30", DUPLICATES | {"family": version})).connection(0)
+    connection = analyse_capture(tools.record("back-10", DUPLICATES | {"family": version})).connection(0)
     counted = {name: count - before[name] for name, count in kernel_counters(tools).items()}
     told = connection.frames.having(Mark.DUPLICATE_SACK)
     assert told.sum() == counted["TCPDSACKOldSent"] + counted["TCPDSACKOfoSent"] > 0
