@@ -46,7 +46,8 @@ def cells(path: Path) -> list[Path]:
     one = (path / "cell.json").is_file()
     found = [path] if one else sorted(record.parent for record in path.glob("*/cell.json"))
     if not found:
-        raise InputError([f"{path}: neither a cell nor a run with cells"])
+        remedy = f"a capture by itself is explained by: testbed analyze {path}" if path.is_file() else ""
+        raise InputError([f"{path}: neither a cell nor a run with cells"], remedy=remedy)
     for folder in found:
         check_record(folder)
     return found
