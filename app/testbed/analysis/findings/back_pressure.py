@@ -26,6 +26,9 @@ GROWN_BYTES: Final = 4 * BOUNDED_BYTES
 GROWN_SHARE: Final = 0.25
 """Memory that grows by more than both of a bounded buffer and a share of the data holds data."""
 
+ALL_SHARE: Final = 0.75
+"""A program that had piled everything up at once would hold this much: the rest is in the kernels' buffers."""
+
 MEMORY_UNSEEN: Final = "the memory of the program itself"
 
 
@@ -44,7 +47,7 @@ def explain(seen: Observation) -> Answer:
     if not _pressed(seen, 0.0 if hardly_began(seen) else blocked_s):
         return silent(NAME, "there was no back-pressure: the receiver always had room and no write() had to wait")
     if writes is None:
-        return _by_memory(seen, growth or 0, _settled_growth_bytes(seen) or 0)
+        return _by_memory(seen, growth or 0, _settled_growth_bytes(seen))
     return _by_log(seen, timeline, blocked_s, growth)
 
 
@@ -107,17 +110,20 @@ def _by_log(seen: Observation, timeline: Timeline, blocked_s: float, growth: int
     )
 
 
-def _by_memory(seen: Observation, growth: int, settled: int) -> Answer:
-    """Judge a program without a log by its memory: what `settled` leaves out may be the program that is loaded."""
+def _by_memory(seen: Observation, growth: int, settled: int | None) -> Answer:
+    """Judge a program without a log by its memory: what `settled` leaves out may be the program that is loaded.
+
+    What piles up goes on growing, unless nearly all of the data was there at the first look.
+    """
     path = f"{seen.sender.path}resources.csv"
     sent = seen.sent_bytes or 0
     if sent < GROWN_BYTES:
         return unseen(NAME, f"the program left no log, and memory does not tell so little data: {format_bytes(sent)}")
     most = max(GROWN_BYTES, GROWN_SHARE * sent)
-    grown = settled > most
-    if growth > most and not grown:
+    grown = settled is not None and settled > most
+    if growth > most and not grown and (settled is None or growth >= ALL_SHARE * sent):
         return unseen(NAME, "the program left no log, and its memory grew as the transfer began, with data or without")
-    growth = settled if grown else growth
+    growth = settled if settled is not None and growth > most else growth
     says = (
         f"Back-pressure is not respected, it seems: the program's memory grew by {format_bytes(growth)} while the "
         "receiver held the sender up."

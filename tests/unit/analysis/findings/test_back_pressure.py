@@ -115,6 +115,12 @@ def test_memory_that_does_not_tell(total_bytes: int, held: Resources, why: str) 
     assert why in found.reason
 
 
+def test_a_program_that_was_loaded_as_the_transfer_began_has_piled_nothing_up() -> None:
+    found = without_log(2_000_000, memory(0, 900_000, 900_000, 904_000))
+    assert isinstance(found, Finding)
+    assert "is respected: the program's memory grew by 4 000 B only" in found.sentence
+
+
 def test_memory_stands_beside_the_log() -> None:
     seen = slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30).observe()
     for growth_bytes, doubts in ((400_000, 0), (1000, 1)):
