@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from netem.errors import SidecarError
+from netem.contract.errors import SidecarError
 
 _USAGE = "usage: python3 -m netem run | change TEXT | doctor\n"
 
@@ -24,9 +24,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _run() -> int:
-    from netem.events import EventLog, write_stdout
-    from netem.settings import from_environment
-    from netem.supervisor import Supervisor
+    from netem.contract.events import EventLog, write_stdout
+    from netem.contract.settings import from_environment
+    from netem.sidecar.supervisor import Supervisor
 
     log = EventLog(write_stdout, time.monotonic_ns, time.time_ns)
     try:
@@ -38,7 +38,7 @@ def _run() -> int:
 
 
 def _change(text: str) -> int:
-    from netem.control import CONTROL_SOCKET, ask
+    from netem.sidecar.control import CONTROL_SOCKET, ask
 
     try:
         answer = ask(CONTROL_SOCKET, {"command": "change", "impairment": text})
@@ -50,7 +50,7 @@ def _change(text: str) -> int:
 
 def _doctor() -> int:
     """Print the document; 0 whenever it could be made: what it says is for the reader to judge."""
-    from netem.doctor import examine
+    from netem.sidecar.doctor import examine
 
     sys.stdout.write(json.dumps(examine()) + "\n")
     return 0

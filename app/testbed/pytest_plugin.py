@@ -15,7 +15,7 @@ import pytest
 
 from testbed.errors import HostError
 from testbed.result import Result
-from testbed.run.places import Guests
+from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
 from testbed.scenario.expand import PlannedCell, Scenario, expand
 from testbed.stack.docker_engine import DockerEngine

@@ -12,7 +12,7 @@ from typing import Final
 
 from benchmarks.fidelity.judge import Finding
 from benchmarks.fidelity.rows import ENGINES
-from testbed.run.places import Guests
+from testbed.run.machines import Guests
 from testbed.run.run import Run
 from testbed.scenario.expand import Scenario, expand
 from testbed.stack.docker_engine import DockerEngine

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netem.errors import SidecarError
-from netem.link import CapturePoint
+from netem.contract.errors import SidecarError
+from netem.engines.link import CapturePoint
 from netem.observe import rotation, tcpdump
 from netem.observe.handshake import flows_without_syn
 from netem.observe.pcap import PcapError, merge, read_records, read_snaplen
-from netem.process import Child, spawn
-from netem.reactor import Reactor
+from netem.system.process import Child, spawn
+from netem.system.reactor import Reactor
 
 _STOP_TIMEOUT_S = 5.0
 _PRUNE_NS = 500_000_000

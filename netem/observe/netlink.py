@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 
-from netem.errors import SidecarError, from_os_error
+from netem.contract.errors import SidecarError, from_os_error
 from netem.observe import inet_diag
 from netem.observe.inet_diag import SocketId, TcpSocket
 

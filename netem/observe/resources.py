@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
-from netem.errors import from_os_error
+from netem.contract.errors import from_os_error
 from netem.observe.processes import Processes, header
-from netem.reactor import Reactor
+from netem.system.reactor import Reactor
 
 INTERVAL_NS = 50_000_000
 """Memory changes more slowly than queues do, and reading it costs 0.1 ms."""

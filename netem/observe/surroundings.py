@@ -6,7 +6,7 @@ from typing import Any
 
 from netem.observe import host, kernel_counters
 from netem.observe.resources import ResourceWatch
-from netem.reactor import Reactor
+from netem.system.reactor import Reactor
 
 
 class Surroundings:

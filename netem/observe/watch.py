@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from netem.errors import from_os_error
-from netem.events import EventLog
+from netem.contract.errors import from_os_error
+from netem.contract.events import EventLog
 from netem.observe.inet_diag import CONNECTED, LISTENING, SocketId, TcpSocket
 from netem.observe.netlink import DestroyedSockets, SocketDiagnosis
 from netem.observe.progress import ProgressTracker
 from netem.observe.rows import RowWriter, header
-from netem.reactor import Reactor
+from netem.system.reactor import Reactor
 
 _LISTEN_POLL_NS = 5_000_000
 _LISTEN_SLOW_POLL_NS = 25_000_000

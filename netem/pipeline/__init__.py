@@ -17,8 +17,8 @@ until it is popped. `wants_segments(impairment)` tells the device layer to annou
 Same seed, same arrivals: same fate of every packet, however late the pops are.
 """
 
-from netem.pipeline.engine import Pipeline, wants_segments
 from netem.pipeline.packet import Entry, Frame
+from netem.pipeline.pipeline import Pipeline, wants_segments
 from netem.pipeline.plain import Plain, plain
 from netem.pipeline.stage import Resources
 from netem.pipeline.statistics import Counters, RealisedDelay, Statistics

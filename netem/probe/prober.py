@@ -13,8 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from netem.errors import SidecarError
-from netem.ports import CONTROL_PORT, PROBE_PORT
+from netem.contract.errors import SidecarError
+from netem.contract.ports import CONTROL_PORT, PROBE_PORT
+from netem.contract.settings import Family
+from netem.engines.resources import read_resources
 from netem.probe.message import (
     ECHO,
     FRAME_OVERHEAD_BYTES,
@@ -30,10 +32,8 @@ from netem.probe.model import Expectation, Plan, depends_on_arrivals, expect, gi
 from netem.probe.resolver import Resolver
 from netem.probe.sockets import open_socket, receive, send
 from netem.probe.verdict import Delays, judge, loss_interval, summarize
-from netem.reactor import Reactor, Timer
-from netem.resources import read_resources
-from netem.settings import Family
 from netem.spec import Impairment, format_impairment, parse
+from netem.system.reactor import Reactor, Timer
 
 _ROUNDS, _LONG_ROUNDS = 5, 3
 _LONG_NS = 1_000_000_000

@@ -5,10 +5,10 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from netem.contract.settings import Family
 from netem.probe import dns
 from netem.probe.sockets import receive, send
-from netem.reactor import Reactor, Timer
-from netem.settings import Family
+from netem.system.reactor import Reactor, Timer
 
 _RETRY_NS = 20_000_000
 _DNS_PORT = 53

@@ -6,12 +6,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict
 
-from netem.ports import CONTROL_PORT, PROBE_PORT
+from netem.contract.ports import CONTROL_PORT, PROBE_PORT
+from netem.contract.settings import FAMILIES
 from netem.probe.message import ECHO, PROBE, Probe, decode_control, decode_probe, encode_control, encode_probe
 from netem.probe.sockets import open_socket, receive, send
 from netem.probe.verdict import summarize
-from netem.reactor import Reactor
-from netem.settings import FAMILIES
+from netem.system.reactor import Reactor
 
 _MAX_SESSIONS = 64
 _MAX_PROBES = 100_000

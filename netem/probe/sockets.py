@@ -6,8 +6,8 @@ import struct
 import time
 from typing import Any, NamedTuple
 
-from netem.errors import from_os_error
-from netem.settings import Family
+from netem.contract.errors import from_os_error
+from netem.contract.settings import Family
 
 _SO_TIMESTAMPNS = 35  # include/uapi/asm-generic/socket.h
 _TIMESPEC = struct.Struct("@qq")

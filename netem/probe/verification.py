@@ -4,10 +4,10 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+from netem.contract.settings import Settings
 from netem.probe.prober import Prober
-from netem.reactor import Reactor
-from netem.settings import Settings
 from netem.spec import Impairment
+from netem.system.reactor import Reactor
 
 
 class Verification:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from testbed.analysis.packets.pcap import PcapFile
+from testbed.analysis.packets.read.pcap import PcapFile
 from testbed.pytest_plugin import CellShown
 from testbed.result import LinkCounters
 from tests.integration.conftest import Command

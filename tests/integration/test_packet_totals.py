@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from testbed.analysis.packets.capture import analyse_capture
-from testbed.analysis.packets.closures import find_closures
 from testbed.analysis.packets.flags import FIN, RETRANSMISSIONS, SYN, Mark
 from testbed.analysis.packets.model import Frames
+from testbed.analysis.packets.zero_window import find_closures
 from tests.support.tshark_tools import Tools, lend_tools
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]

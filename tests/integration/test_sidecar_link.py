@@ -138,9 +138,9 @@ def test_the_kernel_engine_shows_the_egress_before_its_qdisc(made: Bed) -> None:
     assert server
     look = """
 import json, os, signal, socket, sys, time
-from netem.kernel.engine import HELPER, KernelEngine
+from netem.engines.kernel.engine import HELPER, KernelEngine
 from netem.observe import tcpdump
-from netem.process import spawn
+from netem.system.process import spawn
 from netem.spec import parse
 engine = KernelEngine(device="eth0", impairment=parse("delay 1ms"), seed=0, reason="")
 engine.make_devices()

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from testbed.pytest_plugin import CellShown
-from testbed.run.places import Guests
+from testbed.run.machines import Guests
 from testbed.scenario.expand import ExpansionError
 from testbed.stack.images import DOCKERFILES, Images
 from testbed.vm import owner

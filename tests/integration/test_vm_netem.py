@@ -17,7 +17,7 @@ from testbed.analysis.join.load import PORT
 from testbed.analysis.join.samples import Samples, read_samples
 from testbed.pytest_plugin import CellShown
 from testbed.result import Result
-from testbed.run.places import Guests
+from testbed.run.machines import Guests
 from testbed.vm.store import Image
 from tests.integration.test_vm import guests, run_cell, vm_image  # noqa: F401 - fixtures
 from tests.support.guest import KERNEL, answer, netem_container, sidecar_tag
@@ -51,9 +51,9 @@ KINDS = [
 
 READ_BACK = """
 import json, time
-from netem import tc
-from netem.errors import SidecarError
-from netem.kernel.engine import KernelEngine
+from netem.system import tc
+from netem.contract.errors import SidecarError
+from netem.engines.kernel.engine import KernelEngine
 from netem.spec import parse
 told = []
 for text in json.load(open("/given.json")):
@@ -72,8 +72,8 @@ print(json.dumps(told))
 # Visits every ordered pair: a round trip from each kind to each later one, then on to the next.
 CHANGES = """
 import json
-from netem.errors import SidecarError
-from netem.kernel.engine import KernelEngine
+from netem.contract.errors import SidecarError
+from netem.engines.kernel.engine import KernelEngine
 from netem.spec import parse
 kinds = json.load(open("/given.json"))
 engine = KernelEngine(device="lo", impairment=parse(kinds[0]), seed=3, reason="")
@@ -97,7 +97,7 @@ print(json.dumps([len(set(zip(walk, walk[1:]))), wrong]))
 # all is changed, by the times at which the kernel saw them come.
 SURVIVORS = """
 import json, socket, struct, subprocess, time
-from netem.kernel.engine import KernelEngine
+from netem.engines.kernel.engine import KernelEngine
 from netem.spec import parse
 kinds, count, delay_s = json.load(open("/given.json"))
 PROTOCOL, SO_TIMESTAMPNS = 0x88B5, 35

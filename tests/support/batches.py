@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from testbed.analysis.packets.options import walk_options
-from testbed.analysis.packets.streams import Batch
+from testbed.analysis.packets.dissect.options import walk_options
+from testbed.analysis.packets.follow.streams import Batch
 from tests.support.captures import MASK, SYN, Segment
 
 

@@ -5,13 +5,13 @@ import subprocess
 from pathlib import Path
 from random import Random
 
+from netem.engines.user.datapath import DataPath
+from netem.engines.user.devices import VNET_HEADER_BYTES
 from netem.pipeline import Pipeline, plain
 from netem.spec import parse
-from netem.user.datapath import DataPath
-from netem.user.devices import VNET_HEADER_BYTES
 from tests.support.frames import ETHERNET, ipv4, ipv6, numbered
 
-SOURCES = Path(__file__).resolve().parents[2] / "netem" / "user" / "c"
+SOURCES = Path(__file__).resolve().parents[2] / "netem" / "engines" / "user" / "c"
 _WARN = ("-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wshadow", "-Wstrict-prototypes")
 _FLAGS = ("-std=c11", *_WARN, "-fPIC", "-shared")
 _TEXTS = (

@@ -11,7 +11,7 @@ from testbed.analysis.cell import analyse
 from testbed.analysis.findings.registry import explain
 from testbed.analysis.join.load import observe_connection
 from testbed.analysis.packets.model import Capture, Connection
-from testbed.cli.places import cells, connection_of, find, load_capture, output_option, place_argument
+from testbed.cli.lookup import cells, connection_of, find, load_capture, output_option, place_argument
 from testbed.cli.session import shown, width
 from testbed.report.explain import WORTH_TELLING, explanation_lines
 from testbed.report.text import verdict

@@ -7,7 +7,7 @@ import click
 from testbed import cli
 from testbed.analysis.findings.registry import RULES, explain
 from testbed.analysis.join.load import load_cell
-from testbed.cli.places import chosen_names, find, one_cell, output_option, place_argument
+from testbed.cli.lookup import chosen_names, find, one_cell, output_option, place_argument
 from testbed.cli.session import width
 from testbed.report.explain import WORTH_TELLING, explanation_lines
 from testbed.report.text import machine_text

@@ -14,7 +14,7 @@ from testbed.analysis.findings.registry import RULES
 from testbed.analysis.join.load import load_cell, observe_connection
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.model import Connection
-from testbed.cli.places import (
+from testbed.cli.lookup import (
     chosen_names,
     connection_of,
     find,

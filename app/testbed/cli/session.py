@@ -20,7 +20,7 @@ from testbed.report.text import result_lines
 from testbed.report.wrapping import WIDTH
 from testbed.result import Result
 from testbed.run.cell import Keep
-from testbed.run.places import Guests
+from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
 from testbed.scenario.expand import Scenario
 from testbed.stack.docker_engine import DockerEngine

@@ -17,7 +17,7 @@ from testbed.run.contract import EMULATED_SLOWNESS, endpoint_environment, patien
 from testbed.run.documents import junit_xml, results_csv
 from testbed.run.folder import RunFolder, new_run_id, write_json, write_text
 from testbed.run.host import host_facts
-from testbed.run.places import HostOnly, Place, Places
+from testbed.run.machines import HostOnly, Place, Places
 from testbed.scenario.ends import ROLES
 from testbed.scenario.expand import PlannedCell, Scenario
 from testbed.scenario.model import HOST

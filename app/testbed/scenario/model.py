@@ -114,7 +114,7 @@ PAUSE_MAX_US: Final = 3_600_000_000
 MAX_SAMPLE_INTERVAL_US: Final = 60_000_000
 MIN_SNAPLEN_BYTES: Final = 64
 MIN_CAPTURE_MAX_BYTES: Final = 8_000_000
-"""The least that a sidecar can keep to (netem/settings.py)."""
+"""The least that a sidecar can keep to (netem/contract/settings.py)."""
 MIN_IPV6_MTU_BYTES: Final = 1280
 
 KNOBS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")

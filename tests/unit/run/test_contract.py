@@ -1,7 +1,7 @@
 import pytest
 
-from netem.route import Knobs
-from netem.settings import from_environment
+from netem.contract.settings import from_environment
+from netem.system.route import Knobs
 from testbed.run.contract import endpoint_environment, sidecar_environment, sidecar_seed
 from testbed.scenario.ends import ROLES
 from testbed.scenario.model import Cell

@@ -7,7 +7,7 @@ from testbed.analysis import cell
 from testbed.errors import ContractError, HostError
 from testbed.result import Result
 from testbed.run.cell import Keep
-from testbed.run.places import Place
+from testbed.run.machines import Place
 from testbed.run.run import Run, RunReport
 from testbed.scenario.expand import PlannedCell, Scenario, expand
 from testbed.stack.images import DOCKERFILES, Images

@@ -8,8 +8,8 @@ import numpy as np
 from testbed.analysis.findings.delayed_ack import waited_ns
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import ABSENT
-from testbed.analysis.packets.closures import find_closures
 from testbed.analysis.packets.delays import one_way_delays
+from testbed.analysis.packets.zero_window import find_closures
 from testbed.units import format_seconds
 
 QUEUE: Final = "queue"

@@ -7,8 +7,8 @@ import numpy as np
 from testbed.analysis.findings.evidence import frames, samples
 from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, percent, silent, unseen
 from testbed.analysis.join.observation import Observation
-from testbed.analysis.packets.closures import Cause, Closure
 from testbed.analysis.packets.flags import Mark
+from testbed.analysis.packets.zero_window import Cause, Closure
 from testbed.result import Confidence, Evidence, Finding
 from testbed.units import counted, format_seconds
 

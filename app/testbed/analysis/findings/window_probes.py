@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from testbed.analysis.findings.evidence import frames
 from testbed.analysis.findings.rule import Answer, Rule, silent, times, unseen
 from testbed.analysis.join.observation import Observation
-from testbed.analysis.packets.closures import Closure
 from testbed.analysis.packets.model import Frames
+from testbed.analysis.packets.zero_window import Closure
 from testbed.analysis.predict import MIN_RTO_S, probes_per_closure
 from testbed.result import Finding
 from testbed.units import counted, format_seconds

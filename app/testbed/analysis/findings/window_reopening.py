@@ -7,7 +7,7 @@ import numpy as np
 from testbed.analysis.findings.evidence import frames
 from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, silent, times, unseen
 from testbed.analysis.join.observation import Observation
-from testbed.analysis.packets.closures import Closure, Ending
+from testbed.analysis.packets.zero_window import Closure, Ending
 from testbed.result import Finding
 from testbed.units import counted, format_bytes
 

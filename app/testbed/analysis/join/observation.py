@@ -12,9 +12,9 @@ from testbed.analysis.join.calls import CallLog, Calls
 from testbed.analysis.join.resources import Resources
 from testbed.analysis.join.samples import ABSENT, FIN_ACKED, UNSYNCHRONISED, Int64, Samples
 from testbed.analysis.join.timeline import Timeline, join
-from testbed.analysis.packets.closures import Closure, find_closures
 from testbed.analysis.packets.flags import Mark
 from testbed.analysis.packets.model import CaptureFacts, Connection, Frames
+from testbed.analysis.packets.zero_window import Closure, find_closures
 
 Role = Literal["client", "server"]
 

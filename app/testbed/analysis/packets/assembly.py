@@ -6,17 +6,17 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.analysis.packets.connections import Layout, lay_out, sort_by_pair
-from testbed.analysis.packets.endpoints import Endpoint
-from testbed.analysis.packets.engine import analyse
+from testbed.analysis.packets.dissect.endpoints import Endpoint
+from testbed.analysis.packets.dissect.options import Options
+from testbed.analysis.packets.dissect.segments import Segments, take_segments
 from testbed.analysis.packets.flags import ACK, SYN, Mark
-from testbed.analysis.packets.machine import UNKNOWN_SCALE
+from testbed.analysis.packets.follow.connections import Layout, lay_out, sort_by_pair
+from testbed.analysis.packets.follow.streams import Batch, Flags, Index
+from testbed.analysis.packets.mark.engine import analyse
+from testbed.analysis.packets.mark.fast_path import Results
+from testbed.analysis.packets.mark.reference import UNKNOWN_SCALE
+from testbed.analysis.packets.mark.relative import Relative
 from testbed.analysis.packets.model import NONE, Capture, CaptureFacts, Frames, Table
-from testbed.analysis.packets.options import Options
-from testbed.analysis.packets.regular import Results
-from testbed.analysis.packets.relative import Relative
-from testbed.analysis.packets.segments import Segments, take_segments
-from testbed.analysis.packets.streams import Batch, Flags, Index
 
 BATCH_FRAMES = 1 << 16
 """Connections are analysed together until they have about so many frames: what is between stays in the cache."""

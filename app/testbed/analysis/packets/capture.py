@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.analysis.packets.assembly import Assembly
-from testbed.analysis.packets.connections import Pairs
+from testbed.analysis.packets.dissect.headers import Skipped
+from testbed.analysis.packets.dissect.options import Options, join_options
+from testbed.analysis.packets.dissect.segments import Segments, join_segments, read_segments
 from testbed.analysis.packets.errors import CaptureError
-from testbed.analysis.packets.headers import Skipped
+from testbed.analysis.packets.follow.connections import Pairs
+from testbed.analysis.packets.follow.streams import Flags
 from testbed.analysis.packets.model import Capture, CaptureFacts
-from testbed.analysis.packets.options import Options, join_options
-from testbed.analysis.packets.pcap import PcapFile
-from testbed.analysis.packets.pcapng import PcapngFile
-from testbed.analysis.packets.records import CaptureFile
-from testbed.analysis.packets.segments import Segments, join_segments, read_segments
-from testbed.analysis.packets.streams import Flags
-from testbed.analysis.packets.views import Buffer
+from testbed.analysis.packets.read.pcap import PcapFile
+from testbed.analysis.packets.read.pcapng import PcapngFile
+from testbed.analysis.packets.read.records import CaptureFile
+from testbed.analysis.packets.read.views import Buffer
 
 PCAPNG_MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 

@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.analysis.packets.endpoints import Endpoint
+from testbed.analysis.packets.dissect.endpoints import Endpoint
+from testbed.analysis.packets.dissect.headers import Skipped
 from testbed.analysis.packets.flags import SYN, Mark
-from testbed.analysis.packets.headers import Skipped
-from testbed.analysis.packets.machine import UNKNOWN_SCALE
+from testbed.analysis.packets.mark.reference import UNKNOWN_SCALE
 
 Int64 = NDArray[np.int64]
 

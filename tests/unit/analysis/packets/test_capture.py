@@ -108,7 +108,7 @@ def test_windows_make_no_difference(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     path = tmp_path / "capture.pcap"
     path.write_bytes(pcap([*random_segments(2), *random_segments(5)]))
     whole = read_capture(path)
-    monkeypatch.setattr("testbed.analysis.packets.pcap.STRETCH_BYTES", 10_000)
+    monkeypatch.setattr("testbed.analysis.packets.read.pcap.STRETCH_BYTES", 10_000)
     pieces = read_capture(path)
     np.testing.assert_array_equal(whole.frames.marks, pieces.frames.marks)
     np.testing.assert_array_equal(whole.frames.number, pieces.frames.number)

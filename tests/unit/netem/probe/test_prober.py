@@ -8,8 +8,8 @@ from netem.probe import prober as probing
 from netem.probe import responder as answering
 from netem.probe.prober import Prober
 from netem.probe.responder import Responder
-from netem.reactor import Reactor
 from netem.spec import parse
+from netem.system.reactor import Reactor
 
 ANY_NS = 10**12
 """So late may everything be that only what is too early is wrong."""

@@ -1,0 +1,1 @@
+"""Records to segments: link, IP and TCP headers."""

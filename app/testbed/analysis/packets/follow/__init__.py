@@ -1,0 +1,1 @@
+"""Segments to conversations: which connection, which direction, which byte of the stream."""

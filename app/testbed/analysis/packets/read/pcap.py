@@ -1,0 +1,130 @@
+"""Read the classic capture format: a 24-byte header, then records of 16 bytes and a frame.
+
+Source: draft-ietf-opsawg-pcap. Both byte orders, microseconds and nanoseconds.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.analysis.packets.errors import CaptureError
+from testbed.analysis.packets.read.chain import CUT, Offsets, walk
+from testbed.analysis.packets.read.records import STRETCH_BYTES, WINDOW_RECORDS, Progress, Records, Window
+from testbed.analysis.packets.read.views import U16, U32, Buffer, ByteOrder, at_any_offset, gather_words
+
+FILE_HEADER_BYTES: Final = 24
+RECORD_HEADER_BYTES: Final = 16
+
+MAX_SNAPLEN_BYTES: Final = 262_144
+"""What libpcap takes for the longest frame when a file claims no more; a longer one is rubbish."""
+
+# First four bytes of the file: byte order and nanoseconds per unit of the fraction.
+MAGICS: Final[dict[bytes, tuple[ByteOrder, int]]] = {
+    b"\xd4\xc3\xb2\xa1": ("<", 1000),
+    b"\xa1\xb2\xc3\xd4": (">", 1000),
+    b"\x4d\x3c\xb2\xa1": ("<", 1),
+    b"\xa1\xb2\x3c\x4d": (">", 1),
+}
+
+
+class RecordLayout:
+    """Chain the records of a classic capture; fields at 0 seconds, 4 fraction, 8 captured, 12 original bytes."""
+
+    def __init__(self, buffer: Buffer, order: ByteOrder, longest_bytes: int) -> None:
+        self.size_bytes = len(buffer)
+        self.longest_bytes = longest_bytes
+        self.words = at_any_offset(buffer, U32.newbyteorder(order))
+        self._captured = self.words[8:]
+        self._halves = at_any_offset(buffer, U16.newbyteorder(order))
+        self._high_half_at = 0 if order == ">" else 2  # of the seconds: it stays the same for 18 hours
+        self._high_half = np.uint16(0)
+        if self.size_bytes >= FILE_HEADER_BYTES + RECORD_HEADER_BYTES:
+            self._high_half = np.uint16(int(self.words[FILE_HEADER_BYTES]) >> 16)
+
+    def following(self, offsets: Offsets) -> Offsets:
+        """Return where the next records begin, `CUT` for one that is not whole."""
+        last = self.size_bytes - RECORD_HEADER_BYTES
+        if last < 0:
+            return np.full_like(offsets, CUT)
+        captured = self._captured[np.minimum(offsets, last)]
+        ends = offsets + captured + RECORD_HEADER_BYTES
+        bad = (offsets > last) | (captured > self.longest_bytes) | (ends > self.size_bytes)
+        return np.where(bad, CUT, ends) if bad.any() else ends
+
+    def likely(self, offsets: Offsets) -> NDArray[np.bool_]:
+        """Look for two records in a row whose times are near the first record's."""
+        likely = np.zeros(len(offsets), np.bool_)
+        last = self.size_bytes - RECORD_HEADER_BYTES
+        near = self._near(self._halves[np.minimum(offsets, last) + self._high_half_at])
+        first = np.flatnonzero(near & (offsets <= last))
+        first = first[self._plausible(offsets[first])]
+        following = self.following(offsets[first])
+        likely[first] = (following == self.size_bytes) | ((following != CUT) & self._plausible(following))
+        return likely
+
+    def _near(self, high_half: NDArray[np.uint16]) -> NDArray[np.bool_]:
+        near: NDArray[np.bool_] = high_half - self._high_half <= 1
+        return near
+
+    def _plausible(self, offsets: Offsets) -> NDArray[np.bool_]:
+        at = np.minimum(offsets, self.size_bytes - RECORD_HEADER_BYTES)
+        seconds, fraction, captured, original = (self.words[at + field] for field in range(0, RECORD_HEADER_BYTES, 4))
+        plausible: NDArray[np.bool_] = self._near((seconds >> 16).astype(np.uint16)) & (fraction < 1_000_000_000)
+        plausible &= (captured <= original) & (captured <= self.longest_bytes) & (at == offsets)
+        return plausible
+
+
+class PcapFile:
+    """A classic capture in memory; raises CaptureError when its first bytes are none."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        magic = MAGICS.get(bytes(buffer[:4]))
+        if magic is None:
+            raise CaptureError(0, f"the first bytes {bytes(buffer[:4]).hex()} are no pcap or pcapng file's")
+        if len(buffer) < FILE_HEADER_BYTES:
+            raise CaptureError(len(buffer), f"the file header of {FILE_HEADER_BYTES} bytes is cut off")
+        self._buffer = buffer
+        self._order, self._fraction_ns = magic
+        _, _, _, snaplen, link = struct.unpack(self._order + "HHQII", buffer[4:FILE_HEADER_BYTES])
+        self._link_type = link & 0xFFFF  # the upper bits carry the length of a frame check sequence
+        self._size_bytes = len(buffer)
+        self._layout = RecordLayout(buffer, self._order, max(snaplen, MAX_SNAPLEN_BYTES))
+        self.progress = Progress("pcap", float(self._fraction_ns), {self._link_type})
+
+    def windows(self) -> Iterator[Window]:
+        """Yield the packets; the last record may be cut, any other disorder is a CaptureError."""
+        at, number = FILE_HEADER_BYTES, 1
+        while at < self._size_bytes:
+            stop = min(at + STRETCH_BYTES, self._size_bytes)
+            chain = walk(self._layout, at, stop)
+            for begin in range(0, len(chain.offsets), WINDOW_RECORDS):
+                offsets = chain.offsets[begin : begin + WINDOW_RECORDS]
+                yield self._window(offsets, number, int(offsets[-1]))
+                number += len(offsets)
+            at = chain.stopped_at
+            if at < stop:
+                self._explain_stop(at)
+                return
+
+    def _window(self, offsets: Offsets, number: int, ends_at: int) -> Window:
+        headers = gather_words(self._buffer, offsets, RECORD_HEADER_BYTES, self._order)
+        seconds, fraction, captured, original = (column.astype(np.int64) for column in headers)
+        records = Records(
+            link_type=self._link_type,
+            number=np.arange(number, number + len(offsets), dtype=np.int64),
+            time_ns=seconds * 1_000_000_000 + fraction * self._fraction_ns,
+            data_at=offsets + RECORD_HEADER_BYTES,
+            captured_bytes=captured,
+            original_bytes=np.maximum(original, captured),
+        )
+        return Window((records,), len(offsets), ends_at)
+
+    def _explain_stop(self, at: int) -> None:
+        if at + RECORD_HEADER_BYTES <= self._size_bytes:
+            captured = int(self._layout.words[at + 8])
+            if captured > self._layout.longest_bytes:
+                raise CaptureError(at + 8, f"a record claims {captured} bytes, more than a frame can have")
+        self.progress.cut_at_byte = at

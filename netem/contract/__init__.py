@@ -1,0 +1,1 @@
+"""What the sidecar agrees on with whoever starts it: settings, events, errors, ports."""

@@ -1,0 +1,1 @@
+"""The two engines that carry an impairment out, behind one port."""

@@ -1,0 +1,193 @@
+"""The kernel engine as the supervisor sees it: netem behind a prio, a mirror for the capture, read back and counted."""
+
+import contextlib
+import random
+import socket
+from dataclasses import replace
+from typing import Any
+
+from netem.contract.errors import SidecarError
+from netem.engines.kernel import commands, message, readback
+from netem.engines.kernel.rtnetlink import carry_out
+from netem.engines.link import CapturePoint
+from netem.engines.resources import read_resources
+from netem.pipeline.tables import table
+from netem.probe.model import probed
+from netem.spec import Impairment, as_netem
+from netem.system import tc
+from netem.system.process import run
+
+HELPER = "netem0"
+_HELPER_KINDS = ("dummy", "ifb")
+
+
+class KernelEngine:
+    """The egress of `device` behind sch_netem."""
+
+    engine: str = "kernel"
+    death_fd: int | None = None
+
+    def __init__(self, *, device: str, impairment: Impairment, seed: int, reason: str) -> None:
+        self.reason = reason
+        self.capture_note = ""
+        self.capture_points: tuple[CapturePoint, ...] = (CapturePoint(device),)
+        self._device = device
+        self._seed = seed
+        self._impairment = impairment
+        self._mirrored = False
+        self._installed = False
+        self._helper = False
+        self._changes = 0
+        self._delay_table, self._slot_table = _has_tables(impairment)
+        self._before: dict[str, dict[str, int]] = {}
+
+    def make_devices(self) -> None:
+        """Make the helper on which the egress is seen before netem; without one the capture sees it after, and says so.
+
+        Raises SidecarError only for what cannot be undone.
+        """
+        try:
+            self._make_helper()
+            tc.batch(f"mirror the egress of {self._device}", commands.mirror(self._device, HELPER))
+        except SidecarError as error:
+            self._remove_helper()
+            self.capture_note = f"what was sent is stamped after netem has held it back: {error}"
+            return
+        self._mirrored = True
+        self.capture_points = (CapturePoint(HELPER), CapturePoint(self._device, inbound_only=True))
+
+    def start(self) -> None:
+        """Put the impairment up. Raises SidecarError; `close` then takes the rest down."""
+        tc.batch(f"put netem on {self._device}", commands.install(self._device, self._impairment, self._seed))
+        self._installed = True
+
+    def readback(self) -> list[dict[str, Any]]:
+        """Return what the kernel says, after comparing it. Raises SidecarError when a value is not the one asked."""
+        qdiscs = tc.show("qdisc", "show", "dev", self._device)
+        for handle, asked in self._netems(self._impairment).items():
+            qdisc = readback.find(qdiscs, handle)
+            if qdisc is None:
+                raise SidecarError("read the impairment back", f"{self._device} has no qdisc {handle}")
+            found = readback.differences(asked, qdisc.get("options", {}), slot_by_table=self._slot_table)
+            if found:
+                raise SidecarError(
+                    "read the impairment back", " ".join(found), "ask for values that this kernel can keep"
+                )
+        return qdiscs
+
+    def change(self, impairment: Impairment) -> None:
+        """Change the impairment in place; netem keeps what it holds. Raises SidecarError."""
+        before, self._changes = self._impairment, self._changes + 1
+        twin = commands.has_twin(impairment)
+        if commands.has_twin(before) and not twin:
+            self._batch([*commands.forget_probes(self._device), *commands.remove_twin(self._device)])
+            self._batch(commands.lead_probes(self._device, twin=False))
+        self._send_change(commands.MEASURED, impairment)
+        if twin and not commands.has_twin(before):
+            self._batch(commands.add_twin(self._device, impairment, self._seed))
+            self._batch([*commands.forget_probes(self._device), *commands.lead_probes(self._device, twin=True)])
+        if twin:
+            self._send_change(commands.PROBES, probed(impairment))
+        if impairment.extension.impair_nd != before.extension.impair_nd:
+            impaired = impairment.extension.impair_nd
+            exemption = commands.catch_neighbours if impaired else commands.let_neighbours_pass
+            self._batch(exemption(self._device))
+        self._impairment = impairment
+        self.readback()
+
+    def restart(self) -> None:
+        """Let the counters begin anew; the kernel's draws too where the probes have used some of them up."""
+        if self._installed and not commands.has_twin(self._impairment):
+            self._send_change(commands.MEASURED, self._impairment)
+        self._before = self._count()
+
+    def counters(self) -> dict[str, Any]:
+        """Return what netem has counted since `restart`."""
+        now = self._count()
+        return {
+            name: {
+                counter: value
+                - (self._before.get(name, {}).get(counter, 0) if counter not in ("backlog", "qlen") else 0)
+                for counter, value in counts.items()
+            }
+            for name, counts in now.items()
+        }
+
+    def open_plain(self) -> None:
+        """Remove the qdisc; what it holds is lost."""
+        if self._installed:
+            self._installed = False
+            tc.batch(f"give {self._device} its plain egress back", commands.remove(self._device))
+
+    def leave(self) -> None:
+        """Leave everything to the end of the namespace, which is at hand."""
+
+    def close(self) -> None:
+        """Remove the qdisc, the mirror and the helper."""
+        if self._mirrored:
+            self._mirrored = False
+            with contextlib.suppress(SidecarError):
+                tc.batch("end the mirror", commands.unmirror(self._device))
+        self._remove_helper()
+        self.open_plain()
+
+    def _netems(self, impairment: Impairment) -> dict[str, Impairment]:
+        twin = {commands.PROBES: replace(probed(impairment), seed=None)}
+        return {commands.MEASURED: impairment} | (twin if commands.has_twin(impairment) else {})
+
+    def _batch(self, lines: list[str]) -> None:
+        tc.batch("change the impairment", lines)
+
+    def _send_change(self, handle: str, impairment: Impairment) -> None:
+        seed = self._seed if impairment.seed is None else impairment.seed
+        if impairment.seed is None and self._changes:
+            # The kernel draws anew from whatever seed a change brings: the same one again would repeat the draws.
+            seed = random.Random(f"{seed}/{self._changes}").getrandbits(64)  # noqa: S311 - repeatable on purpose
+        if handle == commands.PROBES:
+            seed ^= commands.PROBE_SEED
+        tables = self._choose_tables(impairment)
+        place = commands.PLACES[handle]
+        index = socket.if_nametoindex(self._device)
+        carry_out("change the impairment", message.change(index, *place, impairment, seed=seed, tables=tables))
+
+    def _choose_tables(self, impairment: Impairment) -> message.Tables:
+        """Return what the impairment names, the uniform one where a table is in force and none is named."""
+        asked = as_netem(impairment)
+        given = read_resources(asked).tables
+        entries = []
+        for part, in_force in ((asked.delay, self._delay_table), (asked.slot, self._slot_table)):
+            name = part.distribution if part is not None else None
+            entries.append(table(name, given) if name is not None else message.UNIFORM if in_force else None)
+        self._delay_table, self._slot_table = (each is not None for each in entries)
+        return message.Tables(*entries)
+
+    def _count(self) -> dict[str, dict[str, int]]:
+        qdiscs = tc.show("qdisc", "show", "dev", self._device)
+        handles = {"measured": commands.MEASURED, "probes": commands.PROBES}
+        found = {name: readback.find(qdiscs, handle) for name, handle in handles.items()}
+        return {name: readback.counters(qdisc) for name, qdisc in found.items() if qdisc is not None}
+
+    def _make_helper(self) -> None:
+        refusals = []
+        for kind in _HELPER_KINDS:
+            made = run(["ip", "-batch", "-"], text=_helper_commands(kind))
+            if not made.status:
+                self._helper = True
+                return
+            refusals.append(f"{kind}: {tc.first_complaint(made.stderr)}")
+        raise SidecarError("make a helper device", ", ".join(refusals))
+
+    def _remove_helper(self) -> None:
+        if self._helper:
+            self._helper = False
+            run(["ip", "link", "del", HELPER])
+
+
+def _helper_commands(kind: str) -> str:
+    # Below 1280 bytes of MTU the helper gets no IPv6, so it sends nothing of its own.
+    return f"link add {HELPER} mtu 1000 type {kind}\nlink set {HELPER} arp off multicast off up\n"
+
+
+def _has_tables(impairment: Impairment) -> tuple[bool, bool]:
+    delay, slot = (asked := as_netem(impairment)).delay, asked.slot
+    return bool(delay and delay.distribution), bool(slot and slot.distribution)

@@ -1,0 +1,53 @@
+"""One request to the kernel's NETLINK_ROUTE, acknowledged."""
+
+import os
+import socket
+import struct
+
+from netem.contract.errors import SidecarError, from_os_error
+from netem.system.tc import remedy_for
+
+_SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 270, 10, 11
+_NLMSG_ERROR = 2
+_HEADER_BYTES = 16
+_MESSAGE_ATTRIBUTE = 1
+_TIMEOUT_S = 5.0
+
+
+def carry_out(attempt: str, request: bytes) -> None:
+    """Send `request` and wait for its acknowledgement. Raises SidecarError with `attempt` and what the kernel says."""
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+            sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
+            sock.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
+            sock.settimeout(_TIMEOUT_S)
+            sock.send(request)
+            answer = sock.recv(65_536)
+    except OSError as error:
+        raise from_os_error(attempt, error) from error
+    refusal = refused(answer)
+    if refusal:
+        raise SidecarError(attempt, refusal, remedy_for(refusal))
+
+
+def refused(answer: bytes) -> str:
+    """Return why the kernel refused, in its own words where it has any; empty when it did not."""
+    _, kind = struct.unpack_from("=IH", answer)
+    if kind != _NLMSG_ERROR:
+        return f"an answer of type {kind}"
+    (number,) = struct.unpack_from("=i", answer, _HEADER_BYTES)
+    if not number:
+        return ""
+    # After the number stands the header of the request (NETLINK_CAP_ACK leaves its body out), then attributes.
+    return _words(answer[_HEADER_BYTES + 4 + _HEADER_BYTES :]) or os.strerror(-number)
+
+
+def _words(attributes: bytes) -> str:
+    while len(attributes) >= 4:
+        length, kind = struct.unpack_from("=HH", attributes)
+        if length < 4:
+            break
+        if kind == _MESSAGE_ATTRIBUTE:
+            return attributes[4:length].rstrip(b"\0").decode(errors="replace")
+        attributes = attributes[(length + 3) & ~3 :]
+    return ""

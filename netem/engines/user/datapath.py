@@ -1,0 +1,149 @@
+"""The data path in C, where it is there and fits: the same lanes, for plain impairments (`netem.pipeline.plain`).
+
+It borrows what the pipelines hold: queues, counters, recorded delays. The pipelines stay the reference, and get it back
+before anyone asks them. The library is made from `c/` when the image is built.
+"""
+
+import ctypes
+import os
+from pathlib import Path
+
+from netem.contract.errors import from_os_error
+from netem.engines.user.devices import MAX_FRAME_BYTES
+from netem.pipeline import Entry, Pipeline, Plain
+
+LIBRARY = Path(__file__).with_name("libdatapath.so")
+_MAX_SAMPLES = 4096
+_COUNTED = ("packets_seen", "bytes_seen", "packets_sent", "passed", "delayed", "lost_limit", "queue_high_water")
+_RECORDED = ("packets", "min_ns", "max_ns", "stride", "until_next")
+_CONFIGURED = ("delay_ns", "limit_packets", "exempts_nd")
+_Times = ctypes.c_int64 * 3
+
+
+class _LaneState(ctypes.Structure):
+    """`struct state` of c/lane.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in (*_CONFIGURED, *_COUNTED)),
+        *((f"delay_{name}", ctypes.c_int64) for name in (*_RECORDED, "kept")),
+        ("samples", ctypes.c_int64 * _MAX_SAMPLES),
+    ]
+
+
+def _load(library: Path) -> ctypes.CDLL:
+    loaded = ctypes.CDLL(str(library), use_errno=True)
+    pointer, lane = ctypes.c_void_p, ctypes.c_int
+    times, frame, size = ctypes.POINTER(ctypes.c_int64), ctypes.c_char_p, ctypes.c_size_t
+    for name, result, arguments in (
+        ("open", pointer, [ctypes.POINTER(ctypes.c_int), ctypes.c_int, ctypes.c_int]),
+        ("close", None, [pointer]),
+        ("state", ctypes.POINTER(_LaneState), [pointer, lane]),
+        ("queued", ctypes.c_int64, [pointer, lane]),
+        ("refused", ctypes.c_int64, [pointer]),
+        ("next_due", ctypes.c_int64, [pointer, lane]),
+        ("put", ctypes.c_int, [pointer, lane, times, frame, size]),
+        ("take", ctypes.c_int64, [pointer, lane, times, frame]),
+        ("take_outgoing", ctypes.c_int64, [pointer, frame]),
+        ("push", ctypes.c_int, [pointer, lane, frame, size, ctypes.c_int64]),
+        ("pop", None, [pointer, lane, ctypes.c_int64]),
+        ("run", ctypes.c_int, [pointer]),
+    ):
+        function = getattr(loaded, f"datapath_{name}")
+        function.restype, function.argtypes = result, arguments
+    return loaded
+
+
+class DataPath:
+    """Two lanes in C."""
+
+    def __init__(self, taps: tuple[int, int], out_fd: int, control_fd: int, library: Path = LIBRARY) -> None:
+        """Load the library and prepare to serve; raise SidecarError when that fails."""
+        try:
+            self._c = _load(library)
+            self._path = self._c.datapath_open((ctypes.c_int * 2)(*taps), out_fd, control_fd)
+            _check(0 if self._path else -ctypes.get_errno())
+        except OSError as error:
+            raise from_os_error("open the data path", error) from error
+        self._states = [self._c.datapath_state(self._path, lane).contents for lane in range(len(taps))]
+        self._frame = ctypes.create_string_buffer(MAX_FRAME_BYTES)
+
+    def close(self) -> None:
+        """Give memory and descriptors back."""
+        self._c.datapath_close(self._path)
+
+    @property
+    def refused(self) -> int:
+        """Frames that the device will never take."""
+        return int(self._c.datapath_refused(self._path))
+
+    def queued(self, lane: int) -> int:
+        """Return how many frames wait in a lane."""
+        return int(self._c.datapath_queued(self._path, lane))
+
+    def next_due_ns(self, lane: int) -> int | None:
+        """Return when the next frame of a lane is due, None when none waits."""
+        due_ns = int(self._c.datapath_next_due(self._path, lane))
+        return None if due_ns == 2**63 - 1 else due_ns
+
+    def run(self) -> None:
+        """Serve until the control descriptor is readable; raise SidecarError when a TAP or memory fails."""
+        try:
+            _check(self._c.datapath_run(self._path))
+        except OSError as error:
+            raise from_os_error("carry frames", error) from error
+
+    def push(self, lane: int, frame: bytes, now_ns: int) -> None:
+        """Take a frame that arrives now."""
+        _check(self._c.datapath_push(self._path, lane, frame, len(frame), now_ns))
+
+    def pop_due(self, lane: int, now_ns: int) -> list[bytes]:
+        """Return the frames due by now instead of sending them."""
+        self._c.datapath_pop(self._path, lane, now_ns)
+        return self.take_unsent()
+
+    def take_unsent(self) -> list[bytes]:
+        """Return the frames that have left their lane but not yet gone to the device, and forget them."""
+        frames = []
+        while (length := self._c.datapath_take_outgoing(self._path, self._frame)) >= 0:
+            frames.append(ctypes.string_at(self._frame, length))
+        return frames
+
+    def resume(self, lane: int, pipeline: Pipeline, task: Plain) -> None:
+        """Go on with what the pipeline counted and holds."""
+        state, delays = self._states[lane], pipeline.delays
+        for name in _CONFIGURED:
+            setattr(state, name, getattr(task, name))
+        for name in _COUNTED:
+            setattr(state, name, getattr(pipeline.counters, name))
+        for name in _RECORDED:
+            setattr(state, f"delay_{name}", getattr(delays, name))
+        state.delay_kept = len(delays.samples)
+        state.samples[: len(delays.samples)] = delays.samples
+        for due_ns, arrived_ns, wire_bytes, frame in pipeline.hand_over():
+            times = _Times(due_ns, arrived_ns, wire_bytes)
+            _check(self._c.datapath_put(self._path, lane, times, bytes(frame), len(frame)))
+
+    def report(self, lane: int, pipeline: Pipeline) -> None:
+        """Let the pipeline know what was counted and recorded; the frames stay here."""
+        state, delays = self._states[lane], pipeline.delays
+        for name in _COUNTED:
+            setattr(pipeline.counters, name, getattr(state, name))
+        for name in _RECORDED:
+            setattr(delays, name, getattr(state, f"delay_{name}"))
+        delays.samples[:] = state.samples[: state.delay_kept]
+
+    def give_back(self, lane: int, pipeline: Pipeline) -> None:
+        """Let the pipeline go on with the frames."""
+        pipeline.take_over(self._take_all(lane))
+
+    def _take_all(self, lane: int) -> list[Entry]:
+        entries: list[Entry] = []
+        times = _Times()
+        while (length := self._c.datapath_take(self._path, lane, times, self._frame)) >= 0:
+            entries.append((times[0], times[1], times[2], ctypes.string_at(self._frame, length)))
+        return entries
+
+
+def _check(status: int) -> None:
+    if status < 0:
+        raise OSError(-status, os.strerror(-status))

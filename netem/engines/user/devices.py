@@ -1,0 +1,107 @@
+"""The two ends of the user engine: a TAP that the kernel's frames come out of, a packet socket that they leave by.
+
+Both speak the 10-byte virtio-net header, so checksum and segmentation offload survive the way through user space and a
+64 kB super-packet stays one frame. Numbers are from linux/if_tun.h, linux/sockios.h and linux/if_packet.h.
+"""
+
+import fcntl
+import os
+import socket
+import struct
+
+from netem.contract.errors import from_os_error
+
+VNET_HEADER_BYTES = 10
+MAX_FRAME_BYTES = 65_536 + 512
+"""A GSO packet of the largest size that a TAP announces (gso_max_size 65536), its link header and the virtio header."""
+
+TAP_MTU = 1000
+"""Below IPV6_MIN_MTU (1280) the kernel gives a device no IPv6 at all, so the TAP sends nothing of its own; the frames
+redirected into it are not measured against this (/proc/sys is read-only in a container)."""
+TAP_QUEUE_FRAMES = 20_000
+"""How many frames may wait for the engine; the kernel's 500 overflow while Python is scheduled out for a few ms."""
+
+_TUNSETIFF = 0x400454CA
+_TUNSETPERSIST = 0x400454CB
+_TUNSETOFFLOAD = 0x400454D0
+_IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+_TUN_F_CSUM, _TUN_F_TSO4, _TUN_F_TSO6, _TUN_F_TSO_ECN = 0x01, 0x02, 0x04, 0x08
+_SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
+_SIOCSIFMTU, _SIOCSIFTXQLEN = 0x8922, 0x8943
+_IFF_UP, _IFF_MULTICAST = 0x0001, 0x1000
+_SOL_PACKET, _PACKET_VNET_HDR, _PACKET_QDISC_BYPASS = 263, 15, 20
+_SO_SNDBUFFORCE = 32
+_SEND_BUFFER_BYTES = 16 * 1024 * 1024
+_NAME_FLAGS = struct.Struct("16sH14x")
+_NAME_NUMBER = struct.Struct("16si12x")
+
+_TUN_REMEDY = "start the container with the device /dev/net/tun and the capability NET_ADMIN"
+
+
+def open_tap(name: str, *, super_packets: bool) -> int:
+    """Make the TAP `name`, up and without addresses; closing the descriptor removes it. Raises SidecarError."""
+    try:
+        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise from_os_error("open /dev/net/tun", error, _TUN_REMEDY) from error
+    try:
+        fcntl.ioctl(fd, _TUNSETIFF, _NAME_FLAGS.pack(name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR))
+        announce_offloads(fd, super_packets=super_packets)
+        _raise_device(name)
+    except OSError as error:
+        os.close(fd)
+        raise from_os_error(f"make the TAP {name}", error, _TUN_REMEDY) from error
+    return fd
+
+
+def announce_offloads(fd: int, *, super_packets: bool) -> None:
+    """Tell the kernel what the reader of a TAP can take, from the next frame on.
+
+    With `super_packets` false the kernel segments before the engine sees a frame: one decision per wire segment.
+    """
+    segmentation = _TUN_F_TSO4 | _TUN_F_TSO6 | _TUN_F_TSO_ECN if super_packets else 0
+    fcntl.ioctl(fd, _TUNSETOFFLOAD, _TUN_F_CSUM | segmentation)
+
+
+def make_persistent(fd: int) -> None:
+    """Leave the TAP to the end of its namespace: closing it would wait for the kernel to unregister it (16 ms)."""
+    fcntl.ioctl(fd, _TUNSETPERSIST, 1)
+
+
+def _raise_device(name: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCSIFMTU, _NAME_NUMBER.pack(name.encode(), TAP_MTU))
+        fcntl.ioctl(control, _SIOCSIFTXQLEN, _NAME_NUMBER.pack(name.encode(), TAP_QUEUE_FRAMES))
+        answer = fcntl.ioctl(control, _SIOCGIFFLAGS, _NAME_FLAGS.pack(name.encode(), 0))
+        flags = (_NAME_FLAGS.unpack(answer)[1] | _IFF_UP) & ~_IFF_MULTICAST
+        fcntl.ioctl(control, _SIOCSIFFLAGS, _NAME_FLAGS.pack(name.encode(), flags))
+
+
+def open_packet_socket(device: str) -> socket.socket:
+    """Open a socket that sends frames on `device` past its queueing discipline and its egress filters.
+
+    It receives nothing (protocol 0). Raises SidecarError.
+    """
+    remedy = "give the container NET_RAW and NET_ADMIN, and check NETEM_DEVICE"
+    try:
+        sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    except OSError as error:
+        raise from_os_error("open a packet socket", error, remedy) from error
+    try:
+        sender.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
+        sender.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
+        sender.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER_BYTES)
+        sender.bind((device, 0))
+    except OSError as error:
+        sender.close()
+        raise from_os_error(f"send frames on {device}", error, remedy) from error
+    return sender
+
+
+def interface_statistic(device: str, counter: str) -> int:
+    """Read one counter of a network device, such as `tx_dropped`; 0 when the device has gone."""
+    try:
+        with open(f"/sys/class/net/{device}/statistics/{counter}", encoding="ascii") as file:  # noqa: PTH123 - no pathlib on a path read often
+            return int(file.read())
+    except OSError:
+        return 0

@@ -1,0 +1,159 @@
+"""The user engine as the supervisor sees it: make the devices, start the worker, lead the traffic in, take it all down.
+
+The order matters: the redirect comes last when starting and goes first when ending, so that no frame of the endpoint
+is ever led into a device that nobody reads.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+from typing import Any
+
+from netem.contract.errors import SidecarError, from_os_error
+from netem.engines.link import CapturePoint
+from netem.engines.user import redirect
+from netem.engines.user.devices import interface_statistic, make_persistent, open_packet_socket, open_tap
+from netem.engines.user.worker import MAX_MESSAGE_BYTES, Worker, build_pipelines
+from netem.pipeline import wants_segments
+from netem.spec import Impairment, format_impairment
+from netem.system import tc
+
+TAP = "netem0"
+PROBE_TAP = "netem1"
+_ANSWER_TIMEOUT_S = 5.0
+
+
+class UserEngine:
+    """Frames through user space: a TAP, a pipeline and a packet socket, in a process of their own."""
+
+    engine: str = "user"
+    capture_note: str = ""
+
+    def __init__(self, *, device: str, impairment: Impairment, seed: int, reason: str) -> None:
+        self.reason = reason
+        self.capture_points: tuple[CapturePoint, ...] = (CapturePoint(TAP), CapturePoint(device, inbound_only=True))
+        self._device = device
+        self._impairment = impairment
+        self._seed = seed
+        self._taps: list[int] = []
+        self._redirected = False
+        self._control: socket.socket | None = None
+        self._pid = 0
+        self.death_fd: int | None = None
+
+    def make_devices(self) -> None:
+        """Make the TAPs, so that a capture can start on them. Raises SidecarError."""
+        super_packets = not wants_segments(self._impairment)
+        for name in (TAP, PROBE_TAP):
+            self._taps.append(open_tap(name, super_packets=super_packets))
+
+    def start(self) -> None:
+        """Start the worker and lead the egress into it. Raises SidecarError; `close` then takes the rest down."""
+        if not self._taps:
+            self.make_devices()
+        out = open_packet_socket(self._device)
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._fork_worker(out, here, there)
+        out.close()
+        there.close()
+        here.settimeout(_ANSWER_TIMEOUT_S)
+        self._control = here
+        self.death_fd = here.fileno()
+        tc.batch(
+            f"lead the egress of {self._device} into the engine",
+            redirect.install(self._device, TAP, PROBE_TAP),
+        )
+        self._redirected = True
+
+    def readback(self) -> dict[str, Any]:
+        """Return impairment and data path as the worker holds them, and where the kernel's redirect leads."""
+        filters = tc.show("filter", "show", "dev", self._device, "egress")
+        actions = [action for rule in filters for action in rule.get("options", {}).get("actions", [])]
+        targets = sorted({action["to_dev"] for action in actions if "to_dev" in action})
+        if targets != [TAP, PROBE_TAP]:
+            raise SidecarError("read the redirect back", f"the egress of {self._device} leads to {targets}")
+        held = self._ask({"op": "describe"})
+        return {"impairment": held["impairment"], "data_path": held["data_path"], "redirect": targets}
+
+    def change(self, impairment: Impairment) -> None:
+        """Hand the worker another impairment; queued frames keep their times."""
+        answer = self._ask({"op": "change", "text": format_impairment(impairment)})
+        if "refused" in answer:
+            raise SidecarError("change the impairment", str(answer["refused"]))
+        self._impairment = impairment
+
+    def restart(self) -> None:
+        """Let draws, packet numbers and statistics begin anew."""
+        self._ask({"op": "restart"})
+
+    def counters(self) -> dict[str, Any]:
+        """Return the worker's statistics and what overflowed before it."""
+        answer = self._ask({"op": "describe"})
+        answer["overflowed_frames"] = interface_statistic(TAP, "tx_dropped")
+        return answer
+
+    def open_plain(self) -> None:
+        """Take the redirect away."""
+        if self._redirected:
+            self._redirected = False
+            tc.batch(f"give {self._device} its plain egress back", redirect.remove(self._device))
+
+    def leave(self) -> None:
+        """Take the redirect away, end the worker, leave the devices to the end of the namespace, which is at hand."""
+        self.open_plain()
+        for tap in self._taps:
+            make_persistent(tap)
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
+    def close(self) -> None:
+        """Take the redirect away, end the worker and remove the devices; go on after an error and raise it last."""
+        failure: SidecarError | None = None
+        try:
+            self.open_plain()
+        except SidecarError as error:
+            failure = error
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._pid:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+            self._pid = 0
+        while self._taps:
+            os.close(self._taps.pop())
+        if failure is not None:
+            raise failure
+
+    def _fork_worker(self, out: socket.socket, here: socket.socket, there: socket.socket) -> None:
+        pipelines = build_pipelines(self._impairment, self._seed)
+        self._pid = os.fork()
+        if self._pid:
+            return
+        status = 1
+        try:
+            here.close()
+            signal.set_wakeup_fd(-1)
+            # The supervisor decides when the engine goes: docker stop signals only PID 1, Ctrl-C would reach both.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            Worker(self._impairment, (self._taps[0], self._taps[1]), pipelines, out).serve(there)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self._control is None:
+            raise SidecarError("ask the engine", "it is not running")
+        try:
+            self._control.send(json.dumps(request).encode())
+            answer = self._control.recv(MAX_MESSAGE_BYTES)
+        except OSError as error:
+            raise from_os_error("ask the engine", error) from error
+        if not answer:
+            raise SidecarError("ask the engine", "it has died")
+        document: dict[str, Any] = json.loads(answer)
+        return document

@@ -1,0 +1,1 @@
+"""The running sidecar: supervisor, control socket, profile, doctor."""

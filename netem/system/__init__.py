@@ -1,0 +1,1 @@
+"""Thin shells over the system: the reactor, processes, tc, routes, sysctls."""

@@ -1,0 +1,166 @@
+"""What the kernel does for connections to the peers, set on the route to them: congestion control, MTU, first windows.
+
+A route reaches every connection of the namespace, also of a program without privileges, and no other namespace. It even
+takes a congestion control that `tcp_allowed_congestion_control` keeps from programs (`net/ipv4/fib_semantics.c`).
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netem.contract.errors import SidecarError
+from netem.system.process import run
+
+MIN_IPV6_MTU_BYTES = 1280  # RFC 8200, section 5
+CONGESTION_NAME = re.compile(r"[a-z0-9_-]{1,15}")  # TCP_CA_NAME_MAX is 16, with the final zero
+
+_FLAGS = {"ipv4": "-4", "ipv6": "-6"}
+_AVAILABLE = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """Metrics of a route; None and empty leave the kernel its own."""
+
+    congestion: str = ""
+    mtu_bytes: int | None = None
+    advmss_bytes: int | None = None
+    initcwnd_segments: int | None = None
+    initrwnd_segments: int | None = None
+    rto_min_ms: int | None = None
+    quickack: bool | None = None
+
+    def metrics(self) -> dict[str, str | int]:
+        """Return what is asked under the names that `ip -j route` prints."""
+        quickack = None if self.quickack is None else int(self.quickack)
+        every: dict[str, str | int | None] = {
+            "congestion": self.congestion or None,
+            "mtu": self.mtu_bytes,
+            "advmss": self.advmss_bytes,
+            "initcwnd": self.initcwnd_segments,
+            "initrwnd": self.initrwnd_segments,
+            "rto_min": self.rto_min_ms,
+            "quickack": quickack,
+        }
+        return {name: value for name, value in every.items() if value is not None}
+
+
+def ip_words(metrics: dict[str, str | int]) -> list[str]:
+    """Return the metrics in the words of ip-route(8)."""
+    words: list[str] = []
+    for name, value in metrics.items():
+        if name == "congestion":
+            words += ["congctl", str(value)]
+        else:
+            words += [name, f"{value}ms" if name == "rto_min" else str(value)]
+    return words
+
+
+def subnet_routes(routes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the routes to the networks of the device, of all that `ip -j route` shows of it."""
+    return [
+        route
+        for route in routes
+        if route.get("protocol") == "kernel"
+        and "gateway" not in route
+        and not str(route.get("dst", "")).startswith(("default", "fe80:", "ff00:", "multicast"))
+    ]
+
+
+def change_words(route: dict[str, Any], device: str, metrics: dict[str, str | int]) -> list[str]:
+    """Return the words after `ip route` that give a route these metrics and leave the rest of it as it is."""
+    words = ["change", str(route["dst"]), "dev", device, "proto", "kernel"]
+    for key, word in (("scope", "scope"), ("prefsrc", "src"), ("metric", "metric")):
+        if key in route:
+            words += [word, str(route[key])]
+    return words + ip_words(metrics)
+
+
+def differences(asked: dict[str, str | int], routes: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a sentence for each metric that a route has otherwise than asked; one of 0 is not shown."""
+    found = []
+    for route in routes:
+        has = metrics_of(route)
+        found += [
+            f"{name} of {route['dst']} is {has.get(name, 'not set')}, not {value}."
+            for name, value in asked.items()
+            if has.get(name, 0) != value
+        ]
+    return found
+
+
+def metrics_of(route: dict[str, Any]) -> dict[str, str | int]:
+    """Return the metrics of one route as `ip -j route` prints it."""
+    return {name: value for part in route.get("metrics", []) for name, value in part.items()}
+
+
+def refuse_impossible(knobs: Knobs, families: Sequence[str], device_mtu_bytes: int) -> None:
+    """Raise SidecarError for what the kernel takes and then cannot carry out."""
+    mtu_bytes = knobs.mtu_bytes
+    if mtu_bytes is None:
+        return
+    if "ipv6" in families and mtu_bytes < MIN_IPV6_MTU_BYTES:
+        raise SidecarError("set the MTU", f"{mtu_bytes} bytes: IPv6 needs {MIN_IPV6_MTU_BYTES}", "use IPv4 for less")
+    if mtu_bytes > device_mtu_bytes:
+        raise SidecarError(
+            "set the MTU", f"{mtu_bytes} bytes: the device has {device_mtu_bytes}", f"give {device_mtu_bytes} or less"
+        )
+
+
+def set_knobs(device: str, families: Sequence[str], knobs: Knobs) -> dict[str, dict[str, str | int]]:
+    """Set the routes of `device` and return, by family, the metrics read back; nothing asked, nothing done.
+
+    Raises SidecarError with the kernel's reason, or with what it made of a value.
+    """
+    asked = knobs.metrics()
+    if not asked:
+        return {}
+    refuse_impossible(knobs, families, _device_mtu_bytes(device))
+    in_force = {}
+    for family in families:
+        routes = _routes(device, family)
+        if not routes:
+            raise SidecarError("set the route", f"{device} has no {family} network", "name others in NETEM_FAMILIES")
+        for route in routes:
+            _ip(family, change_words(route, device, asked), knobs)
+        changed = _routes(device, family)
+        wrong = differences(asked, changed)
+        if wrong:
+            raise SidecarError("read the route back", " ".join(wrong), "ask for values that this kernel can keep")
+        in_force[family] = metrics_of(changed[0])
+    return in_force
+
+
+def _device_mtu_bytes(device: str) -> int:
+    try:
+        return int(Path(f"/sys/class/net/{device}/mtu").read_text())
+    except (OSError, ValueError) as error:
+        raise SidecarError(f"read the MTU of {device}", str(error), "set NETEM_DEVICE to an interface") from error
+
+
+def _routes(device: str, family: str) -> list[dict[str, Any]]:
+    words = ["ip", "-j", _FLAGS[family], "route", "show", "dev", device]
+    completed = run(words)
+    if completed.status:
+        raise SidecarError(" ".join(words), completed.stderr.strip())
+    return subnet_routes(json.loads(completed.stdout or "[]"))
+
+
+def _ip(family: str, words: list[str], knobs: Knobs) -> None:
+    completed = run(["ip", _FLAGS[family], "route", *words])
+    if completed.status:
+        message = (completed.stderr.strip().splitlines() or ["no message"])[0].removeprefix("Error: ").rstrip(".")
+        raise SidecarError("set the route", f"{message} (ip route {' '.join(words)})", _remedy(message, knobs))
+
+
+def _remedy(message: str, knobs: Knobs) -> str:
+    if "congestion" not in message:
+        return "start the container with the capability NET_ADMIN" if "not permitted" in message else ""
+    try:
+        available = ", ".join(_AVAILABLE.read_text().split())
+    except OSError:
+        available = "what net.ipv4.tcp_available_congestion_control says"
+    return f"this kernel has {available}; for another load its module on the host: modprobe tcp_{knobs.congestion}"

@@ -1,0 +1,21 @@
+"""Read network settings of the kernel as they are in this namespace."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from netem.contract.errors import from_os_error
+
+ROOT = Path("/proc/sys")
+KEY = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
+
+
+def read_sysctls(keys: Sequence[str], root: Path = ROOT) -> dict[str, str]:
+    """Return the values of the keys, single blanks between numbers. Raises SidecarError."""
+    found = {}
+    for key in keys:
+        try:
+            found[key] = " ".join((root / key.replace(".", "/")).read_text().split())
+        except OSError as error:
+            raise from_os_error(f"read {key}", error) from error
+    return found

@@ -1,0 +1,103 @@
+"""By columns or frame by frame, alone or beside others: the same result."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from testbed.analysis.packets.mark.engine import analyse, analyse_by_machine
+from testbed.analysis.packets.mark.fast_path import Results
+from testbed.analysis.packets.mark.reference import Frame, Machine, Outcome
+from tests.support.batches import batch_of
+from tests.support.captures import Segment, exchange, handshake, spaced
+from tests.support.random_exchange import random_segments
+
+
+def connections(seed: int) -> list[list[Segment]]:
+    segments = random_segments(seed)
+    return [[s for s in segments if s.ports == ports] for ports in dict.fromkeys(s.ports for s in segments)]
+
+
+def assert_same(mine: Results, theirs: Results) -> None:
+    for column in fields(Results):
+        np.testing.assert_array_equal(getattr(mine, column.name), getattr(theirs, column.name), column.name)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32))
+@example(19424)  # the first frame is a reset at 0, the data begins below it
+def test_columns_and_machine_agree(seed: int) -> None:
+    batch = batch_of(*connections(seed))
+    assert_same(analyse(batch).results, analyse_by_machine(batch))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32))
+def test_other_connections_make_no_difference(seed: int) -> None:
+    several = connections(seed)
+    together = analyse(batch_of(*several)).results
+    at = 0
+    for one in several:
+        alone = analyse(batch_of(one)).results
+        part = slice(at, at + len(one))
+        np.testing.assert_array_equal(together.marks[part], alone.marks)
+        np.testing.assert_array_equal(together.in_flight_bytes[part], alone.in_flight_bytes)
+        np.testing.assert_array_equal(together.ack_rtt_ns[part], alone.ack_rtt_ns)
+        at += len(one)
+
+
+def lossy(count: int) -> list[Segment]:
+    """A long exchange in which one segment of every five hundred is missing, and sent again soon after."""
+    segments = handshake()
+    seq, ack = segments[-1].seq, segments[-1].ack
+    for number in range(count):
+        segments.append(Segment(seq + 100 * number, ack, length=100))
+        if number % 2:
+            reached = number // 500 * 500 if number % 500 < 20 else number + 1
+            segments.append(Segment(ack, seq + 100 * reached, from_server=True))
+    del segments[504::750]
+    return spaced(segments)
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The frames that the machine is asked for."""
+    seen: list[int] = []
+    step = Machine.step
+
+    def counting(self: Machine, frame: Frame) -> Outcome:
+        seen.append(frame.at)
+        return step(self, frame)
+
+    monkeypatch.setattr(Machine, "step", counting)
+    return seen
+
+
+def test_a_regular_exchange_needs_no_machine(steps: list[int]) -> None:
+    analyse(batch_of(exchange(500), exchange(300, length=1448)))
+    assert not steps
+
+
+def test_the_machine_hands_back_after_a_loss(steps: list[int]) -> None:
+    batch = batch_of(lossy(10_000))
+    assert_same(analyse(batch).results, analyse_by_machine(batch))
+    assert 0 < len(steps) - len(batch) < len(batch) / 3
+
+
+def test_ten_thousand_unacknowledged_segments() -> None:
+    begin = handshake()
+    many = [Segment(1001 + n, 5001, length=1, window=9) for n in range(10_200)]
+    acks = [Segment(5001, 1001 + n, from_server=True) for n in range(0, 10_200, 300)]
+    batch = batch_of(spaced([*begin, *many, *acks, replace(many[0], seq=11_201)]))
+    assert_same(analyse(batch).results, analyse_by_machine(batch))
+
+
+def test_nothing() -> None:
+    assert len(analyse(batch_of()).results.marks) == 0
+
+
+def test_one_direction_only() -> None:
+    batch = batch_of([s for s in exchange(50) if not s.from_server], [s for s in exchange(50) if s.from_server])
+    assert_same(analyse(batch).results, analyse_by_machine(batch))

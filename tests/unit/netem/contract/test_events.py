@@ -1,0 +1,60 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from netem.contract.events import EventLog, write_link_json
+
+
+def make_log() -> tuple[EventLog, list[str]]:
+    lines: list[str] = []
+    clock = iter(range(1, 100))
+    return EventLog(lines.append, lambda: next(clock), lambda: 1000), lines
+
+
+def test_one_object_a_line_with_both_clocks() -> None:
+    log, lines = make_log()
+    log.emit("ready")
+    log.emit("progress", bytes_written=3)
+    assert all(line.endswith("\n") and line.count("\n") == 1 for line in lines)
+    assert [json.loads(line) for line in lines] == [
+        {"event": "ready", "monotonic_ns": 1, "realtime_ns": 1000},
+        {"event": "progress", "monotonic_ns": 2, "realtime_ns": 1000, "bytes_written": 3},
+    ]
+
+
+def test_the_last_of_each_kept_event_and_all_changes_and_errors() -> None:
+    log, _ = make_log()
+    log.emit("link", engine="user")
+    log.emit("link", engine="kernel")
+    log.emit("ready")
+    log.emit("change", impairment="a")
+    log.emit("change", impairment="b")
+    log.emit("error", message="x")
+    assert log.kept["link"]["engine"] == "kernel"
+    assert [change["impairment"] for change in log.kept["changes"]] == ["a", "b"]
+    assert [error["message"] for error in log.kept["errors"]] == ["x"]
+    assert "ready" not in log.kept
+
+
+def test_a_line_may_be_kept_first_and_told_later() -> None:
+    log, lines = make_log()
+    line = log.keep("stopped", counters={})
+    assert log.kept["stopped"]["counters"] == {}
+    assert lines == []
+    log.tell(line)
+    assert json.loads(lines[0])["event"] == "stopped"
+
+
+def test_no_nan() -> None:
+    log, _ = make_log()
+    with pytest.raises(ValueError, match="JSON"):
+        log.emit("verified", rtt=float("nan"))
+
+
+def test_link_json_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "link.json"
+    path.write_text("old")
+    write_link_json(path, {"link": {"engine": "none"}})
+    assert json.loads(path.read_text()) == {"link": {"engine": "none"}}
+    assert list(tmp_path.iterdir()) == [path]

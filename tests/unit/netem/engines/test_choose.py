@@ -1,0 +1,58 @@
+import pytest
+
+from netem.contract.errors import SidecarError
+from netem.contract.settings import Settings
+from netem.engines import choose
+from netem.spec import parse
+
+
+@pytest.fixture
+def kernel_says(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    answer = [""]
+    monkeypatch.setattr(choose, "try_kernel", lambda: answer[0])
+    return answer
+
+
+def test_auto_of_nothing_is_a_plain_link(kernel_says: list[str]) -> None:
+    link = choose.choose_link(Settings(), parse(""))
+    assert (link.engine, link.reason) == ("none", "nothing to impair")
+
+
+def test_a_profile_needs_an_engine_even_if_it_begins_plain(kernel_says: list[str]) -> None:
+    assert choose.choose_link(Settings(profile="[]"), parse("")).engine == "kernel"
+
+
+def test_auto_takes_the_kernel_where_it_can(kernel_says: list[str]) -> None:
+    assert choose.choose_link(Settings(), parse("delay 1ms")).engine == "kernel"
+
+
+def test_auto_falls_back_and_says_why(kernel_says: list[str]) -> None:
+    kernel_says[0] = "Error: Specified qdisc kind is unknown."
+    link = choose.choose_link(Settings(), parse("delay 1ms"))
+    assert link.engine == "user"
+    assert "Specified qdisc kind is unknown" in link.reason
+
+
+def test_auto_takes_the_user_engine_for_what_netem_lacks(kernel_says: list[str]) -> None:
+    link = choose.choose_link(Settings(), parse("drop-list 2,3"))
+    assert link.engine == "user"
+    assert "drop-list" in link.reason
+
+
+def test_the_kernel_engine_refuses_what_it_lacks(kernel_says: list[str]) -> None:
+    with pytest.raises(SidecarError, match=r"drop-list.*NETEM_ENGINE=user"):
+        choose.choose_link(Settings(engine="kernel"), parse("drop-list 2,3"))
+
+
+def test_what_a_profile_has_for_later_counts_too(kernel_says: list[str]) -> None:
+    later = (parse("delay 5ms"), parse("drop-list 2"))
+    link = choose.choose_link(Settings(profile="[]"), parse("delay 1ms"), later)
+    assert link.engine == "user"
+    assert "drop-list" in link.reason
+    with pytest.raises(SidecarError, match="drop-list"):
+        choose.choose_link(Settings(engine="kernel"), parse("delay 1ms"), later)
+
+
+def test_what_is_asked_for_is_taken(kernel_says: list[str]) -> None:
+    assert choose.choose_link(Settings(engine="user"), parse("")).engine == "user"
+    assert choose.choose_link(Settings(engine="kernel"), parse("")).engine == "kernel"

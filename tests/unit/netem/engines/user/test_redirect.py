@@ -1,0 +1,30 @@
+from netem.contract.ports import CONTROL_PORT, PROBE_PORT
+from netem.engines.user import redirect
+
+
+def test_everything_is_led_away_last() -> None:
+    lines = redirect.install("eth0", "netem0", "netem1")
+    assert lines[0] == "qdisc add dev eth0 clsact"
+    assert lines[-1].endswith("protocol all u32 match u32 0 0 action mirred egress redirect dev netem0")
+
+
+def test_probes_go_their_own_way_and_control_messages_pass() -> None:
+    lines = redirect.install("eth0", "netem0", "netem1")[1:-1]
+    control = [line for line in lines if f"match u16 {CONTROL_PORT} " in line]
+    probes = [line for line in lines if f"match u16 {PROBE_PORT} " in line]
+    assert len(control) == len(probes) == 4
+    assert len(lines) == 8
+    assert all(line.endswith("flowid :1") for line in control)
+    assert all(line.endswith("redirect dev netem1") for line in probes)
+
+
+def test_a_preference_holds_one_protocol() -> None:
+    protocols: dict[str, set[str]] = {}
+    for line in redirect.install("eth0", "netem0", "netem1")[1:]:
+        words = line.split()
+        protocols.setdefault(words[words.index("prio") + 1], set()).add(words[words.index("protocol") + 1])
+    assert all(len(names) == 1 for names in protocols.values())
+
+
+def test_removal() -> None:
+    assert redirect.remove("eth0") == ["qdisc del dev eth0 clsact"]

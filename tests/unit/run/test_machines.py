@@ -1,0 +1,122 @@
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+
+from testbed.errors import HostError
+from testbed.run import machines
+from testbed.run.machines import Guests, HostOnly, Place
+from testbed.vm.errors import GuestError
+from tests.support.fake_engine import FakeEngine
+
+
+class Engine(FakeEngine):
+    """A guest's engine; what is in its store is what was copied there."""
+
+    def __init__(self, address: str, timeout_s: float = 60) -> None:
+        super().__init__()
+        self.timeout_s = timeout_s
+        self.address = address
+
+    def connect(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Guest:
+    """A guest that is up at once."""
+
+    up: ClassVar[list[str]] = []
+    journal: ClassVar[list[str]] = []
+    emulated = True
+
+    def __init__(self, image: Any, **_: object) -> None:
+        self.name = image.name
+        self.docker_url = f"unix:///{image.name}"
+        self.dead = ""
+
+    def __enter__(self) -> "Guest":
+        assert not self.up, "one guest at a time"
+        self.up.append(self.name)
+        self.journal.append(f"boot {self.name}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.up.remove(self.name)
+
+    @property
+    def facts(self) -> Any:
+        return SimpleNamespace(name=self.name, emulated=True)
+
+    def sysctls(self, _names: object) -> dict[str, str]:
+        return {"net.ipv4.tcp_sack": "1"}
+
+    def trouble(self, attempt: str) -> GuestError | None:
+        return GuestError(attempt, self.dead) if self.dead else None
+
+
+@pytest.fixture
+def lent(monkeypatch: pytest.MonkeyPatch) -> Guests:
+    def ensure(kernel: str, *_: object) -> Any:
+        Guest.journal.append(f"ensure {kernel}")
+        if kernel == "sid":
+            raise GuestError("find the kernel sid", "Debian does not offer it now")
+        return SimpleNamespace(name=kernel)
+
+    Guest.up, Guest.journal = [], []
+    monkeypatch.setattr("testbed.vm.build.ensure", ensure)
+    monkeypatch.setattr("testbed.vm.guest.Guest", Guest)
+    monkeypatch.setattr(machines, "DockerEngine", Engine)
+    monkeypatch.setattr(
+        machines, "asdict", lambda told: {"kernel": told.name, "boot_s": 1, "accelerator": "tcg", "emulated": True}
+    )
+    images: Any = SimpleNamespace(ours=lambda name: (name, None))
+    return Guests(Engine("host"), images, lambda _line: None)
+
+
+def test_the_host_needs_no_guest(lent: Guests) -> None:
+    with lent as guests:
+        place = guests.at("host", [])
+    assert (place.machine, place.emulated, place.trouble()) == ({}, False, None)
+    assert Guest.journal == []
+
+
+def test_a_guest_is_shared_until_another_is_asked_for(lent: Guests) -> None:
+    with lent as guests:
+        first = guests.at("bookworm", [])
+        assert guests.at("bookworm", []) is first
+        assert guests.at("host", []).machine == {}
+        assert guests.at("bookworm", []) is first
+        assert first.emulated
+        assert first.engine.timeout_s > 60  # type: ignore[attr-defined]
+        assert first.machine["sysctls"] == {"net.ipv4.tcp_sack": "1"}
+        guests.at("trixie", [])
+    assert Guest.journal == ["ensure bookworm", "boot bookworm", "ensure trixie", "boot trixie"]
+    assert Guest.up == []
+
+
+def test_a_guest_that_has_died_is_booted_again(lent: Guests) -> None:
+    with lent as guests:
+        first = guests.at("bookworm", [])
+        assert guests._guest is not None
+        guests._guest.dead = "the guest has ended"  # type: ignore[attr-defined]
+        trouble = first.trouble()
+        assert trouble is not None
+        assert trouble.message == "run a cell with kernel bookworm: the guest has ended"
+        assert guests.at("bookworm", []).trouble() is None
+    assert Guest.journal.count("boot bookworm") == 2
+
+
+def test_a_kernel_that_cannot_be_had_is_asked_for_once(lent: Guests) -> None:
+    with lent as guests:
+        for _ in range(3):
+            with pytest.raises(GuestError, match="does not offer it"):
+                guests.at("sid", [])
+        assert guests.at("bookworm", []).emulated
+    assert Guest.journal == ["ensure sid", "ensure bookworm", "boot bookworm"]
+
+
+def test_a_run_without_guests() -> None:
+    place = HostOnly(FakeEngine()).at("host", [])
+    assert isinstance(place, Place)
+    with pytest.raises(HostError, match="run with kernel bookworm"):
+        HostOnly(FakeEngine()).at("bookworm", [])
