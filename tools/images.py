@@ -20,7 +20,7 @@ def main() -> int:
             outcome = "built" if engine.image(images.tag(name)) is None else "ready"
             print(outcome, images.ours(name)[0], flush=True)
     except TestbedError as error:
-        print(f"{error}. {error.remedy}", file=sys.stderr)
+        print(f"{error}. {error.hint}", file=sys.stderr)
         return 1
     return 0
 

@@ -38,10 +38,10 @@ cat unpacked/usr/libexec/docker/cli-plugins/docker-compose
 class SetupError(Exception):
     """Say what is missing (`fact`) and what to do about it (`remedy`)."""
 
-    def __init__(self, fact: str, remedy: str) -> None:
-        super().__init__(f"{fact} {remedy}")
+    def __init__(self, fact: str, hint: str) -> None:
+        super().__init__(f"{fact} {hint}")
         self.fact = fact
-        self.remedy = remedy
+        self.hint = hint
 
 
 def run(argv: Sequence[str], *, timeout_s: float | None = None) -> subprocess.CompletedProcess[str]:
@@ -54,7 +54,7 @@ def run(argv: Sequence[str], *, timeout_s: float | None = None) -> subprocess.Co
         return subprocess.CompletedProcess(argv, 124, "", f"{argv[0]}: no answer within {timeout_s} s")
 
 
-def must(argv: Sequence[str], remedy: str) -> str:
+def must(argv: Sequence[str], hint: str) -> str:
     """Run a command that has to succeed; return its output.
 
     Raises:
@@ -64,7 +64,7 @@ def must(argv: Sequence[str], remedy: str) -> str:
     done = run(argv)
     if done.returncode:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
-        raise SetupError(f"{' '.join(argv[:4])} ... failed:\n{said}\n", remedy)
+        raise SetupError(f"{' '.join(argv[:4])} ... failed:\n{said}\n", hint)
     return done.stdout
 
 
@@ -156,7 +156,7 @@ def compose_plugin() -> str:
     done = run(["docker", "compose", "version", "--short"])
     if done.returncode == 0 and not done.stdout.startswith("1."):
         return f"Compose {done.stdout.strip()}"
-    remedy = "Install the Compose plugin of Docker by hand (docker compose version must work)."
+    hint = "Install the Compose plugin of Docker by hand (docker compose version must work)."
     folder = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker")) / "cli-plugins"
     folder.mkdir(parents=True, exist_ok=True)
     part, plugin = folder / "docker-compose.part", folder / "docker-compose"
@@ -165,10 +165,10 @@ def compose_plugin() -> str:
         fetched = subprocess.run(argv, stdout=file, stderr=subprocess.PIPE, check=False)
     if fetched.returncode:
         part.unlink()
-        raise SetupError(f"Compose could not be fetched: {fetched.stderr.decode().strip()}.", remedy)
+        raise SetupError(f"Compose could not be fetched: {fetched.stderr.decode().strip()}.", hint)
     part.chmod(0o755)
     part.replace(plugin)
-    must(["docker", "compose", "version"], f"Remove {plugin}. {remedy}")
+    must(["docker", "compose", "version"], f"Remove {plugin}. {hint}")
     return f"Compose from Debian put into {folder}"
 
 

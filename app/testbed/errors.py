@@ -1,6 +1,6 @@
 """The one family of errors that the testbed raises; the command line alone turns them into exit codes.
 
-Every error says in one sentence what was attempted and what came of it; `remedy` says what to do about it.
+Every error says in one sentence what was attempted and what came of it; `hint` says what to do about it.
 """
 
 import errno
@@ -9,22 +9,22 @@ from contextlib import contextmanager
 
 
 class TestbedError(Exception):
-    """Stand at the root of the family; `remedy` is a sentence, or empty when there is nothing to advise."""
+    """Stand at the root of the family; `hint` is a sentence, or empty when there is nothing to advise."""
 
     __test__ = False  # its name looks like a test class to pytest
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.remedy = remedy
+        self.hint = hint
 
 
 class InputError(TestbedError):
     """Report that what was asked for cannot be: a value, a file, a combination; `problems` has one line each."""
 
-    def __init__(self, problems: Sequence[str], *, remedy: str = "") -> None:
+    def __init__(self, problems: Sequence[str], *, hint: str = "") -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems), remedy=remedy)
+        super().__init__("\n".join(self.problems), hint=hint)
 
 
 class HostError(TestbedError):
@@ -37,10 +37,10 @@ def file_attempt(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "let --output name another folder"
+        hint = "let --output name another folder"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = f"free some space there, or {remedy}"
-        raise HostError(f"{what}: {error.strerror or error}", remedy=remedy) from error
+            hint = f"free some space there, or {hint}"
+        raise HostError(f"{what}: {error.strerror or error}", hint=hint) from error
 
 
 class EngineLostError(HostError):
@@ -54,11 +54,11 @@ class ContractError(HostError):
 class DeadlineError(TestbedError):
     """Report that something did not happen within its time; `waited_for` names it, `seconds` is the time given."""
 
-    def __init__(self, waited_for: str, seconds: float, *, state: str = "", remedy: str = "") -> None:
+    def __init__(self, waited_for: str, seconds: float, *, state: str = "", hint: str = "") -> None:
         self.waited_for = waited_for
         self.seconds = seconds
         tail = f"; {state}" if state else ""
-        super().__init__(f"waited {seconds:g} s for {waited_for}{tail}", remedy=remedy)
+        super().__init__(f"waited {seconds:g} s for {waited_for}{tail}", hint=hint)
 
 
 class EndpointError(TestbedError):

@@ -100,7 +100,7 @@ def testbed_engine() -> Iterator[DockerEngine]:
     try:
         engine.connect()
     except HostError as error:
-        pytest.fail(f"{error.message}; {error.remedy}", pytrace=False)
+        pytest.fail(f"{error.message}; {error.hint}", pytrace=False)
     with closing(engine):
         yield engine
 

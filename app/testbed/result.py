@@ -37,7 +37,7 @@ class Failure(_Record):
     kind: Literal["endpoint", "environment", "timeout", "interrupted"]
     role: str = ""
     message: str
-    remedy: str = ""
+    hint: str = ""
 
 
 class CellRecord(_Record):
@@ -49,7 +49,7 @@ class CellRecord(_Record):
     schema_version: int = SCHEMA_VERSION
     run: str
     id: str
-    asked: dict[str, Any] = Field(description="the fields of the cell; sizes in bytes, durations as text with unit")
+    requested: dict[str, Any] = Field(description="the fields of the cell; sizes in bytes, durations as text with unit")
     impairment: dict[str, str] = Field(description="what the frames of each role were to suffer")
     images: dict[str, ImageUsed]
     endings: dict[str, Ending] = {}
@@ -112,7 +112,7 @@ class Link(_Record):
 
     engine: str
     reason: str = Field(default="", description="why this engine")
-    asked: str
+    requested: str
     readback: str
     route: dict[str, dict[str, int | str]] = Field(
         default={}, description="metrics of the route to the other end by family, read back; `rto_min` in ms"
@@ -221,7 +221,7 @@ class Result(_Record):
     status: Status
     reason: str = Field(description="one sentence; empty when passed")
     verdict: str = Field(default="", description="what limited the sender and what came of it; empty = nothing seen")
-    asked: dict[str, Any]
+    requested: dict[str, Any]
     link: dict[str, Link]
     metrics: Metrics
     machine: dict[str, Any] = Field(

@@ -103,8 +103,10 @@ def _count(of: Callable[[Sample], tuple[int, int]]) -> Callable[[Pair, Compared]
             f"{hits} of {trials}: {low:.2%} to {high:.2%}"
             for (hits, trials), (low, high) in zip((kernel, user), intervals, strict=True)
         ]
-        asked = "" if law is None else f", asked {law:.4g}"
-        return _finding(pair, what, (figures[0], figures[1]), f"Fisher{asked}", fisher(*kernel, *user), lawful=lawful)
+        requested = "" if law is None else f", asked {law:.4g}"
+        return _finding(
+            pair, what, (figures[0], figures[1]), f"Fisher{requested}", fisher(*kernel, *user), lawful=lawful
+        )
 
     return compare
 

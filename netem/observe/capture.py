@@ -24,7 +24,7 @@ from netem.system.reactor import Reactor
 
 _STOP_TIMEOUT_S = 5.0
 _PRUNE_NS = 500_000_000
-_REMEDY = "give the container the capability NET_RAW and a writable NETEM_OUTPUT"
+_HINT = "give the container the capability NET_RAW and a writable NETEM_OUTPUT"
 
 
 @dataclass(slots=True)
@@ -134,7 +134,7 @@ class Capture:
             self._reactor.remove_reader(tap.child.stderr)
             said = tap.said.strip().splitlines()
             message = said[-1] if said else "ended without a word"
-            self._on_failure(SidecarError(f"capture on {tap.point.device}", message, _REMEDY))
+            self._on_failure(SidecarError(f"capture on {tap.point.device}", message, _HINT))
         elif not tap.listening and tcpdump.is_listening(tap.said):
             tap.listening = True
             if all(each.listening for each in self._taps):

@@ -11,7 +11,7 @@ from netem.observe.inet_diag import SocketId, TcpSocket
 _NETLINK_SOCK_DIAG = 4
 _GROUP_TCP_DESTROY = (1, 3)  # SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_TCP_DESTROY
 _RECEIVE_BYTES = 1 << 18
-_REMEDY = "this kernel needs CONFIG_INET_DIAG; NETEM_SAMPLE_INTERVAL_MS=0 does without"
+_HINT = "this kernel needs CONFIG_INET_DIAG; NETEM_SAMPLE_INTERVAL_MS=0 does without"
 
 
 class SocketDiagnosis:
@@ -24,7 +24,7 @@ class SocketDiagnosis:
             self._socket.bind((0, 0))
             self._socket.settimeout(2)
         except OSError as error:
-            raise from_os_error("ask for the state of sockets", error, _REMEDY) from error
+            raise from_os_error("ask for the state of sockets", error, _HINT) from error
 
     def dump(self, states: int) -> list[TcpSocket]:
         """Return all sockets in `states`, of both families. Raises SidecarError."""
@@ -52,9 +52,9 @@ class SocketDiagnosis:
                 if answer.done or (single and found):
                     break
         except OSError as error:
-            raise from_os_error("ask for the state of sockets", error, _REMEDY) from error
+            raise from_os_error("ask for the state of sockets", error, _HINT) from error
         if answer.error not in (0, errno.ENOENT):
-            raise SidecarError("ask for the state of sockets", os.strerror(answer.error), _REMEDY)
+            raise SidecarError("ask for the state of sockets", os.strerror(answer.error), _HINT)
         return found
 
 

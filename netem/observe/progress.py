@@ -68,7 +68,7 @@ class ProgressTracker:
         self._told = Progress()
         self._told_at_ns: int | None = None
         self._idle_told_at_met = 0
-        self._asked = False
+        self._requested = False
 
     @property
     def current(self) -> Progress:
@@ -104,7 +104,7 @@ class ProgressTracker:
 
     def ask_idle(self) -> None:
         """Ask for one `idle` as soon as no connection is left, even if there never was one."""
-        self._asked = True
+        self._requested = True
 
     def due_progress(self, now_ns: int, *, final: bool = False) -> Progress | None:
         """Return the sums when they have changed and may be told again."""
@@ -117,11 +117,11 @@ class ProgressTracker:
 
     def due_idle(self, now_ns: int) -> bool:
         """Whether it is to be told now that no connection is left: once after each time there was one, or as asked."""
-        if self._open or not (self._asked or self._met > self._idle_told_at_met):
+        if self._open or not (self._requested or self._met > self._idle_told_at_met):
             return False
         if any(now_ns - gone_at_ns < LAST_WORDS_NS for gone_at_ns in self._gone_at_ns.values()):
             return False
-        self._asked, self._idle_told_at_met = False, self._met
+        self._requested, self._idle_told_at_met = False, self._met
         return True
 
     def _note(self, sample: TcpSocket) -> None:

@@ -26,19 +26,27 @@ TIMING = ("reorder", "delay", "rate", "trace", "keep-order")
 
 STAGES: dict[str, Kind] = {
     "duplicate": Kind(
-        lambda asked: asked.duplicate and (asked.duplicate, asked.extension.true_correlation),
+        lambda requested: requested.duplicate and (requested.duplicate, requested.extension.true_correlation),
         DuplicateStage,
         originals_only=True,
     ),
-    "loss": Kind(lambda asked: asked.loss and (asked.loss, asked.extension.true_correlation), LossStage),
-    "drop-list": Kind(lambda asked: asked.extension.drop_list or None, DropList, originals_only=True),
-    "blackhole": Kind(lambda asked: asked.extension.blackholes or None, BlackholeStage, originals_only=True),
-    "ecn": Kind(lambda asked: asked.ecn or None, EcnStage),
-    "corrupt": Kind(lambda asked: asked.corrupt and (asked.corrupt, asked.extension.true_correlation), CorruptStage),
+    "loss": Kind(
+        lambda requested: requested.loss and (requested.loss, requested.extension.true_correlation), LossStage
+    ),
+    "drop-list": Kind(lambda requested: requested.extension.drop_list or None, DropList, originals_only=True),
+    "blackhole": Kind(lambda requested: requested.extension.blackholes or None, BlackholeStage, originals_only=True),
+    "ecn": Kind(lambda requested: requested.ecn or None, EcnStage),
+    "corrupt": Kind(
+        lambda requested: requested.corrupt and (requested.corrupt, requested.extension.true_correlation), CorruptStage
+    ),
     "limit": Kind(limit_packets, LimitStage),
-    "reorder": Kind(lambda asked: asked.reorder and (asked.reorder, asked.extension.true_correlation), ReorderStage),
-    "delay": Kind(lambda asked: asked.delay and (asked.delay, asked.extension.true_correlation), DelayStage),
-    "rate": Kind(lambda asked: asked.rate, RateStage),
-    "trace": Kind(lambda asked: asked.extension.trace, TraceStage),
-    "keep-order": Kind(lambda asked: asked.extension.keep_order or None, KeepOrder),
+    "reorder": Kind(
+        lambda requested: requested.reorder and (requested.reorder, requested.extension.true_correlation), ReorderStage
+    ),
+    "delay": Kind(
+        lambda requested: requested.delay and (requested.delay, requested.extension.true_correlation), DelayStage
+    ),
+    "rate": Kind(lambda requested: requested.rate, RateStage),
+    "trace": Kind(lambda requested: requested.extension.trace, TraceStage),
+    "keep-order": Kind(lambda requested: requested.extension.keep_order or None, KeepOrder),
 }

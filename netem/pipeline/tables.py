@@ -61,5 +61,5 @@ def table(name: str, given: Mapping[str, Sequence[int]]) -> Sequence[int]:
     if name in _BUILT_IN:
         return _BUILT_IN[name]()
     if name not in given:
-        raise SpecError("is no distribution here", word=name, remedy=f"use uniform, {', '.join(_BUILT_IN)} or a file")
+        raise SpecError("is no distribution here", word=name, hint=f"use uniform, {', '.join(_BUILT_IN)} or a file")
     return given[name]

@@ -20,7 +20,7 @@ class TraceStage:
     def __init__(self, build: Build) -> None:
         name = str(build.impairment.extension.trace)
         if name not in build.resources.traces:
-            raise SpecError("is no trace here", word=name, remedy="give the trace file to the sidecar")
+            raise SpecError("is no trace here", word=name, hint="give the trace file to the sidecar")
         self._stamps_ns = [stamp * _MS_NS for stamp in build.resources.traces[name]]
         self._period_ns = self._stamps_ns[-1]
         self._origin_ns: int | None = None

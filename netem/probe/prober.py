@@ -86,7 +86,7 @@ class Prober:
         self._sent_ns: list[int] = []
         self._echoes: dict[int, Probe] = {}
         self._ingress_ns: list[int] = []
-        self._asked_ns = 0
+        self._requested_ns = 0
 
     @property
     def ok(self) -> bool:
@@ -210,7 +210,7 @@ class Prober:
 
     def _ask_report(self) -> None:
         if not self.stage.startswith("get"):
-            self._asked_ns = time.monotonic_ns()
+            self._requested_ns = time.monotonic_ns()
         self.stage = "get its report"
         self._control("report")
         self._later(_REPORT_RETRY_NS, self._ask_report)
@@ -218,7 +218,7 @@ class Prober:
     def _compare_clocks(self, report: dict[str, Any], received_ns: int) -> None:
         there_ns = report.get("monotonic_ns")
         if isinstance(there_ns, int):
-            self.clock_offset_ns = there_ns - received_ns, there_ns - self._asked_ns
+            self.clock_offset_ns = there_ns - received_ns, there_ns - self._requested_ns
 
     def _conclude(self, report: dict[str, Any]) -> None:
         egress = Delays(**report["delays"]) if report["delays"] else None
@@ -269,7 +269,7 @@ class Prober:
             "sent": sent,
             "received": received,
             "loss_interval": [round(low, 4), round(high, 4)],
-            "asked": format_impairment(impairment),
+            "requested": format_impairment(impairment),
             "delay_ns": asdict(delays) if delays else None,
             "ok": verdict.ok,
             "sentence": verdict.sentence,

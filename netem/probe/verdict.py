@@ -69,8 +69,8 @@ def judge(
         return Verdict(True, f"None of {sent} probes arrived, as asked.")
     low_ns = expected.low_p50_ns - EARLY_TOLERANCE_NS
     high_ns = expected.high_p50_ns + late_tolerance_ns + int(expected.high_p50_ns * LATE_TOLERANCE_SHARE)
-    asked = _range(expected.low_p50_ns, expected.high_p50_ns, _milliseconds)
-    measured = f"The median one-way delay of {received} probes is {_milliseconds(delays.p50)}; asked is {asked}"
+    requested = _range(expected.low_p50_ns, expected.high_p50_ns, _milliseconds)
+    measured = f"The median one-way delay of {received} probes is {_milliseconds(delays.p50)}; asked is {requested}"
     if delays.p50 < low_ns:
         return Verdict(False, f"{measured}: {_milliseconds(expected.low_p50_ns - delays.p50)} too early.")
     if delays.p50 > high_ns:

@@ -65,7 +65,7 @@ class ControlServer:
         except SidecarError as error:
             return {"error": error.facts()}
         except (ValueError, TypeError) as error:
-            return {"error": {"attempt": "read the request", "message": str(error), "remedy": ""}}
+            return {"error": {"attempt": "read the request", "message": str(error), "hint": ""}}
 
 
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Check:
     name: str
     ok: bool
     fact: str
-    remedy: str = ""
+    hint: str = ""
 
 
 def examine() -> dict[str, Any]:
@@ -59,7 +59,7 @@ def examine() -> dict[str, Any]:
     return {
         "engine": "kernel" if works["netem"] else "user" if user else "none",
         "timer_lateness_ns": lateness_ns,
-        "checks": [asdict(replace(check, remedy="" if check.ok else check.remedy)) for check in checks],
+        "checks": [asdict(replace(check, hint="" if check.ok else check.hint)) for check in checks],
     }
 
 
@@ -67,7 +67,7 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
     except SidecarError as error:
-        return Check(name, ok=False, fact=f"{error.attempt}: {error.message}", remedy=error.remedy)
+        return Check(name, ok=False, fact=f"{error.attempt}: {error.message}", hint=error.hint)
     except OSError as error:
         return Check(name, ok=False, fact=str(error))
 
@@ -75,7 +75,7 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
 def _netem() -> Check:
     refusal = try_kernel()
     if refusal:
-        return Check("netem", ok=False, fact=refusal, remedy=tc.remedy_for(refusal))
+        return Check("netem", ok=False, fact=refusal, hint=tc.hint_for(refusal))
     return Check("netem", ok=True, fact="a netem qdisc can be made")
 
 
@@ -107,12 +107,12 @@ def _nfqueue() -> Check:
     command = struct.pack("=HH", 8, 1) + struct.pack("!BxH", 1, 0)  # NFQA_CFG_CMD: bind
     message = struct.pack("!BBH", 0, 0, _QUEUE_NUMBER) + command
     header = struct.pack("=IHHII", 16 + len(message), _NFQUEUE_CONFIG, 0x5, 1, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as asked:
-        asked.settimeout(1)
-        asked.send(header + message)
-        code = -struct.unpack_from("=i", asked.recv(4096), 16)[0]
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as requested:
+        requested.settimeout(1)
+        requested.send(header + message)
+        code = -struct.unpack_from("=i", requested.recv(4096), 16)[0]
     if code:
-        return Check("nfqueue", ok=False, fact=os.strerror(code), remedy="no engine needs it")
+        return Check("nfqueue", ok=False, fact=os.strerror(code), hint="no engine needs it")
     return Check("nfqueue", ok=True, fact="a queue can be bound; no engine needs it")
 
 
@@ -121,7 +121,7 @@ def _ipv6() -> Check:
     routed = [words for words in addresses if words[3] == "00" and words[5] != "lo"]
     if not routed:
         fact = "no interface has a routed IPv6 address"
-        return Check("ipv6", ok=False, fact=fact, remedy="enable IPv6 on the container's network")
+        return Check("ipv6", ok=False, fact=fact, hint="enable IPv6 on the container's network")
     return Check("ipv6", ok=True, fact=f"{routed[0][5]} has an IPv6 address")
 
 
@@ -136,7 +136,7 @@ def _capture() -> Check:
         os.waitpid(child.pid, 0)
         child.close()
     if not tcpdump.is_listening(said):
-        return Check("capture", ok=False, fact=said.strip() or "tcpdump said nothing", remedy="add NET_RAW")
+        return Check("capture", ok=False, fact=said.strip() or "tcpdump said nothing", hint="add NET_RAW")
     return Check("capture", ok=True, fact=f"tcpdump listens after {(time.monotonic() - began) * 1e3:.0f} ms")
 
 
@@ -167,8 +167,8 @@ def _helper() -> Check:
         if not run(["ip", "link", "add", _TAP, "type", kind]).status:
             run(["ip", "link", "del", _TAP])
             return Check("mirror device", ok=True, fact=f"{kind} can be made")
-    remedy = "modprobe dummy on the host; with the kernel engine the capture then stamps frames after netem"
-    return Check("mirror device", ok=False, fact="neither dummy nor ifb can be made", remedy=remedy)
+    hint = "modprobe dummy on the host; with the kernel engine the capture then stamps frames after netem"
+    return Check("mirror device", ok=False, fact="neither dummy nor ifb can be made", hint=hint)
 
 
 def _pressure() -> Check:
@@ -176,7 +176,7 @@ def _pressure() -> Check:
     words = Path("/proc/pressure/cpu").read_text().split()
     percent = float(words[1].partition("=")[2])
     fact = f"processes waited for a processor {percent:g} % of the last 10 s"
-    return Check("pressure", ok=percent < _BUSY_PERCENT, fact=fact, remedy="let nothing else run on this host")
+    return Check("pressure", ok=percent < _BUSY_PERCENT, fact=fact, hint="let nothing else run on this host")
 
 
 def _steal(facts: dict[str, Any]) -> Check:
@@ -185,7 +185,7 @@ def _steal(facts: dict[str, Any]) -> Check:
         return Check("steal", ok=True, fact="this kernel does not tell")
     percent = 100 * facts["steal_share"]
     fact = f"other machines had the processors for {percent:.1f} % of the time"
-    return Check("steal", ok=percent < _STOLEN_PERCENT, fact=fact, remedy="run on a machine of your own")
+    return Check("steal", ok=percent < _STOLEN_PERCENT, fact=fact, hint="run on a machine of your own")
 
 
 def _clock(lateness_ns: dict[str, int]) -> Check:
@@ -193,8 +193,8 @@ def _clock(lateness_ns: dict[str, int]) -> Check:
         f"steps of {time.clock_getres(time.CLOCK_MONOTONIC) * 1e9:.0f} ns; timers are late by "
         f"{lateness_ns['p50'] / 1e3:.0f} us in the median, {lateness_ns['p99'] / 1e3:.0f} us at p99"
     )
-    remedy = "let nothing else run on this host; delays will be late by as much"
-    return Check("clock", ok=lateness_ns["p99"] < _LATE_P99_NS, fact=fact, remedy=remedy)
+    hint = "let nothing else run on this host; delays will be late by as much"
+    return Check("clock", ok=lateness_ns["p99"] < _LATE_P99_NS, fact=fact, hint=hint)
 
 
 def timer_lateness_ns() -> dict[str, int]:

@@ -30,7 +30,7 @@ from netem.system.reactor import Reactor
 from netem.system.route import set_knobs
 from netem.system.sysctls import read_sysctls
 
-_REMEDY_LATE = (
+_HINT_LATE = (
     "free the host's processor, allow more with NETEM_LATE_MS (compose: TESTBED_LATE_MS), "
     "or do without this proof with NETEM_PROBES=0 (testbed run: --probes 0)"
 )
@@ -89,7 +89,7 @@ class Supervisor:
             "link",
             engine=link.engine,
             reason=link.reason,
-            asked=format_impairment(self._impairment),
+            requested=format_impairment(self._impairment),
             readback=link.readback(),
             route=route,
             sysctls=read_sysctls(settings.sysctls),
@@ -139,7 +139,7 @@ class Supervisor:
         self._log.emit("verified", **verification.facts())
         failures = verification.failures()
         if failures:
-            raise SidecarError("verify the link", " ".join(failures), _REMEDY_LATE)
+            raise SidecarError("verify the link", " ".join(failures), _HINT_LATE)
         self._become_ready()
 
     def _become_ready(self) -> None:

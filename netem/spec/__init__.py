@@ -5,7 +5,7 @@
     kernel_obstacles(impairment)   # sentences: what the kernel engine cannot do of it; empty when it can do all
     tc_words(impairment)           # the words for `tc qdisc replace dev eth0 root netem ...`
 
-`netem.spec.model` has the parts; every error is a `SpecError` with token, position, reason and remedy.
+`netem.spec.model` has the parts; every error is a `SpecError` with token, position, reason and hint.
 """
 
 from netem.spec.errors import SpecError

@@ -37,9 +37,9 @@ def _packets(count: int) -> str:
 def _probabilities(token: str, *values: float) -> None:
     for value in values:
         if not 0.0 <= value <= 1.0:
-            raise SpecError(f"{value * 100:g}% is not a probability", word=token, remedy="write 0% to 100%")
+            raise SpecError(f"{value * 100:g}% is not a probability", word=token, hint="write 0% to 100%")
         if value and not fixed_point(value):
-            raise SpecError(f"{value * 100:g}% is too little: it would become 0", word=token, remedy=_LEAST_CHANCE)
+            raise SpecError(f"{value * 100:g}% is too little: it would become 0", word=token, hint=_LEAST_CHANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Delay:
             raise SpecError(
                 "a distribution needs a delay and a jitter above zero",
                 word="distribution",
-                remedy="write delay TIME JITTER distribution NAME",
+                hint="write delay TIME JITTER distribution NAME",
             )
 
 
@@ -155,7 +155,7 @@ class Rate:
         _within("rate", self.cell_bytes, 0, MAX_U32, _bytes)
         _within("rate", self.cell_overhead_bytes, -MAX_S32 - 1, MAX_S32, _bytes)
         if self.cell_bytes and self.cell_bytes + self.cell_overhead_bytes <= 0:
-            raise SpecError("a cell of no bytes takes no time", word="rate", remedy="give the cell a positive size")
+            raise SpecError("a cell of no bytes takes no time", word="rate", hint="give the cell a positive size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +180,12 @@ class Slot:
         _within("slot", self.max_packets, 0, MAX_S32, _packets)
         _within("slot", self.max_bytes, 0, MAX_S32, _bytes)
         if self.max_ns < self.min_ns:
-            raise SpecError("the longest pause is shorter than the shortest", word="slot", remedy="write slot MIN MAX")
+            raise SpecError("the longest pause is shorter than the shortest", word="slot", hint="write slot MIN MAX")
         if self.distribution is not None and not self.jitter_ns:
             raise SpecError(
                 "a slot distribution needs a jitter above zero",
                 word="slot",
-                remedy="write slot distribution NAME DELAY JITTER",
+                hint="write slot distribution NAME DELAY JITTER",
             )
         if self.distribution is not None and (self.min_ns or self.max_ns):
             raise SpecError("slots come either from MIN and MAX or from a distribution", word="slot")
@@ -216,16 +216,16 @@ class Filter:
 
     def __post_init__(self) -> None:
         if self.family is None and self.protocol is None and self.port is None:
-            raise SpecError("a filter of nothing", word="filter", remedy="add family, protocol or port")
+            raise SpecError("a filter of nothing", word="filter", hint="add family, protocol or port")
         if self.family not in (None, "ipv4", "ipv6"):
-            raise SpecError(f"no family {self.family!r}", word="filter", remedy="write ipv4 or ipv6")
+            raise SpecError(f"no family {self.family!r}", word="filter", hint="write ipv4 or ipv6")
         if self.port is not None:
             _within("filter", self.port, 1, 65535)
             if self.protocol not in (None, "tcp", "udp"):
-                raise SpecError("only TCP and UDP have ports", word="filter", remedy="write protocol tcp or udp")
+                raise SpecError("only TCP and UDP have ports", word="filter", hint="write protocol tcp or udp")
         known = self.protocol in (None, "tcp", "udp", "icmp")
         if not known and not (str(self.protocol).isdecimal() and str(int(str(self.protocol))) == self.protocol):
-            raise SpecError(f"no protocol {self.protocol!r}", word="filter", remedy="write tcp, udp, icmp or a number")
+            raise SpecError(f"no protocol {self.protocol!r}", word="filter", hint="write tcp, udp, icmp or a number")
         if not known:
             _within("filter", int(str(self.protocol)), 0, 255)
 
@@ -252,7 +252,7 @@ class Extension:
                 raise SpecError(
                     "packet numbers must ascend, from 1",
                     word="drop-list",
-                    remedy="write them as in drop-list 2,3,7-9",
+                    hint="write them as in drop-list 2,3,7-9",
                 )
             previous = last
 
@@ -284,12 +284,12 @@ class Impairment:
     def _check_combinations(self) -> None:
         reorders = self.reorder is not None and self.reorder.probability > 0
         if reorders and not (self.delay and self.delay.delay_ns):
-            raise SpecError("nothing can be overtaken without a delay", word="reorder", remedy="add delay TIME")
+            raise SpecError("nothing can be overtaken without a delay", word="reorder", hint="add delay TIME")
         if self.ecn and (self.loss is None or (isinstance(self.loss, RandomLoss) and not self.loss.probability)):
             raise SpecError(
-                "ecn marks what a loss model would lose, and there is none", word="ecn", remedy="add loss ..."
+                "ecn marks what a loss model would lose, and there is none", word="ecn", hint="add loss ..."
             )
         if self.extension.keep_order and reorders:
-            raise SpecError("reorder and keep-order contradict each other", word="keep-order", remedy="drop one")
+            raise SpecError("reorder and keep-order contradict each other", word="keep-order", hint="drop one")
         if self.extension.trace is not None and self.rate is not None:
-            raise SpecError("a trace is the rate of the link", word="trace", remedy="drop rate or trace")
+            raise SpecError("a trace is the rate of the link", word="trace", hint="drop rate or trace")

@@ -71,7 +71,7 @@ def _read_loss(words: Words, draft: Draft) -> None:
             "is no loss model",
             word=model,
             position=words.position,
-            remedy="write loss PERCENT, loss random, loss state or loss gemodel",
+            hint="write loss PERCENT, loss random, loss state or loss gemodel",
         )
     draft["loss"] = reader(words)
 
@@ -175,7 +175,7 @@ def _settle_reorder(draft: Draft) -> Reorder | None:
     gap: int = draft.pop("gap", 0)
     probability, correlation = draft.pop("reorder", (0.0, None))
     if gap and not probability:
-        raise SpecError("has nothing to count without a reorder probability", word="gap", remedy="add reorder PERCENT")
+        raise SpecError("has nothing to count without a reorder probability", word="gap", hint="add reorder PERCENT")
     return None if correlation is None else Reorder(probability, correlation, gap or 1)
 
 
@@ -197,9 +197,9 @@ def _read_one(words: Words, draft: Draft, ours: Draft, seen: dict[str, int]) -> 
     name = keyword(word)
     start = words.position
     if name is None:
-        raise SpecError("is no keyword", word=word, position=start, remedy="see docs/link.md for the words")
+        raise SpecError("is no keyword", word=word, position=start, hint="see docs/link.md for the words")
     if name in seen and name != "blackhole":
-        raise SpecError("is given twice", word=word, position=start, remedy="give each keyword once")
+        raise SpecError("is given twice", word=word, position=start, hint="give each keyword once")
     seen[name] = start
     if name in OUR_READERS:
         OUR_READERS[name](words, ours)
@@ -210,7 +210,7 @@ def _read_one(words: Words, draft: Draft, ours: Draft, seen: dict[str, int]) -> 
 def parse(text: str) -> Impairment:
     """Return the impairment that `text` describes; an empty text is a plain link.
 
-    Raises SpecError with the word, its position, the reason and the remedy.
+    Raises SpecError with the word, its position, the reason and the hint.
     """
     if len(text) > MAX_TEXT:
         raise SpecError(f"a text of {len(text)} characters; {MAX_TEXT} are the most")

@@ -46,7 +46,7 @@ def _flag(name: str, *, value: bool) -> Callable[[Words, Draft], None]:
 def _read_correlation(words: Words, ours: Draft) -> None:
     kind = words.take("exact or true")
     if kind not in ("exact", "true"):
-        raise SpecError("is no kind of correlation", word=kind, position=words.position, remedy="write exact or true")
+        raise SpecError("is no kind of correlation", word=kind, position=words.position, hint="write exact or true")
     ours["true_correlation"] = kind == "true"
 
 

@@ -49,13 +49,13 @@ class Profile:
 
     def __post_init__(self) -> None:
         if not self.changes or len(self.changes) > MAX_CHANGES:
-            raise SpecError(f"a profile of {len(self.changes)} changes", remedy=f"make 1 to {MAX_CHANGES}")
+            raise SpecError(f"a profile of {len(self.changes)} changes", hint=f"make 1 to {MAX_CHANGES}")
         for early, late in pairwise(self.changes):
             if late.at_ns <= early.at_ns:
                 raise SpecError(
                     f"a change at {format_time(late.at_ns)} after one at {format_time(early.at_ns)}",
                     word="at",
-                    remedy="give the entries in order of time, none inside another",
+                    hint="give the entries in order of time, none inside another",
                 )
 
     def next_after(self, elapsed_ns: int) -> Change | None:
@@ -99,7 +99,7 @@ def blend(start: T, end: T, share: float, part: str = "the link") -> T:
         return type(start)(round(value, 0 if isinstance(start, int) else _DECIMALS))
     raise SpecError(
         f"from and to differ in {_WORDS.get(part, part.replace('_', '-'))} by more than numbers",
-        remedy="give both texts the same parts",
+        hint="give both texts the same parts",
     )
 
 
@@ -114,7 +114,7 @@ class _Entry:
 
     def take(self, name: str, convert: Callable[[str], T]) -> T:
         if not isinstance(self._left.get(name), str):
-            raise SpecError("is missing or no text", word=f"{self._where}.{name}", remedy=f"give {name}")
+            raise SpecError("is missing or no text", word=f"{self._where}.{name}", hint=f"give {name}")
         try:
             return convert(self._left.pop(name))
         except SpecError as error:
@@ -123,9 +123,7 @@ class _Entry:
     def time(self, name: str, least_ns: int = 0) -> int:
         time_ns = self.take(name, _time)
         if time_ns < least_ns:
-            raise SpecError(
-                "is too short", word=f"{self._where}.{name}", remedy=f"give {format_time(least_ns)} or more"
-            )
+            raise SpecError("is too short", word=f"{self._where}.{name}", hint=f"give {format_time(least_ns)} or more")
         return time_ns
 
     def shape(self) -> tuple[str, "_Entry | None"]:
@@ -153,7 +151,7 @@ def _ends(entry: _Entry) -> tuple[Impairment, Impairment]:
 def _times(at_ns: int, every_ns: int, for_ns: int) -> range:
     times = range(at_ns, at_ns + for_ns, every_ns)
     if len(times) >= MAX_CHANGES:
-        raise SpecError(f"{len(times)} changes", word="every", remedy=f"make at most {MAX_CHANGES}")
+        raise SpecError(f"{len(times)} changes", word="every", hint=f"make at most {MAX_CHANGES}")
     return times
 
 

@@ -55,7 +55,7 @@ _SIZE_SUFFIXES = {
 def _split(word: str, what: str) -> tuple[Decimal, str]:
     match = _NUMBER.match(word) if len(word) <= _MAX_WORD else None
     if match is None:
-        raise SpecError(f"is no {what}", word=word, remedy="write a plain decimal number with its unit")
+        raise SpecError(f"is no {what}", word=word, hint="write a plain decimal number with its unit")
     value = Decimal(match.group())
     if value and value.adjusted() > _MAX_MAGNITUDE:
         raise SpecError(f"is too large for a {what}", word=word)
@@ -66,24 +66,24 @@ def _scaled(word: str, suffixes: dict[str, int], bare: int, what: str, unit: str
     value, suffix = _split(word, what)
     scale = suffixes.get(suffix.lower()) if suffix else bare
     if scale is None:
-        raise SpecError(f"has no unit of {what}", word=word, remedy=f"use one of {', '.join(suffixes)}")
+        raise SpecError(f"has no unit of {what}", word=word, hint=f"use one of {', '.join(suffixes)}")
     scaled = value * scale
     if scaled != scaled.to_integral_value():
-        raise SpecError(f"is no whole number of {unit}", word=word, remedy="write fewer decimals")
+        raise SpecError(f"is no whole number of {unit}", word=word, hint="write fewer decimals")
     return int(scaled)
 
 
 def parse_time_ns(word: str, *, bare_ns: int | None) -> int:
     """Return a time in ns; `bare_ns` is what a number without unit counts, None where a unit is required."""
     if bare_ns is None and _NUMBER.fullmatch(word):
-        raise SpecError("has no unit", word=word, remedy=f"write {word}ms or another unit of time")
+        raise SpecError("has no unit", word=word, hint=f"write {word}ms or another unit of time")
     return _scaled(word, _TIME_SUFFIXES, bare_ns or 1, "time", "nanoseconds")
 
 
 def parse_rate_bps(word: str) -> int:
     """Return a rate in bit/s; a bare number is bit/s, `kbps` is kilobytes a second as in tc."""
     if "%" in word:
-        raise SpecError("is a share of the speed of a device", word=word, remedy="write the rate itself, as 10mbit")
+        raise SpecError("is a share of the speed of a device", word=word, hint="write the rate itself, as 10mbit")
     return _scaled(word, _RATE_SUFFIXES, 1, "rate", "bits per second")
 
 
@@ -96,7 +96,7 @@ def parse_probability(word: str) -> float:
     """Return a probability from 0 to 1; a bare number is percent."""
     value, suffix = _split(word, "percentage")
     if suffix not in ("", "%"):
-        raise SpecError("is no percentage", word=word, remedy="write a number with or without %")
+        raise SpecError("is no percentage", word=word, hint="write a number with or without %")
     if value > _PERCENT:
         raise SpecError("is more than 100%", word=word)
     return float(value / _PERCENT)
@@ -105,7 +105,7 @@ def parse_probability(word: str) -> float:
 def parse_integer(word: str, what: str) -> int:
     """Return a plain decimal integer."""
     if len(word) > _MAX_WORD or not _INTEGER.fullmatch(word):
-        raise SpecError(f"is no {what}", word=word, remedy="write a plain decimal integer")
+        raise SpecError(f"is no {what}", word=word, hint="write a plain decimal integer")
     return int(word)
 
 

@@ -46,10 +46,10 @@ def parse_table(text: str) -> Sequence[int]:
     """
     entries = _integers(text, "distribution")
     if not 1 <= len(entries) <= MAX_TABLE_ENTRIES:
-        raise SpecError(f"a distribution of {len(entries)} entries", remedy=f"give 1 to {MAX_TABLE_ENTRIES}")
+        raise SpecError(f"a distribution of {len(entries)} entries", hint=f"give 1 to {MAX_TABLE_ENTRIES}")
     wide = next((entry for entry in entries if entry not in _S16), None)
     if wide is not None:
-        raise SpecError("does not fit in 16 bits", word=str(wide), remedy="scale the distribution: 8192 is one sigma")
+        raise SpecError("does not fit in 16 bits", word=str(wide), hint="scale the distribution: 8192 is one sigma")
     return tuple(entries)
 
 
@@ -57,7 +57,7 @@ def parse_trace(text: str) -> Sequence[int]:
     """Return the stamps of a Mahimahi trace in ms: one a line, never descending; each lets 1500 bytes pass."""
     stamps = _integers(text, "trace")
     if not 1 <= len(stamps) <= MAX_TRACE_STAMPS:
-        raise SpecError(f"a trace of {len(stamps)} stamps", remedy=f"give 1 to {MAX_TRACE_STAMPS}, one a line")
+        raise SpecError(f"a trace of {len(stamps)} stamps", hint=f"give 1 to {MAX_TRACE_STAMPS}, one a line")
     if stamps[0] < 0 or any(late < early for early, late in pairwise(stamps)):
         raise SpecError("the stamps of a trace must not descend, from 0 on")
     if not 0 < stamps[-1] <= _MAX_STAMP_MS:

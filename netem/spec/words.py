@@ -48,9 +48,7 @@ class Words:
         try:
             return convert(word)
         except SpecError as error:
-            raise SpecError(
-                error.reason, word=error.token or word, position=self.position, remedy=error.remedy
-            ) from None
+            raise SpecError(error.reason, word=error.token or word, position=self.position, hint=error.hint) from None
 
     def optional(self, parameter: str, convert: Callable[[str], T], default: T, *, signed: bool = False) -> T:
         """Convert the next word if it begins with a digit, as tc does to tell a value from a keyword."""

@@ -79,14 +79,14 @@ def change_words(route: dict[str, Any], device: str, metrics: dict[str, str | in
     return words + ip_words(metrics)
 
 
-def differences(asked: dict[str, str | int], routes: Sequence[dict[str, Any]]) -> list[str]:
+def differences(requested: dict[str, str | int], routes: Sequence[dict[str, Any]]) -> list[str]:
     """Return a sentence for each metric that a route has otherwise than asked; one of 0 is not shown."""
     found = []
     for route in routes:
         has = metrics_of(route)
         found += [
             f"{name} of {route['dst']} is {has.get(name, 'not set')}, not {value}."
-            for name, value in asked.items()
+            for name, value in requested.items()
             if has.get(name, 0) != value
         ]
     return found
@@ -115,8 +115,8 @@ def set_knobs(device: str, families: Sequence[str], knobs: Knobs) -> dict[str, d
 
     Raises SidecarError with the kernel's reason, or with what it made of a value.
     """
-    asked = knobs.metrics()
-    if not asked:
+    requested = knobs.metrics()
+    if not requested:
         return {}
     refuse_impossible(knobs, families, _device_mtu_bytes(device))
     in_force = {}
@@ -125,9 +125,9 @@ def set_knobs(device: str, families: Sequence[str], knobs: Knobs) -> dict[str, d
         if not routes:
             raise SidecarError("set the route", f"{device} has no {family} network", "name others in NETEM_FAMILIES")
         for route in routes:
-            _ip(family, change_words(route, device, asked), knobs)
+            _ip(family, change_words(route, device, requested), knobs)
         changed = _routes(device, family)
-        wrong = differences(asked, changed)
+        wrong = differences(requested, changed)
         if wrong:
             raise SidecarError("read the route back", " ".join(wrong), "ask for values that this kernel can keep")
         in_force[family] = metrics_of(changed[0])
@@ -153,10 +153,10 @@ def _ip(family: str, words: list[str], knobs: Knobs) -> None:
     completed = run(["ip", _FLAGS[family], "route", *words])
     if completed.status:
         message = (completed.stderr.strip().splitlines() or ["no message"])[0].removeprefix("Error: ").rstrip(".")
-        raise SidecarError("set the route", f"{message} (ip route {' '.join(words)})", _remedy(message, knobs))
+        raise SidecarError("set the route", f"{message} (ip route {' '.join(words)})", _hint(message, knobs))
 
 
-def _remedy(message: str, knobs: Knobs) -> str:
+def _hint(message: str, knobs: Knobs) -> str:
     if "congestion" not in message:
         return "start the container with the capability NET_ADMIN" if "not permitted" in message else ""
     try:

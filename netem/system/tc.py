@@ -48,25 +48,25 @@ TRANSLATIONS: tuple[tuple[str, str], ...] = (
     *((piece, _NO_NETEM) for piece in ABSENT),
     ("Invalid argument", "this kernel does not take one of the values; look at the last line of `dmesg` on the host"),
 )
-"""Pieces of what tc and the kernel say, most telling first, with the remedy."""
+"""Pieces of what tc and the kernel say, most telling first, with the hint."""
 
 
-def remedy_for(message: str, command: str = "") -> str:
+def hint_for(message: str, command: str = "") -> str:
     """Return what to do about a message of tc; empty for one that is not known.
 
     Without the command that failed, a part that the kernel lacks is taken for netem.
     """
-    piece, remedy = next(((piece, remedy) for piece, remedy in TRANSLATIONS if piece in message), ("", ""))
+    piece, hint = next(((piece, hint) for piece, hint in TRANSLATIONS if piece in message), ("", ""))
     if piece not in ABSENT:
-        return remedy
+        return hint
     words = command.split()
-    return next((lacking for word, lacking in PARTS if word in words), remedy)
+    return next((lacking for word, lacking in PARTS if word in words), hint)
 
 
 def first_complaint(stderr: str) -> str:
     """Return the line of tc's error output that tells most."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    known = [line for line in lines if remedy_for(line)]
+    known = [line for line in lines if hint_for(line)]
     return (known or lines or ["no message"])[0]
 
 
@@ -79,7 +79,7 @@ def batch(attempt: str, lines: list[str]) -> None:
     if completed.status:
         message = first_complaint(completed.stderr)
         command = _failed_line(completed.stderr, lines)
-        raise SidecarError(attempt, f"{message} (tc {command})" if command else message, remedy_for(message, command))
+        raise SidecarError(attempt, f"{message} (tc {command})" if command else message, hint_for(message, command))
 
 
 def _failed_line(stderr: str, lines: list[str]) -> str:
@@ -96,7 +96,7 @@ def show(*words: str) -> list[dict[str, Any]]:
     completed = run(["tc", "-j", "-s", *words])
     if completed.status:
         message = first_complaint(completed.stderr)
-        raise SidecarError(f"tc {' '.join(words)}", message, remedy_for(message))
+        raise SidecarError(f"tc {' '.join(words)}", message, hint_for(message))
     try:
         document = json.loads(completed.stdout or "[]")
     except ValueError as error:

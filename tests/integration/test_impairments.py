@@ -51,13 +51,13 @@ def events(folder: Path, role: str, name: str) -> list[dict[str, Any]]:
 
 def test_each_direction_has_its_own_impairment(testbed_cell: Run, family: str) -> None:
     shown = passed(testbed_cell(family=family, netem_client="delay 30ms", netem_server="delay 5ms", nodes=20))
-    for role, asked_ms in (("client", 30.0), ("server", 5.0)):
+    for role, requested_ms in (("client", 30.0), ("server", 5.0)):
         link = shown.result.link[role]
-        assert asked_ms <= one_way_ms(shown, role)["p50"] < asked_ms + LATE_MS
+        assert requested_ms <= one_way_ms(shown, role)["p50"] < requested_ms + LATE_MS
         assert link.probed is not None
-        assert asked_ms <= link.probed.ms["p50"] < asked_ms + LATE_MS
+        assert requested_ms <= link.probed.ms["p50"] < requested_ms + LATE_MS
         assert link.realised is not None
-        assert asked_ms <= link.realised.ms["p50"] < asked_ms + LATE_MS
+        assert requested_ms <= link.realised.ms["p50"] < requested_ms + LATE_MS
         assert (counters(shown, role).lost, counters(shown, role).overflowed) == (0, 0)
 
 
@@ -161,7 +161,7 @@ def test_a_profile_changes_the_link_on_the_way(testbed_cell: Run, family: str) -
     ]
     assert [text for text, _ in changes] == ["delay 60ms", "delay 2ms"]
     # The profile's clock starts with being ready; the line that says so is stamped a moment later.
-    assert all(at_ms - asked_ms >= -20 for (_, at_ms), asked_ms in zip(changes, (300, 2500), strict=True))
+    assert all(at_ms - requested_ms >= -20 for (_, at_ms), requested_ms in zip(changes, (300, 2500), strict=True))
     assert (shown.result.link["client"].changes, shown.result.link["server"].changes) == (2, 0)
     ms = one_way_ms(shown, "client")
     assert ms["min"] < 10

@@ -80,7 +80,7 @@ def test_the_run_folder(command: Command) -> None:
     run = Path(document["folder"])
     assert (command.output / "latest").resolve() == run.resolve()
     facts = json.loads((run / "run.json").read_text())
-    assert facts["cells"][0]["asked"]["chunk"] == 1024
+    assert facts["cells"][0]["requested"]["chunk"] == 1024
     assert facts["kernel"]
     assert facts["sysctls"]
     assert all(digest.startswith("sha256:") for digest in facts["images"].values())

@@ -68,14 +68,14 @@ def test_the_link_is_verified_both_ways_before_ready(made: Bed) -> None:
     client, server = made.pair(client_impairment="delay 20ms", server_impairment="delay 5ms")
     verified = client.wait("verified")
     assert verified["monotonic_ns"] < client.wait("ready")["monotonic_ns"]
-    asked = {(probe["family"], probe["direction"]): probe for probe in verified["probes"]}
-    assert set(asked) == {(family, way) for family in ("ipv4", "ipv6") for way in ("egress", "ingress")}
-    for (_, direction), probe in asked.items():
+    requested = {(probe["family"], probe["direction"]): probe for probe in verified["probes"]}
+    assert set(requested) == {(family, way) for family in ("ipv4", "ipv6") for way in ("egress", "ingress")}
+    for (_, direction), probe in requested.items():
         low_ms = 20 if direction == "egress" else 5
         assert probe["ok"]
         assert (probe["sent"], probe["received"]) == (20, 20)
         assert low_ms - 0.1 <= probe["delay_ns"]["p50"] / 1e6 <= low_ms + 3
-        assert probe["asked"] == f"delay {low_ms}ms"
+        assert probe["requested"] == f"delay {low_ms}ms"
     for family in ("ipv4", "ipv6"):
         rtt = verified["rtt_ms"][family]
         assert 24.8 <= rtt["min"] <= rtt["median"] <= rtt["max"]
@@ -181,7 +181,7 @@ def test_a_profile_does_not_begin_under_the_probes_of_a_peer(made: Bed) -> None:
     ready_ns = server.wait("ready")["monotonic_ns"]
     assert ready_ns > client.wait("link")["monotonic_ns"]
     assert server.wait("change")["monotonic_ns"] >= ready_ns
-    assert [probe["asked"] for probe in client.wait("verified")["probes"]] == [""] * 4
+    assert [probe["requested"] for probe in client.wait("verified")["probes"]] == [""] * 4
 
 
 @pytest.mark.parametrize("policy", ["closed", "open"])
@@ -198,7 +198,7 @@ def test_the_engine_dies(made: Bed, policy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "attempt", "remedy"),
+    ("environment", "attempt", "hint"),
     [
         ({"impairment": "delay"}, "read the impairment", ""),
         ({"impairment": "delay 5ms", "engine": "user", "device": "eth7"}, "send frames on eth7", "NETEM_DEVICE"),
@@ -208,19 +208,19 @@ def test_the_engine_dies(made: Bed, policy: str) -> None:
         ({"engine": "kernel", "impairment": "drop-list 3"}, "use the kernel engine", "NETEM_ENGINE=user"),
     ],
 )
-def test_what_cannot_be_is_one_error(made: Bed, environment: dict[str, object], attempt: str, remedy: str) -> None:
+def test_what_cannot_be_is_one_error(made: Bed, environment: dict[str, object], attempt: str, hint: str) -> None:
     sidecar = made.sidecar("alone", **environment)
     assert sidecar.wait_exit() == 1
     (error,) = sidecar.events("error")
     assert error["attempt"] == attempt
-    assert remedy in error["remedy"]
+    assert hint in error["hint"]
     assert not sidecar.events("ready")
 
 
 def test_without_a_tun_device_the_user_engine_says_what_to_do(made: Bed) -> None:
     sidecar = made.sidecar("alone", tun=False, engine="user")
     assert sidecar.wait_exit() == 1
-    assert "/dev/net/tun" in sidecar.wait("error")["remedy"]
+    assert "/dev/net/tun" in sidecar.wait("error")["hint"]
 
 
 def test_auto_takes_what_works_and_says_why(made: Bed) -> None:
@@ -232,7 +232,7 @@ def test_auto_takes_what_works_and_says_why(made: Bed) -> None:
     assert {"tap", "clsact", "nfqueue", "ipv6", "capture", "inet_diag", "pressure", "steal", "clock"} <= {
         check["name"] for check in document["checks"]
     }
-    assert not [check for check in document["checks"] if check["ok"] and check["remedy"]]
+    assert not [check for check in document["checks"] if check["ok"] and check["hint"]]
     netem = next(check for check in document["checks"] if check["name"] == "netem")
     assert ("no netem in this kernel" in link["reason"]) is not netem["ok"]
 

@@ -232,7 +232,7 @@ def test_a_broken_image_is_booted_then_given_up(vm_image: Image, run_dirs: Path,
     assert [line.split()[0] for line in said] == ["resuming", "the", "booting"], said
     assert "is of no use" in said[1]
     assert any("mount" in line for line in caught.value.console)
-    assert f"testbed vm rm {broken.name}" in caught.value.remedy
+    assert f"testbed vm rm {broken.name}" in caught.value.hint
 
 
 def test_without_qemu_the_command_says_what_to_install(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def sidecar(process: FakeProcess) -> None:
 
     process.on_signal["SIGTERM"] = stop
     process.on_signal["SIGUSR1"] = lambda process: process.emit("idle")
-    process.emit("link", engine="none", reason="", asked="", readback="")
+    process.emit("link", engine="none", reason="", requested="", readback="")
     rtt = {"min": 0.1, "median": 0.2, "max": 0.3, "samples": 20}
     process.emit("verified", probes=[], rtt_ms={"ipv4": rtt})
     process.emit("ready")

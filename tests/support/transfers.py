@@ -42,7 +42,7 @@ class Transfer:
     write_gap_ms: int = 0
     family: str = "ipv4"
     in_program: bool = False
-    asked: dict[str, Any] = field(default_factory=dict)
+    requested: dict[str, Any] = field(default_factory=dict)
 
     segments: list[Segment] = field(default_factory=list)
     logs: dict[Role, list[str]] = field(default_factory=lambda: {"client": [], "server": []})
@@ -227,8 +227,8 @@ class Transfer:
             )
             for role, of in (("sender", "client"), ("receiver", "server"))
         }
-        asked = {"family": self.family, "read_size": self.read_bytes, "chunk": self.chunk_bytes} | self.asked
-        facts |= {"realtime_offset_ns": OFFSET_NS, "asked": asked, "rtt_ms": 0.1}
+        requested = {"family": self.family, "read_size": self.read_bytes, "chunk": self.chunk_bytes} | self.requested
+        facts |= {"realtime_offset_ns": OFFSET_NS, "requested": requested, "rtt_ms": 0.1}
         return Observation(**(facts | changes))
 
     def write(self, folder: Path, **changes: Any) -> Path:
@@ -242,8 +242,8 @@ class Transfer:
         facts: dict[str, Any] = {
             "run": "r",
             "id": folder.name,
-            "asked": Cell.model_validate({"client": "image", "server": "image", "family": self.family}).asked()
-            | self.asked,
+            "requested": Cell.model_validate({"client": "image", "server": "image", "family": self.family}).requested()
+            | self.requested,
             "impairment": {"client": "", "server": ""},
             "images": {},
             "endings": {"client": Ending(exit_code=0), "server": Ending(exit_code=0)},
@@ -277,8 +277,8 @@ def slow_reader(**changes: Any) -> Transfer:
         "sndbuf_bytes": 16_384,
         "read_delay_ms": 300,
     }
-    asked = {"sndbuf": 8192, "rcvbuf": 8192}
-    return Transfer(**({"asked": asked} | facts | changes)).run()
+    requested = {"sndbuf": 8192, "rcvbuf": 8192}
+    return Transfer(**({"requested": requested} | facts | changes)).run()
 
 
 def broken_off(at_ms: int = 700, **changes: Any) -> Transfer:
@@ -294,7 +294,7 @@ def broken_off(at_ms: int = 700, **changes: Any) -> Transfer:
 
 def swallowed(**changes: Any) -> Transfer:
     """Return a transfer with great buffers: the reader is slow, the writes return at once."""
-    return slow_reader(**({"sndbuf_bytes": 262_144, "asked": {"sndbuf": 0, "rcvbuf": 0}} | changes))
+    return slow_reader(**({"sndbuf_bytes": 262_144, "requested": {"sndbuf": 0, "rcvbuf": 0}} | changes))
 
 
 def fast_reader(**changes: Any) -> Transfer:

@@ -72,20 +72,20 @@ def test_make_help_tells_every_target() -> None:
 
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads(page("pyproject.toml"))
-    asked = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    asked += [name for extra in project["project"]["optional-dependencies"].values() for name in extra]
+    requested = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    requested += [name for extra in project["project"]["optional-dependencies"].values() for name in extra]
     for file in (ROOT / "requirements").glob("*.in"):
-        asked += [line for line in file.read_text().splitlines() if not line.startswith("#")]
-    names = {re.split(r"[<>=\[; ]", requirement)[0] for requirement in asked}
+        requested += [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    names = {re.split(r"[<>=\[; ]", requirement)[0] for requirement in requested}
     tables = page("docs/dependencies.md").partition("## On the machine")[0]
     assert set(re.findall(r"^\| `(.+?)` \| .+ \|$", tables, re.MULTILINE)) == names
 
 
 def test_every_dependency_is_locked_with_hashes() -> None:
     project = tomllib.loads(page("pyproject.toml"))["project"]
-    asked = [*project["dependencies"], *(n for extra in project["optional-dependencies"].values() for n in extra)]
+    requested = [*project["dependencies"], *(n for extra in project["optional-dependencies"].values() for n in extra)]
     locked = re.findall(r"^([a-z0-9-]+)==[^\\\n]+\\\n    --hash=sha256:", page("requirements/all.txt"), re.MULTILINE)
-    assert {re.split(r"[<>=\[; ]", name)[0].replace(".", "-") for name in asked} <= set(locked)
+    assert {re.split(r"[<>=\[; ]", name)[0].replace(".", "-") for name in requested} <= set(locked)
 
 
 def settings() -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ def result() -> Result:
         cell="c",
         status="passed",
         reason="",
-        asked={"nodes": 1},
+        requested={"nodes": 1},
         link={},
         metrics=Metrics(bytes_written=1),
         tainted=None,

@@ -23,7 +23,7 @@ def _seconds(duration_ns: int) -> float:
 def rtt_ms(record: CellRecord) -> Rtt | None:
     """Return what the client's sidecar measured for the cell's family before the endpoints started."""
     verified = record.sidecars.get("client", {}).get("verified", {})
-    measured = (verified.get("rtt_ms") or {}).get(record.asked["family"])
+    measured = (verified.get("rtt_ms") or {}).get(record.requested["family"])
     return Rtt.model_validate(measured) if measured else None
 
 
@@ -91,7 +91,7 @@ def _checks(record: CellRecord, metrics: Metrics, folder: Path) -> list[Check]:
         sentence = f"the {role} ended with exit status {ending.exit_code}"
         checks.append(Check(name=f"{role}-exit", ok=ending.exit_code == 0, sentence=sentence))
     if record.failure is None:
-        checks += check_output(record.asked, folder)
+        checks += check_output(record.requested, folder)
         written, read = metrics.bytes_written, metrics.bytes_read
         if written is not None and read is not None:
             same = "every byte written was read" if written == read else f"{written} bytes written, {read} read"
@@ -120,8 +120,8 @@ def analyse(folder: Path) -> Result:
     record = CellRecord.model_validate_json((folder / "cell.json").read_text())
     logs = {role: read_events(folder / role / "events.csv") for role in ("client", "server")}
     metrics = measure(logs["client"], logs["server"], rtt_ms(record))
-    seen = load_cell(folder)
-    explanation = explain(seen)
+    observation = load_cell(folder)
+    explanation = explain(observation)
     metrics.first_zero_window_s = _first_zero_window_s(explanation.findings)
     checks = _checks(record, metrics, folder)
     status, reason = _status(record, checks)
@@ -136,8 +136,8 @@ def analyse(folder: Path) -> Result:
         cell=record.id,
         status=status,
         reason=reason,
-        asked=record.asked,
-        link=links(record, seen, folder),
+        requested=record.requested,
+        link=links(record, observation, folder),
         metrics=metrics,
         machine=record.machine,
         emulated=bool(record.machine.get("emulated")),

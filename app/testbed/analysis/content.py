@@ -59,15 +59,15 @@ def first_difference(expected: Iterator[str], printed: Iterator[str]) -> str:
     return ""
 
 
-def check_output(asked: dict[str, Any], folder: Path) -> list[Check]:
+def check_output(requested: dict[str, Any], folder: Path) -> list[Check]:
     """Compare what our programs printed with what they must have; nothing is checked of other images.
 
     The server's lines depend on every field of every node and on the digest of all bytes, so when a server prints
     them, it has received exactly what its client, whoever wrote it, was told to send.
     """
-    nodes, content_bytes, lists = asked["nodes"], asked["content"], asked["repeat"]
+    nodes, content_bytes, lists = requested["nodes"], requested["content"], requested["repeat"]
     checks = []
-    if asked["server"] in OURS:
+    if requested["server"] in OURS:
         flaw = first_difference(
             expected_server_lines(nodes, content_bytes, lists), _printed(folder / "server" / "stdout.log")
         )
@@ -75,7 +75,7 @@ def check_output(asked: dict[str, Any], folder: Path) -> list[Check]:
         checks.append(
             Check(name="server-output", ok=not flaw, sentence=f"the server's output: {flaw}" if flaw else good)
         )
-    if asked["client"] in OURS:
+    if requested["client"] in OURS:
         printed = (line for line in _printed(folder / "client" / "stdout.log") if not _CHUNK_LINE.fullmatch(line))
         flaw = first_difference(expected_client_lines(nodes, content_bytes), printed)
         good = "the client printed that it sent everything"

@@ -33,7 +33,7 @@ _OF_KERNEL: Final = {
 """netem's own names (`tc -s qdisc`) and ours."""
 
 
-def links(record: CellRecord, seen: Observation, folder: Path) -> dict[str, Link]:
+def links(record: CellRecord, observation: Observation, folder: Path) -> dict[str, Link]:
     """Return what the sidecars and the captures tell of the link, by the role that sent the frames."""
     found = {}
     for role, events in record.sidecars.items():
@@ -44,7 +44,7 @@ def links(record: CellRecord, seen: Observation, folder: Path) -> dict[str, Link
         found[role] = Link(
             engine=str(link.get("engine", "")),
             reason=str(link.get("reason", "")),
-            asked=record.impairment.get(role, ""),
+            requested=record.impairment.get(role, ""),
             readback=_text(link.get("readback", "")),
             route=link.get("route") or {},
             sysctls=link.get("sysctls") or {},
@@ -52,7 +52,7 @@ def links(record: CellRecord, seen: Observation, folder: Path) -> dict[str, Link
             probed=_probed(record, role),
             counters=counters(counted),
             realised=_realised(counted),
-            one_way=one_way(seen, from_client=role == "client"),
+            one_way=one_way(observation, from_client=role == "client"),
         )
     return found
 
@@ -86,14 +86,14 @@ def _delays(told: Mapping[str, Any] | None, packets: int | None = None) -> Delay
 def _probed(record: CellRecord, role: str) -> Delays | None:
     verified = record.sidecars.get("client", {}).get("verified") or {}
     for probe in verified.get("probes") or []:
-        if probe.get("family") == record.asked.get("family") and probe.get("direction") == _DIRECTION.get(role):
+        if probe.get("family") == record.requested.get("family") and probe.get("direction") == _DIRECTION.get(role):
             return _delays(probe.get("delay_ns"), probe.get("received"))
     return None
 
 
-def one_way(seen: Observation, *, from_client: bool) -> OneWayDelays | None:
+def one_way(observation: Observation, *, from_client: bool) -> OneWayDelays | None:
     """Return the one-way delays of the real frames of one direction; None without both captures."""
-    ends = {end.role: end.connection for end in (seen.sender, seen.receiver)}
+    ends = {end.role: end.connection for end in (observation.sender, observation.receiver)}
     client, server = ends.get("client"), ends.get("server")
     if client is None or server is None:
         return None

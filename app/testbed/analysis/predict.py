@@ -40,14 +40,14 @@ MIN_RTO_S: Final = 0.2
 MAX_RTO_S: Final = 120.0
 
 
-def effective_sndbuf_bytes(asked_bytes: int) -> int:
+def effective_sndbuf_bytes(requested_bytes: int) -> int:
     """Return what setsockopt(SO_SNDBUF) comes to: the double, with a floor (socket(7))."""
-    return max(2 * asked_bytes, SNDBUF_FLOOR_BYTES)
+    return max(2 * requested_bytes, SNDBUF_FLOOR_BYTES)
 
 
-def effective_rcvbuf_bytes(asked_bytes: int) -> int:
+def effective_rcvbuf_bytes(requested_bytes: int) -> int:
     """Return what setsockopt(SO_RCVBUF) comes to: the double, with a floor (socket(7))."""
-    return max(2 * asked_bytes, RCVBUF_FLOOR_BYTES)
+    return max(2 * requested_bytes, RCVBUF_FLOOR_BYTES)
 
 
 def receiver_bytes(rcvbuf_bytes: int) -> int:
@@ -114,18 +114,18 @@ class Kernel:
     wmem_max_bytes: int = 4_194_304
 
 
-def stall_point(asked_sndbuf_bytes: int, asked_rcvbuf_bytes: int, mss_bytes: int, kernel: Kernel) -> StallPoint:
+def stall_point(requested_sndbuf_bytes: int, requested_rcvbuf_bytes: int, mss_bytes: int, kernel: Kernel) -> StallPoint:
     """Return the stall point before the run, from what is asked of setsockopt; 0 = the kernel's buffers."""
-    if asked_rcvbuf_bytes:
-        rcvbuf = effective_rcvbuf_bytes(min(asked_rcvbuf_bytes, kernel.rmem_max_bytes))
+    if requested_rcvbuf_bytes:
+        rcvbuf = effective_rcvbuf_bytes(min(requested_rcvbuf_bytes, kernel.rmem_max_bytes))
     else:
         rcvbuf = kernel.default_rcvbuf_bytes
-    if asked_sndbuf_bytes:
-        sndbuf = effective_sndbuf_bytes(min(asked_sndbuf_bytes, kernel.wmem_max_bytes))
+    if requested_sndbuf_bytes:
+        sndbuf = effective_sndbuf_bytes(min(requested_sndbuf_bytes, kernel.wmem_max_bytes))
     else:
         grown = SLOW_START_GROWTH.get(kernel.congestion, 1.0) * receiver_bytes(rcvbuf) / mss_bytes
         sndbuf = autotuned_sndbuf_bytes(INITIAL_CWND + grown, kernel.congestion, kernel.max_sndbuf_bytes)
-    band = FIXED_BAND if asked_sndbuf_bytes else AUTOTUNED_BAND
+    band = FIXED_BAND if requested_sndbuf_bytes else AUTOTUNED_BAND
     return stall_point_of(sndbuf, rcvbuf, mss_bytes, band=band)
 
 

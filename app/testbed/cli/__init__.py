@@ -80,13 +80,13 @@ def cli(ctx: click.Context) -> None:
 
 
 def report_error(error: TestbedError) -> int:
-    """Print an error and its remedy; return the exit code for it."""
+    """Print an error and its hint; return the exit code for it."""
     from testbed.wire.text import visible  # noqa: PLC0415 - only what has gone wrong pays for it
 
     for line in error.problems if isinstance(error, InputError) else (error.message,):
         click.echo(f"testbed: {visible(line)}", err=True)
-    if error.remedy:
-        click.echo(f"testbed: to do: {visible(error.remedy)}", err=True)
+    if error.hint:
+        click.echo(f"testbed: to do: {visible(error.hint)}", err=True)
     if isinstance(error, InputError):
         return USAGE
     return TIMEOUT if isinstance(error, DeadlineError) else ENVIRONMENT
@@ -104,8 +104,8 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def _document(kind: str, message: str, remedy: str = "") -> dict[str, object]:
-    return {"schema_version": 1, "error": {"kind": kind, "message": message, "remedy": remedy}}
+def _document(kind: str, message: str, hint: str = "") -> dict[str, object]:
+    return {"schema_version": 1, "error": {"kind": kind, "message": message, "hint": hint}}
 
 
 def _carry_out(arguments: list[str]) -> tuple[int, dict[str, object]]:
@@ -117,7 +117,7 @@ def _carry_out(arguments: list[str]) -> tuple[int, dict[str, object]]:
         return error.exit_code, _document("UsageError", error.format_message())
     except (TestbedError, OSError) as error:
         told = error if isinstance(error, TestbedError) else _from_system(error)
-        return report_error(told), _document(type(told).__name__, told.message, told.remedy)
+        return report_error(told), _document(type(told).__name__, told.message, told.hint)
     except (click.Abort, KeyboardInterrupt):
         click.echo("testbed: interrupted", err=True)
         return INTERRUPTED, _document("KeyboardInterrupt", "interrupted")
@@ -126,8 +126,8 @@ def _carry_out(arguments: list[str]) -> tuple[int, dict[str, object]]:
 
 def _wants_json(arguments: list[str]) -> bool:
     # Asked for here and not by click, which may have failed before it came to this option.
-    asked = [os.environ.get(f"TESTBED_{name.upper()}_JSON", "") for name in arguments[:1]]
-    return "--json" in arguments or any(word.lower() in ("1", "t", "true", "y", "yes", "on") for word in asked)
+    requested = [os.environ.get(f"TESTBED_{name.upper()}_JSON", "") for name in arguments[:1]]
+    return "--json" in arguments or any(word.lower() in ("1", "t", "true", "y", "yes", "on") for word in requested)
 
 
 def run_cli(arguments: list[str] | None = None) -> int:

@@ -54,7 +54,7 @@ def _analyze(place: str, output: Path, **params: Any) -> int:  # noqa: ANN401 - 
 def _run(path: Path, *, as_json: bool) -> int:
     folders = cells(path)
     results = list(_analysed(folders))
-    if len({result.asked.get("family") for result in results}) > 1:
+    if len({result.requested.get("family") for result in results}) > 1:
         results = list(_analysed(folders))  # now each cell finds the new result of its twin
     if as_json:
         cli.print_json({"schema_version": 1, "results": [result.model_dump() for result in results]})

@@ -22,15 +22,15 @@ _COLOURS = {"ok": "green", "limited": "yellow", "missing": "red"}
 
 def _line(row: Row) -> str:
     mark = click.style(f"{_MARKS[row.verdict]:<8}", fg=_COLOURS[row.verdict])
-    remedy = f"\n{'':<32}to do: {row.remedy}" if row.remedy else ""
-    return f"{mark}{row.name:<24}{row.fact}{remedy}"
+    hint = f"\n{'':<32}to do: {row.hint}" if row.hint else ""
+    return f"{mark}{row.name:<24}{row.fact}{hint}"
 
 
 def _guests() -> Row:
     try:
         version = qemu_version()
     except GuestError as error:
-        return Row("guests", "limited", f"no --kernel: {error.message}", error.remedy)
+        return Row("guests", "limited", f"no --kernel: {error.message}", error.hint)
     kernels = dict.fromkeys(image.kernel for image in list_images(cache_dir()))
     return Row("guests", "ok", f"{version}; built: {', '.join(kernels) or 'none, the first run builds one'}")
 

@@ -38,7 +38,7 @@ def find(place: str, output: Path) -> Path:
     for path in (Path(place), output / place):
         if path.exists():
             return path
-    raise InputError([f"{place}: neither here nor in {output}"], remedy="name a run, RUN/CELL, or a path")
+    raise InputError([f"{place}: neither here nor in {output}"], hint="name a run, RUN/CELL, or a path")
 
 
 def cells(path: Path) -> list[Path]:
@@ -46,8 +46,8 @@ def cells(path: Path) -> list[Path]:
     one = (path / "cell.json").is_file()
     found = [path] if one else sorted(record.parent for record in path.glob("*/cell.json"))
     if not found:
-        remedy = f"a capture by itself is explained by: testbed analyze {path}" if path.is_file() else ""
-        raise InputError([f"{path}: neither a cell nor a run with cells"], remedy=remedy)
+        hint = f"a capture by itself is explained by: testbed analyze {path}" if path.is_file() else ""
+        raise InputError([f"{path}: neither a cell nor a run with cells"], hint=hint)
     for folder in found:
         check_record(folder)
     return found
@@ -90,9 +90,9 @@ def connection_of(capture: Capture, path: Path, stream: int | None) -> Connectio
     return chosen
 
 
-def chosen_names(asked: Sequence[str], known: Sequence[str]) -> list[str]:
+def chosen_names(requested: Sequence[str], known: Sequence[str]) -> list[str]:
     """Return the names that were asked for; raises InputError for one that does not exist."""
-    wrong = [name for name in asked if name not in known]
+    wrong = [name for name in requested if name not in known]
     if wrong:
-        raise InputError([f"no finding {name!r}" for name in wrong], remedy=f"one of: {', '.join(known)}")
-    return list(asked)
+        raise InputError([f"no finding {name!r}" for name in wrong], hint=f"one of: {', '.join(known)}")
+    return list(requested)

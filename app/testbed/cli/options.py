@@ -123,7 +123,7 @@ def given_fields(ctx: click.Context) -> dict[str, Any]:
     problems = problems_of(fields)
     if problems:
         lines = [f"--{p.field.replace('_', '-')}: {p.message}" if p.field else p.message for p in problems]
-        raise InputError(lines, remedy=f"{ctx.command_path} --help")
+        raise InputError(lines, hint=f"{ctx.command_path} --help")
     return fields
 
 

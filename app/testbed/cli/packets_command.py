@@ -90,7 +90,7 @@ def _of_finding(seen: Observation, connection: Connection, file: str, name: str)
     here = [found for found in evidence if found.file == file]
     if not here:
         other = evidence[0].file.partition("/")[0]
-        raise InputError([f"{name} rests on frames of {evidence[0].file}"], remedy=f"--end {other}")
+        raise InputError([f"{name} rests on frames of {evidence[0].file}"], hint=f"--end {other}")
     found = np.zeros(len(connection.frames), np.bool_)
     for part in here:
         found |= chosen_frames(part, connection.frames.number)

@@ -19,7 +19,7 @@ def _cell(planned: PlannedCell) -> dict[str, Any]:
     cell = planned.cell
     return {
         "id": planned.id,
-        "asked": cell.asked(),
+        "requested": cell.requested(),
         "total_bytes": cell.total_bytes,
         "timeout_s": cell.deadline_s,
         "sysctls": {role: cell.sysctls(role) for role in ROLES},

@@ -19,7 +19,7 @@ from testbed.cli.session import (
     shown,
 )
 from testbed.errors import InputError
-from testbed.report.text import asked_lines, verdict
+from testbed.report.text import requested_lines, verdict
 from testbed.run.run import RunReport
 from testbed.scenario.ends import ROLES
 from testbed.scenario.expand import ExpansionError, PlannedCell, Scenario, expand
@@ -66,7 +66,7 @@ def _run(ctx: click.Context, /, **params: object) -> int:
 def _echo_asked(planned: PlannedCell, given: dict[str, object]) -> None:
     cell = planned.cell
     impairment = {str(role): cell.impairment(role) for role in ROLES}
-    click.echo("\n".join(asked_lines(cell.asked(), impairment, cell.total_bytes, given)))
+    click.echo("\n".join(requested_lines(cell.requested(), impairment, cell.total_bytes, given)))
     click.echo()
 
 
@@ -78,8 +78,8 @@ def _show(report: RunReport, chosen: Settings) -> None:
         return
     good = result.status == "passed"
     click.secho(visible(verdict(result)), fg="green" if good else "red", bold=True)
-    if failure is not None and failure.remedy:
-        click.echo(f"to do: {visible(failure.remedy)}")
+    if failure is not None and failure.hint:
+        click.echo(f"to do: {visible(failure.hint)}")
     if not chosen.quiet:
         click.echo("\n".join(shown(result, folder)))
         click.echo()

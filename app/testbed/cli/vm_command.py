@@ -93,7 +93,7 @@ def rm(names: tuple[str, ...], *, everything: bool) -> None:
     there = {image.name: image for image in list_images(cache_dir())}
     unknown = [f"there is no guest {name!r}" for name in names if name not in there]
     if unknown or not (names or everything):
-        raise InputError(unknown or ["name guests, or say --all"], remedy="testbed vm list")
+        raise InputError(unknown or ["name guests, or say --all"], hint="testbed vm list")
     for name in there if everything else dict.fromkeys(names):
         click.echo(f"removed {name}" if remove_image(there[name]) else f"kept {name}: somebody uses it")
     rest = remove_parts(cache_dir())

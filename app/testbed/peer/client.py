@@ -42,11 +42,11 @@ class Transfer:
         thread = threading.Thread(target=self._work, args=(stop,), name="transfer", daemon=True)
         thread.start()
         stop.wait()
-        if stop.asked.is_set():
+        if stop.requested.is_set():
             self._abort()
-        thread.join(STOP_WITHIN_S if stop.asked.is_set() else None)
+        thread.join(STOP_WITHIN_S if stop.requested.is_set() else None)
         self._close_log()
-        if stop.asked.is_set():
+        if stop.requested.is_set():
             return DONE
         if self._failure is not None:
             complain("client", self._failure)

@@ -58,9 +58,9 @@ class Server:
         complain("server", f"listening on {where} over {self._settings.family}")
         acceptor = threading.Thread(target=self._accept_all, name="accept", daemon=True)
         acceptor.start()
-        while not self._stop.asked.is_set() and self._failure is None:
+        while not self._stop.requested.is_set() and self._failure is None:
             self._stop.wait()
-        self._stop.asked.set()
+        self._stop.requested.set()
         os.eventfd_write(self._ending, 1)
         acceptor.join(2 * _ACCEPTOR_WITHIN_S)
         self._end_connections(time.monotonic() + STOP_WITHIN_S)
@@ -73,7 +73,7 @@ class Server:
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         poll.register(self._ending, select.POLLIN)
-        while not self._stop.asked.is_set():
+        while not self._stop.requested.is_set():
             poll.poll()
             self._accept()
         deadline_s = time.monotonic() + _ACCEPTOR_WITHIN_S
@@ -89,10 +89,10 @@ class Server:
         except (BlockingIOError, ConnectionAbortedError):
             return False  # it went away before we came
         except OSError as error:
-            if not self._exhausted and not self._stop.asked.is_set():
+            if not self._exhausted and not self._stop.requested.is_set():
                 complain("server", f"accept a connection: {error.strerror}")
             self._exhausted = True
-            self._stop.asked.wait(_OUT_OF_DESCRIPTORS_PAUSE_S)
+            self._stop.requested.wait(_OUT_OF_DESCRIPTORS_PAUSE_S)
             return False
         self._exhausted = False
         accepted = Accepted(sock, describe(address), start_ns, time.monotonic_ns())
@@ -111,7 +111,7 @@ class Server:
     def _begin(self, accepted: Accepted) -> None:
         accepted.socket.setblocking(True)
         self._accepted += 1
-        receiver = Receiver(accepted, self._settings, self._next_log(), self._output, self._stop.asked)
+        receiver = Receiver(accepted, self._settings, self._next_log(), self._output, self._stop.requested)
         thread = threading.Thread(target=receiver.run, args=(self._done,), name=accepted.peer, daemon=True)
         with self._lock:
             self._receivers[receiver] = thread

@@ -22,7 +22,7 @@ class Stop:
     """Wait in the main thread until a signal or `wake` comes; `asked` is set once a signal was taken in."""
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
+        self.requested = threading.Event()
         self._read_fd, self._write_fd = os.pipe()
         os.set_blocking(self._read_fd, False)
         os.set_blocking(self._write_fd, False)
@@ -59,7 +59,7 @@ class Stop:
         except BlockingIOError:
             return
         if signalled.strip(_WOKEN):
-            self.asked.set()
+            self.requested.set()
 
     def wait(self) -> None:
         """Block until there is a signal or a `wake`."""

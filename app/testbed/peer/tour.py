@@ -38,7 +38,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         with Stop() as stop:
             for settings in stages(read_settings("client", arguments, environment)):
                 worst = max(worst, Transfer(settings, output).run(stop))
-                if stop.asked.is_set():
+                if stop.requested.is_set():
                     break
     except PeerError as error:
         complain("client", error)

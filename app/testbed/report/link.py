@@ -30,7 +30,7 @@ def _delay_ns(impairment: Impairment) -> int:
     return impairment.delay.delay_ns if impairment.delay else 0
 
 
-def asked_text(asked: Mapping[str, Any], impairment: Mapping[str, str]) -> str:
+def requested_text(requested: Mapping[str, Any], impairment: Mapping[str, str]) -> str:
     """Return what each direction is to suffer, and what that adds to a round trip."""
     ways = {role: text or "unimpaired" for role, text in impairment.items()}
     if ways["client"] == ways["server"]:
@@ -40,19 +40,19 @@ def asked_text(asked: Mapping[str, Any], impairment: Mapping[str, str]) -> str:
     round_trip_ns = sum(_delay_ns(parse(text)) for text in impairment.values())
     if round_trip_ns:
         parts.append(f"RTT +{format_seconds(round_trip_ns / 1e9)}")
-    if asked.get("profile"):
+    if requested.get("profile"):
         parts.append("changed by a profile")
-    if asked.get("nd"):
+    if requested.get("nd"):
         parts.append("neighbour discovery, too")
-    if any(impairment.values()) or asked.get("profile"):
-        parts.append(f"engine {asked['engine']}, seed {asked['seed']}")
+    if any(impairment.values()) or requested.get("profile"):
+        parts.append(f"engine {requested['engine']}, seed {requested['seed']}")
     return "; ".join(parts)
 
 
-def kernel_text(asked: Mapping[str, Any]) -> str:
+def kernel_text(requested: Mapping[str, Any]) -> str:
     """Return what is asked of the kernel at either end; empty when nothing is."""
-    knobs = [f"{name} {_ends(asked[name])}" for name in _KNOBS if asked.get(name)]
-    return ", ".join([*knobs, *(f"{key} {_ends(value)}" for key, value in (asked.get("sysctl") or {}).items())])
+    knobs = [f"{name} {_ends(requested[name])}" for name in _KNOBS if requested.get(name)]
+    return ", ".join([*knobs, *(f"{key} {_ends(value)}" for key, value in (requested.get("sysctl") or {}).items())])
 
 
 def _ends(text: str) -> str:
@@ -64,15 +64,15 @@ def measured_texts(result: Result) -> list[str]:
     lines: list[str] = []
     for role, way in _WAYS.items():
         link = result.link.get(role)
-        if link is not None and (link.asked or link.changes):
+        if link is not None and (link.requested or link.changes):
             first, *others = _measured(link)
             lines += [f"{way}: {first}", *(f"  {text}" for text in others)]
     return lines
 
 
 def _measured(link: Link) -> list[str]:
-    asked = f"asked {link.asked}" if link.asked else "asked nothing at first"
-    texts = [f"{asked}; {counted(link.changes, 'change')}" if link.changes else asked]
+    requested = f"asked {link.requested}" if link.requested else "asked nothing at first"
+    texts = [f"{requested}; {counted(link.changes, 'change')}" if link.changes else requested]
     for name, delays in (("held", link.realised), ("one way", link.one_way)):
         texts += [f"{name} {_delay_text(delays)}"] if delays else []
     return [*texts, ", ".join(_counted(link.counters))] if link.counters else texts

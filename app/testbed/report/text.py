@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from testbed.analysis.events import Calls
 from testbed.report.chart import Ink, draw
-from testbed.report.link import asked_text, kernel_text, measured_texts
+from testbed.report.link import kernel_text, measured_texts, requested_text
 from testbed.report.wrapping import WIDTH, wrapped
 from testbed.result import Finding, Result, Rtt
 from testbed.units import counted, format_bytes, format_figures, format_rate, format_seconds
@@ -28,30 +28,33 @@ def _size(name: str, count: int, given: Mapping[str, Any]) -> str:
     return size if raw in (str(count), f"{count}B") else f"{raw} = {size}"
 
 
-def asked_lines(
-    asked: Mapping[str, Any], impairment: Mapping[str, str], total_bytes: int, given: Mapping[str, Any]
+def requested_lines(
+    requested: Mapping[str, Any], impairment: Mapping[str, str], total_bytes: int, given: Mapping[str, Any]
 ) -> list[str]:
     """Return what is asked for; `given` holds texts as the user wrote them, to show what a size came to."""
-    content = _size("content", asked["content"], given)
-    lists = f"{counted(asked['repeat'], 'list')} of " if asked["repeat"] != 1 else ""
-    nodes = counted(asked["nodes"], "node")
-    sender = f"chunk {_size('chunk', asked['chunk'], given)}"
-    if asked["sndbuf"]:
-        sender += f", SO_SNDBUF {_size('sndbuf', asked['sndbuf'], given)}"
-    if asked["nodelay"]:
+    content = _size("content", requested["content"], given)
+    lists = f"{counted(requested['repeat'], 'list')} of " if requested["repeat"] != 1 else ""
+    nodes = counted(requested["nodes"], "node")
+    sender = f"chunk {_size('chunk', requested['chunk'], given)}"
+    if requested["sndbuf"]:
+        sender += f", SO_SNDBUF {_size('sndbuf', requested['sndbuf'], given)}"
+    if requested["nodelay"]:
         sender += ", TCP_NODELAY"
-    pause = f"a pause of {asked['delay']} after each" if asked["delay"] != "0" else "no pause"
-    receiver = f"read size {_size('read_size', asked['read_size'], given)}, {pause}"
-    if asked["rcvbuf"]:
-        receiver += f", SO_RCVBUF {_size('rcvbuf', asked['rcvbuf'], given)}"
-    kernel = kernel_text(asked)
-    guest = f", under kernel {asked['kernel']}" if asked.get("kernel", "host") != "host" else ""
+    pause = f"a pause of {requested['delay']} after each" if requested["delay"] != "0" else "no pause"
+    receiver = f"read size {_size('read_size', requested['read_size'], given)}, {pause}"
+    if requested["rcvbuf"]:
+        receiver += f", SO_RCVBUF {_size('rcvbuf', requested['rcvbuf'], given)}"
+    kernel = kernel_text(requested)
+    guest = f", under kernel {requested['kernel']}" if requested.get("kernel", "host") != "host" else ""
     return [
-        _row("asked", f"{asked['client']} client to {asked['server']} server over {asked['family']}{guest}"),
+        _row(
+            "requested",
+            f"{requested['client']} client to {requested['server']} server over {requested['family']}{guest}",
+        ),
         _row("data", f"{lists}{nodes}, content {content}: {format_bytes(total_bytes)} in all"),
         _row("sender", sender),
         _row("receiver", receiver),
-        _row("link", asked_text(asked, impairment)),
+        _row("link", requested_text(requested, impairment)),
         *([_row("kernel", kernel)] if kernel else []),
     ]
 

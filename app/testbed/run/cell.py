@@ -79,7 +79,7 @@ def _failure_of(error: TestbedError) -> Failure:
     if isinstance(error, EndpointError):
         return Failure(kind="endpoint", role=error.role, message=error.message)
     kind: Literal["timeout", "environment"] = "timeout" if isinstance(error, DeadlineError) else "environment"
-    return Failure(kind=kind, message=error.message, remedy=error.remedy)
+    return Failure(kind=kind, message=error.message, hint=error.hint)
 
 
 def _explained(member: Member) -> TestbedError:
@@ -89,10 +89,10 @@ def _explained(member: Member) -> TestbedError:
     if member.sidecar is None:
         assert exit_ is not None
         return EndpointError(member.name, exit_.code, oom_killed=exit_.oom_killed, tail=list(member.tail))
-    said, remedy = member.sidecar.trouble
+    said, hint = member.sidecar.trouble
     tail = "".join(f"\n  {line}" for line in member.tail)
     message = said or f"it ended{f' with exit status {exit_.code}' if exit_ else ''}{tail}"
-    return HostError(f"the sidecar of the {member.name.removesuffix('-netem')}: {message}", remedy=remedy)
+    return HostError(f"the sidecar of the {member.name.removesuffix('-netem')}: {message}", hint=hint)
 
 
 def _culprit(watch: Watch, member: Member) -> Member:
@@ -171,7 +171,7 @@ class CellRun:
     def _note(self, sentence: str, error: HostError) -> None:
         # Without an engine every attempt fails for one and the same reason.
         if isinstance(error, EngineLostError):
-            sentence = f"nothing could be collected or removed any more; to do: {error.remedy}"
+            sentence = f"nothing could be collected or removed any more; to do: {error.hint}"
         if sentence not in self.outcome.notes:
             self.outcome.notes.append(sentence)
 
@@ -228,7 +228,7 @@ class CellRun:
             watch.expect_end("client")
             self._start(watch, "client")
             end_s = self._clock() + deadline_s
-            watch.wait("the client to end", lambda: watch.members["client"].ended, deadline_s, remedy=MORE_TIME)
+            watch.wait("the client to end", lambda: watch.members["client"].ended, deadline_s, hint=MORE_TIME)
             self._check_client(watch)
             # A short connection may not have been seen at all, so that only an answer to a question is an answer.
             idles = server.idles

@@ -19,7 +19,7 @@ ANSWER_S: Final = 15.0
 TAIL_CHUNKS: Final = 8
 LINE_CHARACTERS: Final = 200
 
-REMEDY: Final = "docs/programs.md has the contract: environment in, exit status 0, 1 or 127 out"
+HINT: Final = "docs/programs.md has the contract: environment in, exit status 0, 1 or 127 out"
 
 
 def check_contract(engine: Runtime, identity: Identity, tag: str, image: Image) -> None:
@@ -38,16 +38,14 @@ def check_contract(engine: Runtime, identity: Identity, tag: str, image: Image) 
     try:
         exit_ = _answer(engine, engine.create_container(spec), tail)
     except HostError as error:
-        raise ContractError(f"the image {tag} cannot be started: {error.message}", remedy=REMEDY) from error
+        raise ContractError(f"the image {tag} cannot be started: {error.message}", hint=HINT) from error
     finally:
         remove_all(engine, [Handle("container", name, name)])
     if exit_ is None:
-        raise ContractError(
-            f"the image {tag} still runs {ANSWER_S:g} s after it was given the role {role}", remedy=REMEDY
-        )
+        raise ContractError(f"the image {tag} still runs {ANSWER_S:g} s after it was given the role {role}", hint=HINT)
     if exit_.code != UNSUPPORTED:
         said = f"given the role {role} it ended with exit status {exit_.code}, not {UNSUPPORTED}{_last_line(tail)}"
-        raise ContractError(f"the image {tag} does not keep the endpoint contract: {said}", remedy=REMEDY)
+        raise ContractError(f"the image {tag} does not keep the endpoint contract: {said}", hint=HINT)
 
 
 def _last_line(tail: Iterable[bytes]) -> str:

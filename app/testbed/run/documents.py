@@ -18,7 +18,7 @@ def results_csv(results: Sequence[Result]) -> str:
         rtt = result.metrics.rtt_ms
         rows.append(
             {"cell": result.cell, "status": result.status, "reason": result.reason}
-            | {name: _flat(value) for name, value in result.asked.items()}
+            | {name: _flat(value) for name, value in result.requested.items()}
             | metrics
             | {"rtt_median_ms": rtt.median if rtt else None, "emulated": result.emulated, "tainted": result.tainted}
         )

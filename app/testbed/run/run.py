@@ -201,7 +201,7 @@ class Run:
         try:
             self._carry_out(report.run, path, planned, outcome, analysis.begin)
         except HostError as error:
-            outcome.failure = Failure(kind="environment", message=error.message, remedy=error.remedy)
+            outcome.failure = Failure(kind="environment", message=error.message, hint=error.hint)
         except BaseException:
             outcome.failure = Failure(kind="interrupted", message="the run was interrupted")
             raise
@@ -273,7 +273,7 @@ class Run:
         return CellRecord(
             run=run,
             id=planned.id,
-            asked=planned.cell.asked(),
+            requested=planned.cell.requested(),
             impairment={role: planned.cell.impairment(role) for role in ROLES},
             images={name: ImageUsed(tag=tag, id=image.id) for name, (tag, image) in used.items()},
             endings=outcome.endings,
@@ -290,7 +290,7 @@ class Run:
             "run": run,
             "scenario": scenario.name,
             "description": scenario.description,
-            "cells": [{"id": planned.id, "asked": planned.cell.asked()} for planned in scenario.cells],
+            "cells": [{"id": planned.id, "requested": planned.cell.requested()} for planned in scenario.cells],
             "images": {tag: image.id for tag, image in self._used.values()},
             **host_facts(self._engine_version),
         }
@@ -316,21 +316,21 @@ def _kernel_by_kernel(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
 
 def _judge_pairs(report: RunReport, cells: Sequence[PlannedCell], folder: RunFolder, analysis: _Analysis) -> None:
     """Judge again the cells whose twin over the other family was not there yet when they were judged."""
-    for at in _before_their_twins([planned.cell.asked() for planned in cells]):
+    for at in _before_their_twins([planned.cell.requested() for planned in cells]):
         path = folder.path / cells[at].id
         report.results[at] = analysis.of(path)
         write_json(path / "result.json", report.results[at].model_dump())
 
 
-def _before_their_twins(asked: Sequence[Mapping[str, Any]]) -> list[int]:
+def _before_their_twins(requested: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return which of these have a later one that differs in its family only; in one pass, for there may be 10 000."""
     found: list[int] = []
     later: dict[str, set[str]] = {}
-    for at in range(len(asked) - 1, -1, -1):
-        families = later.setdefault(json.dumps({**asked[at], "family": ""}, sort_keys=True), set())
-        if families - {asked[at]["family"]}:
+    for at in range(len(requested) - 1, -1, -1):
+        families = later.setdefault(json.dumps({**requested[at], "family": ""}, sort_keys=True), set())
+        if families - {requested[at]["family"]}:
             found.append(at)
-        families.add(asked[at]["family"])
+        families.add(requested[at]["family"])
     return found[::-1]
 
 

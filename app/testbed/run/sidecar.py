@@ -51,8 +51,8 @@ class SidecarState:
 
     @property
     def trouble(self) -> tuple[str, str]:
-        """Return what the sidecar could not do, and its remedy; empty when it has not said."""
+        """Return what the sidecar could not do, and its hint; empty when it has not said."""
         if self.error is None:
             return "", ""
         attempt, message = self.error.get("attempt", ""), self.error.get("message", "")
-        return f"{attempt}: {message}" if attempt else str(message), str(self.error.get("remedy", ""))
+        return f"{attempt}: {message}" if attempt else str(message), str(self.error.get("hint", ""))

@@ -132,10 +132,10 @@ class Watch:
         """Take the end of these members as no trouble from now on."""
         self._expected.update(names)
 
-    def wait(self, what: str, done: Callable[[], bool], seconds: float, *, remedy: str = "") -> None:
+    def wait(self, what: str, done: Callable[[], bool], seconds: float, *, hint: str = "") -> None:
         """Wait until `done()`.
 
-        Raises DeadlineError with `remedy` after `seconds`, and UnexpectedEndError as soon as a member ends that
+        Raises DeadlineError with `hint` after `seconds`, and UnexpectedEndError as soon as a member ends that
         should not.
         """
         deadline = self._clock() + seconds
@@ -143,7 +143,7 @@ class Watch:
             self._raise_unexpected()
             left = deadline - self._clock()
             if left <= 0:
-                raise DeadlineError(what, seconds, state=self._state(), remedy=remedy)
+                raise DeadlineError(what, seconds, state=self._state(), hint=hint)
             self._take(left)
 
     def wait_done(self, names: Iterable[str], seconds: float) -> list[str]:

@@ -98,9 +98,9 @@ def _slug(value: object) -> str:
 
 def cell_id(cell: Cell, varied: frozenset[str] = frozenset()) -> str:
     """Return the id of a cell: programs, family, the varied fields, and a digest of all fields."""
-    asked = cell.asked()
-    words = [_slug(asked[name]) for name in _NAMES_IN_ID]
-    words += [f"{name}_{_slug(asked[name])}" for name in FIELDS if name in varied and name not in _NAMES_IN_ID]
+    requested = cell.requested()
+    words = [_slug(requested[name]) for name in _NAMES_IN_ID]
+    words += [f"{name}_{_slug(requested[name])}" for name in FIELDS if name in varied and name not in _NAMES_IN_ID]
     return "-".join([*words, _digest(cell)])
 
 

@@ -268,7 +268,7 @@ class Cell(BaseModel):
         moving_s = GRACE_S + self.total_bytes / SLOW_BYTES_PER_S
         return float(round(moving_s * slowness + READS_MARGIN * self.reading_s))
 
-    def asked(self) -> dict[str, Any]:
+    def requested(self) -> dict[str, Any]:
         """Return the fields under the names that files and options use, sizes in bytes, durations in text."""
         fields = type(self).model_fields
         found: dict[str, Any] = {}

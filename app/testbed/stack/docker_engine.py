@@ -74,12 +74,12 @@ def _system_error(error: object, depth: int = 8) -> OSError | None:
 
 
 @contextlib.contextmanager
-def _attempt(what: str, remedy: str = "") -> Iterator[None]:
+def _attempt(what: str, hint: str = "") -> Iterator[None]:
     """Name the attempt in any error of docker-py, of requests below it, or of the socket below that."""
     try:
         yield
     except (DockerException, RequestException, OSError) as error:
-        raise HostError(f"{what}: {_explanation(error)}", remedy=remedy) from error
+        raise HostError(f"{what}: {_explanation(error)}", hint=hint) from error
 
 
 @contextlib.contextmanager
@@ -90,7 +90,7 @@ def _lost_connection(what: str) -> Iterator[None]:
     except ConnectionError as error:
         system = _system_error(error)
         why = system.strerror if system and system.strerror else "it closed the connection"
-        raise EngineLostError(f"{what}: the engine cannot be reached any more: {why}", remedy=BACK) from error
+        raise EngineLostError(f"{what}: the engine cannot be reached any more: {why}", hint=BACK) from error
 
 
 class DockerEngine:
@@ -115,7 +115,7 @@ class DockerEngine:
         except HostError as error:
             system = _system_error(error.__cause__)
             if system is not None and system.errno == errno.EACCES:
-                error.remedy = NO_RIGHT
+                error.hint = NO_RIGHT
             raise
         self._api_version = ".".join(map(str, min(_version(self.version["ApiVersion"]), NEWEST_API)))
         self.base_url = str(client.base_url)
@@ -133,9 +133,9 @@ class DockerEngine:
                 self._idle.get_nowait().close()
 
     @contextlib.contextmanager
-    def _request(self, what: str, remedy: str = "") -> Iterator[APIClient]:
+    def _request(self, what: str, hint: str = "") -> Iterator[APIClient]:
         """Lend a client for one request; one whose request was broken off is not used again."""
-        with _attempt(what, remedy), _lost_connection(what):
+        with _attempt(what, hint), _lost_connection(what):
             try:
                 client = self._idle.get_nowait()
             except queue.Empty:
@@ -172,11 +172,11 @@ class DockerEngine:
                 if "overlaps" in error.message.lower():
                     continue
                 if any(words in error.message for words in NO_ADDRESSES):
-                    error.remedy = "`testbed clean`, then `docker network prune`: the engine has no addresses left"
+                    error.hint = "`testbed clean`, then `docker network prune`: the engine has no addresses left"
                 raise
         raise HostError(
             f"create network {name}: {SUBNET_ATTEMPTS} random /64s of {ULA_PREFIX}::/48 are all in use",
-            remedy="`testbed clean --all`, or look at `docker network ls`",
+            hint="`testbed clean --all`, or look at `docker network ls`",
         )
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> Handle:

@@ -27,7 +27,7 @@ class Row:
     name: str
     verdict: Verdict
     fact: str
-    remedy: str = ""
+    hint: str = ""
 
     def document(self) -> dict[str, str]:
         """Return the row for JSON."""
@@ -35,15 +35,15 @@ class Row:
 
 
 def _compose() -> Row:
-    remedy = "`make setup` provides it; only `docker compose up` needs it"
+    hint = "`make setup` provides it; only `docker compose up` needs it"
     try:
         done = subprocess.run(
             ["docker", "compose", "version", "--short"], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Row("compose", "limited", f"docker compose version: {error}", remedy)
+        return Row("compose", "limited", f"docker compose version: {error}", hint)
     if done.returncode:
-        return Row("compose", "limited", "the compose plug-in is not installed", remedy)
+        return Row("compose", "limited", "the compose plug-in is not installed", hint)
     return Row("compose", "ok", done.stdout.strip())
 
 
@@ -58,8 +58,8 @@ def _context(engine: DockerEngine) -> Row:
     # docker-py gives a unix socket this made-up address.
     if address.startswith(("http+docker://localhost", "http+docker://localnpipe")):
         return Row("context", "ok", "the engine is on this host")
-    remedy = "`docker context use default`, unless the other host is meant"
-    return Row("context", "limited", f"the engine is elsewhere: {address}", remedy)
+    hint = "`docker context use default`, unless the other host is meant"
+    return Row("context", "limited", f"the engine is elsewhere: {address}", hint)
 
 
 def _base_images(engine: DockerEngine) -> Iterator[Row]:
@@ -82,7 +82,7 @@ def _images(engine: DockerEngine, images: Images) -> Iterator[Row]:
         try:
             tag = images.tag(name)
         except HostError as error:
-            yield Row(f"image {name}", "missing", error.message, error.remedy)
+            yield Row(f"image {name}", "missing", error.message, error.hint)
             continue
         if engine.image(tag):
             yield Row(f"image {name}", "ok", tag)
@@ -95,8 +95,8 @@ def _network(engine: DockerEngine, owner: Owner) -> Row:
     try:
         network = engine.create_network(name, labels("doctor", "doctor", "link", owner))
     except HostError as error:
-        remedy = error.remedy or "let the engine make IPv6 networks: docs.docker.com, daemon configuration, ipv6"
-        return Row("network", "missing", error.message, remedy)
+        hint = error.hint or "let the engine make IPv6 networks: docs.docker.com, daemon configuration, ipv6"
+        return Row("network", "missing", error.message, hint)
     remove_all(engine, [network])
     return Row("network", "ok", "an internal bridge with IPv4 and IPv6 can be made")
 
@@ -104,14 +104,14 @@ def _network(engine: DockerEngine, owner: Owner) -> Row:
 def _sidecar(engine: DockerEngine, owner: Owner, image: str) -> Iterator[Row]:
     for devices in (("/dev/net/tun",), ()):
         try:
-            exit_, said = _asked(engine, owner, image, devices)
+            exit_, said = _requested(engine, owner, image, devices)
         except HostError as error:
             if devices and devices[0] in error.message:
                 yield Row(
                     "tun", "limited", "the engine's host has no /dev/net/tun", "modprobe tun; the user engine needs it"
                 )
                 continue
-            yield Row("sidecar", "missing", error.message, error.remedy)
+            yield Row("sidecar", "missing", error.message, error.hint)
             return
         yield from _sidecar_rows(exit_, said)
         return
@@ -136,11 +136,11 @@ def _sidecar_rows(exit_: Exit | None, said: str) -> Iterator[Row]:
             f"sidecar {row.get('name')}",
             "ok" if ok else "limited",
             str(row.get("fact", "")),
-            str(row.get("remedy", "")),
+            str(row.get("hint", "")),
         )
 
 
-def _asked(engine: DockerEngine, owner: Owner, image: str, devices: tuple[str, ...]) -> tuple[Exit | None, str]:
+def _requested(engine: DockerEngine, owner: Owner, image: str, devices: tuple[str, ...]) -> tuple[Exit | None, str]:
     name = f"testbed-doctor-{owner.pid}"
     tags = labels("doctor", "doctor", "netem", owner)
     said: list[bytes] = []
@@ -180,7 +180,7 @@ def examine(owner: Owner, progress: Callable[[str], None]) -> Iterator[Row]:
     try:
         engine.connect()
     except HostError as error:
-        yield Row("engine", "missing", error.message, error.remedy)
+        yield Row("engine", "missing", error.message, error.hint)
         return
     yield _engine(engine)
     yield _context(engine)
@@ -192,7 +192,7 @@ def examine(owner: Owner, progress: Callable[[str], None]) -> Iterator[Row]:
     try:
         tag, _ = images.ours("netem")
     except HostError as error:
-        yield Row("sidecar", "missing", error.message, error.remedy)
+        yield Row("sidecar", "missing", error.message, error.hint)
     else:
         yield from _sidecar(engine, owner, tag)
     left = leftovers(engine, owner)

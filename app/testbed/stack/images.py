@@ -63,7 +63,7 @@ def bases(dockerfile: str) -> list[str]:
 def _files(root: Path, source: str) -> Iterator[Path]:
     path = root / source
     if not path.exists():
-        raise HostError(f"build from {root}: there is no {source}", remedy="is the checkout whole?")
+        raise HostError(f"build from {root}: there is no {source}", hint="is the checkout whole?")
     for file in [path] if path.is_file() else path.rglob("*"):
         if file.is_file() and not any(part in _SKIPPED for part in file.relative_to(root).parts):
             yield file
@@ -73,7 +73,7 @@ def context(root: Path, dockerfile: str) -> bytes:
     """Return the build context: the Dockerfile and what it copies, the same bytes for the same files."""
     path = root / dockerfile
     if not path.is_file():
-        raise HostError(f"build from {root}: there is no {dockerfile}", remedy="run from a checkout of the project")
+        raise HostError(f"build from {root}: there is no {dockerfile}", hint="run from a checkout of the project")
     files = {path, *(file for source in copied(path.read_text()) for file in _files(root, source))}
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -112,7 +112,7 @@ class Images:
         """Return an image that is not ours; raises ContractError when the store has none of this name."""
         image = self._store.image(name)
         if image is None:
-            raise ContractError(f"there is no image {name!r} here", remedy=f"docker pull {name}, or build it")
+            raise ContractError(f"there is no image {name!r} here", hint=f"docker pull {name}, or build it")
         return name, image
 
     def program(self, program: str, role: str) -> tuple[str, Image]:
@@ -141,7 +141,7 @@ class Images:
             wanted = bases((self._root / DOCKERFILES[name]).read_text())
             missing = [base for base in wanted if self._store.image(base) is None]
             if missing:
-                error.remedy = f"the base image {', '.join(missing)} is missing: `make setup` provides it"
+                error.hint = f"the base image {', '.join(missing)} is missing: `make setup` provides it"
             raise
         image = self._store.image(tag)
         if image is None:

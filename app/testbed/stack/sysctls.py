@@ -26,14 +26,14 @@ def refused_sysctl(message: str) -> HostError | None:
         verb, path, what = said[1], said[2], said[3].strip()
         key = path.replace("/", ".")
         reason = _REASONS.get((verb, what), what)
-        return HostError(f"set {key}: {reason} ({verb} /proc/sys/{path}: {what})", remedy=_remedy(key))
+        return HostError(f"set {key}: {reason} ({verb} /proc/sys/{path}: {what})", hint=_hint(key))
     refused = _REFUSED.search(message)
     if refused is None:
         return None
-    return HostError(f"set {refused[1]}: the engine lets containers have network settings only", remedy=_remedy(""))
+    return HostError(f"set {refused[1]}: the engine lets containers have network settings only", hint=_hint(""))
 
 
-def _remedy(key: str) -> str:
+def _hint(key: str) -> str:
     if key == "net.ipv4.tcp_congestion_control":
         return "--congestion sets it on the route, which the kernel allows"
     return "`sysctl -a | grep ^net` inside a container lists what can be set"

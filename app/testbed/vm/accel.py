@@ -33,11 +33,11 @@ class Accelerator:
 def qemu_version() -> str:
     """Return the first line that qemu says of its version; raises GuestError when there is no qemu."""
     if shutil.which(PROGRAM) is None:
-        raise GuestError(f"run {PROGRAM}", "it is not installed", remedy=INSTALL)
+        raise GuestError(f"run {PROGRAM}", "it is not installed", hint=INSTALL)
     try:
         said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        raise GuestError(f"run {PROGRAM} --version", str(error), remedy=INSTALL) from error
+        raise GuestError(f"run {PROGRAM} --version", str(error), hint=INSTALL) from error
     return said.splitlines()[0] if said else ""
 
 

@@ -134,7 +134,7 @@ def _part() -> Iterator[Path]:
     try:
         yield part
     except OSError as error:
-        raise GuestError("build a guest", str(error), remedy=f"Is there room in {cache}?") from error
+        raise GuestError("build a guest", str(error), hint=f"Is there room in {cache}?") from error
     finally:
         drop_part(part)
 
@@ -244,4 +244,4 @@ def _load(guest: Guest, names: list[str]) -> None:
     engine.copy_images(names, guest.docker_url)
     engine.remove_images_but(list(wanted), guest.docker_url)
     if engine.image_ids(list(wanted)) != wanted:
-        raise GuestError("load our images into the guest", "they were built anew meanwhile", remedy="Try again.")
+        raise GuestError("load our images into the guest", "they were built anew meanwhile", hint="Try again.")

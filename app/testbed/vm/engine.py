@@ -12,7 +12,7 @@ from testbed.vm.errors import GuestError
 BUILD_S: Final = 1800.0
 COPY_S: Final = 900.0
 _ROLE: Final = "vm-build"
-_REMEDY: Final = "Docker has to answer (docker version), and its builds have to reach Debian's packages."
+_HINT: Final = "Docker has to answer (docker version), and its builds have to reach Debian's packages."
 
 OnLine = Callable[[str], None]
 
@@ -21,10 +21,10 @@ def _run(argv: Sequence[str], attempt: str, timeout_s: float, stdin: IO[bytes] |
     try:
         done = subprocess.run(argv, stdin=stdin, capture_output=True, timeout=timeout_s, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise GuestError(attempt, str(error), remedy=_REMEDY) from error
+        raise GuestError(attempt, str(error), hint=_HINT) from error
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()[-8:]
-        raise GuestError(attempt, f"exit status {done.returncode}", console=said, remedy=_REMEDY)
+        raise GuestError(attempt, f"exit status {done.returncode}", console=said, hint=_HINT)
     return done.stdout.decode(errors="replace")
 
 
@@ -48,9 +48,9 @@ def build(context: Path, dockerfile: str, tag: str, arguments: Mapping[str, str]
                 process.wait()
                 raise
     except OSError as error:
-        raise GuestError(attempt, str(error), remedy=_REMEDY) from error
+        raise GuestError(attempt, str(error), hint=_HINT) from error
     if process.returncode:
-        raise GuestError(attempt, f"exit status {process.returncode}", console=lines, remedy=_REMEDY)
+        raise GuestError(attempt, f"exit status {process.returncode}", console=lines, hint=_HINT)
 
 
 def image_ids(names: Sequence[str], host: str = "") -> dict[str, str]:
@@ -103,7 +103,7 @@ def write_disk(tag: str, maker: Sequence[str], sink: Callable[[IO[bytes]], None]
                 writing.stdout.close()
                 said = writing.stderr.read().decode(errors="replace").strip().splitlines()[-8:]
         if source.returncode or writing.returncode:
-            raise GuestError(attempt, f"exit status {writing.returncode}", console=said, remedy=_REMEDY)
+            raise GuestError(attempt, f"exit status {writing.returncode}", console=said, hint=_HINT)
 
 
 def copy_out(tag: str, path: str, target: Path) -> None:
@@ -119,7 +119,7 @@ def copy_images(names: Sequence[str], host: str) -> None:
     with subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE) as source:
         _run(["docker", "--host", host, "load", "--quiet"], attempt, COPY_S, stdin=source.stdout)
     if source.returncode:
-        raise GuestError(attempt, f"docker save ended with status {source.returncode}", remedy=_REMEDY)
+        raise GuestError(attempt, f"docker save ended with status {source.returncode}", hint=_HINT)
 
 
 def try_images(names: Sequence[str], host: str) -> None:

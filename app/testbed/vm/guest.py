@@ -114,7 +114,7 @@ class Guest:
             self._start()
         except OSError as error:
             self._cleanup.close()
-            raise GuestError("start a guest", str(error), remedy=f"Is there room in {cache_dir()}?") from error
+            raise GuestError("start a guest", str(error), hint=f"Is there room in {cache_dir()}?") from error
         except BaseException:
             self._cleanup.close()
             raise
@@ -186,8 +186,8 @@ class Guest:
             said += str(self.ask("log", _LOG_S).get("text", "")).splitlines()[-_LOG_LINES:]
         reason = error.reason + (f" ({why})" if why and why not in error.reason else "")
         again = f"If that does not pass, `testbed vm rm {self.image.name}` has the guest built anew."
-        remedy = "" if self._machine.keep else again  # a guest that is being built is gone with the attempt
-        return GuestError(error.attempt, reason, console=said, remedy=remedy)
+        hint = "" if self._machine.keep else again  # a guest that is being built is gone with the attempt
+        return GuestError(error.attempt, reason, console=said, hint=hint)
 
     def _launch(self, folder: Path) -> tuple[Relay, Qmp]:
         port, port_there = socket.socketpair()

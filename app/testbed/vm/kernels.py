@@ -44,4 +44,4 @@ def select(kernels: list[Kernel], wanted: str) -> Kernel:
         if means(wanted, kernel):
             return kernel
     offered = ", ".join(f"{kernel.name} ({kernel.version})" for kernel in kernels) or "none"
-    raise GuestError(f"find the kernel {wanted}", "Debian does not offer it now", remedy=f"Choose one of: {offered}.")
+    raise GuestError(f"find the kernel {wanted}", "Debian does not offer it now", hint=f"Choose one of: {offered}.")

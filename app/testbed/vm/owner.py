@@ -34,7 +34,7 @@ def runs_dir() -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     facts = folder.lstat()
     if facts.st_uid != os.getuid() or folder.is_symlink() or facts.st_mode & 0o077:
-        raise GuestError(f"use {folder}", "it is not private to this user", remedy=f"Remove {folder} and try again.")
+        raise GuestError(f"use {folder}", "it is not private to this user", hint=f"Remove {folder} and try again.")
     return folder
 
 

@@ -80,7 +80,7 @@ class Relay(threading.Thread):
         self._process: Popen[bytes] | None = None
         self._failure = ""
         self._silence_s: float | None = None
-        self._heard_s = self._asked_s = 0.0
+        self._heard_s = self._requested_s = 0.0
         self.explain: Callable[[], str] = lambda: ""
 
     # What other threads call.
@@ -111,7 +111,7 @@ class Relay(threading.Thread):
         """From now on end a guest that says nothing for so long, in the words of `explain`; None: let it be silent."""
 
         def order() -> None:
-            self._heard_s = self._asked_s = time.monotonic()
+            self._heard_s = self._requested_s = time.monotonic()
             self._silence_s = silence_s
 
         self._order(order)
@@ -197,8 +197,8 @@ class Relay(threading.Thread):
             why = self.explain()
             self._fail(f"the guest has said nothing for {silent_s:.0f} s" + (f": {why}" if why else ""))
             self._stopping = True
-        elif min(silent_s, now_s - self._asked_s) > min(_ASK_S, self._silence_s / 4):
-            self._asked_s = now_s
+        elif min(silent_s, now_s - self._requested_s) > min(_ASK_S, self._silence_s / 4):
+            self._requested_s = now_s
             self._pump.mux.message(_PING)
 
     def _note_exit(self) -> None:

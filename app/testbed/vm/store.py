@@ -108,9 +108,7 @@ def find_image(cache: Path, kernel: str) -> Image:
     for image in reversed(list_images(cache)):
         if matches(image, kernel):
             return image
-    raise GuestError(
-        f"find a guest with kernel {kernel}", "none was built", remedy=f"testbed vm build --kernel {kernel}"
-    )
+    raise GuestError(f"find a guest with kernel {kernel}", "none was built", hint=f"testbed vm build --kernel {kernel}")
 
 
 def hold(image: Image) -> bool:

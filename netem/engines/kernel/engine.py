@@ -64,11 +64,11 @@ class KernelEngine:
     def readback(self) -> list[dict[str, Any]]:
         """Return what the kernel says, after comparing it. Raises SidecarError when a value is not the one asked."""
         qdiscs = tc.show("qdisc", "show", "dev", self._device)
-        for handle, asked in self._netems(self._impairment).items():
+        for handle, requested in self._netems(self._impairment).items():
             qdisc = readback.find(qdiscs, handle)
             if qdisc is None:
                 raise SidecarError("read the impairment back", f"{self._device} has no qdisc {handle}")
-            found = readback.differences(asked, qdisc.get("options", {}), slot_by_table=self._slot_table)
+            found = readback.differences(requested, qdisc.get("options", {}), slot_by_table=self._slot_table)
             if found:
                 raise SidecarError(
                     "read the impairment back", " ".join(found), "ask for values that this kernel can keep"
@@ -152,10 +152,10 @@ class KernelEngine:
 
     def _choose_tables(self, impairment: Impairment) -> message.Tables:
         """Return what the impairment names, the uniform one where a table is in force and none is named."""
-        asked = as_netem(impairment)
-        given = read_resources(asked).tables
+        requested = as_netem(impairment)
+        given = read_resources(requested).tables
         entries = []
-        for part, in_force in ((asked.delay, self._delay_table), (asked.slot, self._slot_table)):
+        for part, in_force in ((requested.delay, self._delay_table), (requested.slot, self._slot_table)):
             name = part.distribution if part is not None else None
             entries.append(table(name, given) if name is not None else message.UNIFORM if in_force else None)
         self._delay_table, self._slot_table = (each is not None for each in entries)
@@ -189,5 +189,5 @@ def _helper_commands(kind: str) -> str:
 
 
 def _has_tables(impairment: Impairment) -> tuple[bool, bool]:
-    delay, slot = (asked := as_netem(impairment)).delay, asked.slot
+    delay, slot = (requested := as_netem(impairment)).delay, requested.slot
     return bool(delay and delay.distribution), bool(slot and slot.distribution)

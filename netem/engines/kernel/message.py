@@ -35,8 +35,8 @@ class Tables:
 
 def change(ifindex: int, parent: int, handle: int, impairment: Impairment, *, seed: int, tables: Tables) -> bytes:
     """Return the request that makes the netem `handle` below the class `parent` do what `impairment` says."""
-    asked = as_netem(impairment)
-    options = _options(asked) + _slot(asked.slot, by_table=tables.slot is not None)
+    requested = as_netem(impairment)
+    options = _options(requested) + _slot(requested.slot, by_table=tables.slot is not None)
     for kind, table in ((_DELAY_DIST, tables.delay), (_SLOT_DIST, tables.slot)):
         if table is not None:
             options += _attribute(kind, struct.pack(f"={len(table)}h", *table))
@@ -55,19 +55,19 @@ def _chance(kind: int, part: Corrupt | Reorder | None) -> bytes:
     return _attribute(kind, struct.pack("=II", *numbers))
 
 
-def _options(asked: Impairment) -> bytes:
-    delay = asked.delay or Delay(0)
-    loss, duplicate = asked.loss, asked.duplicate
+def _options(requested: Impairment) -> bytes:
+    delay = requested.delay or Delay(0)
+    loss, duplicate = requested.loss, requested.duplicate
     random = loss if isinstance(loss, RandomLoss) else RandomLoss(0.0)
-    gap = asked.reorder.gap if asked.reorder and asked.reorder.probability else 0
+    gap = requested.reorder.gap if requested.reorder and requested.reorder.probability else 0
     copies = fixed_point(duplicate.probability) if duplicate else 0
     # Latency and jitter are zero here and follow in 64 bits, in nanoseconds instead of ticks of 64.
-    options = struct.pack("=IIIIII", 0, limit_packets(asked), fixed_point(random.probability), gap, copies, 0)
+    options = struct.pack("=IIIIII", 0, limit_packets(requested), fixed_point(random.probability), gap, copies, 0)
     parts = (delay, random, duplicate)
     correlations = [fixed_point(part.correlation) if part else 0 for part in parts]
     options += _attribute(_CORR, struct.pack("=III", *correlations))
-    options += _chance(_REORDER, asked.reorder) + _chance(_CORRUPT, asked.corrupt)
-    options += _loss(loss) + _rate(asked.rate) + _attribute(_ECN, struct.pack("=I", asked.ecn))
+    options += _chance(_REORDER, requested.reorder) + _chance(_CORRUPT, requested.corrupt)
+    options += _loss(loss) + _rate(requested.rate) + _attribute(_ECN, struct.pack("=I", requested.ecn))
     options += _attribute(_LATENCY64, struct.pack("=q", delay.delay_ns))
     return options + _attribute(_JITTER64, struct.pack("=q", delay.jitter_ns))
 

@@ -18,32 +18,36 @@ _PROBABILITY_STEP = 2**-31
 Fields = dict[tuple[str, ...], float]
 
 
-def expected(asked: Impairment, *, slot_by_table: bool = False) -> Fields:
+def expected(requested: Impairment, *, slot_by_table: bool = False) -> Fields:
     """Return every number that the read-back must hold, by its path; what is not asked must be absent or zero.
 
     `slot_by_table`: the qdisc has a table for its slots, and says any pause that varies in its terms.
     """
-    reorders = asked.reorder is not None and asked.reorder.probability > 0
+    reorders = requested.reorder is not None and requested.reorder.probability > 0
     fields: Fields = {
-        ("limit",): limit_packets(asked),
-        ("gap",): asked.reorder.gap if asked.reorder and reorders else 0,
+        ("limit",): limit_packets(requested),
+        ("gap",): requested.reorder.gap if requested.reorder and reorders else 0,
     }
-    fields["ecn",] = float(asked.ecn)
-    if asked.delay is not None and asked.delay.delay_ns:  # tc tells of no jitter about a delay of zero
-        fields["delay", "delay"] = asked.delay.delay_ns / _NS
-        fields["delay", "jitter"] = asked.delay.jitter_ns / _NS
-        fields["delay", "correlation"] = asked.delay.correlation
-    for name, part in (("corrupt", asked.corrupt), ("duplicate", asked.duplicate), ("reorder", asked.reorder)):
+    fields["ecn",] = float(requested.ecn)
+    if requested.delay is not None and requested.delay.delay_ns:  # tc tells of no jitter about a delay of zero
+        fields["delay", "delay"] = requested.delay.delay_ns / _NS
+        fields["delay", "jitter"] = requested.delay.jitter_ns / _NS
+        fields["delay", "correlation"] = requested.delay.correlation
+    for name, part in (
+        ("corrupt", requested.corrupt),
+        ("duplicate", requested.duplicate),
+        ("reorder", requested.reorder),
+    ):
         if part is not None:
             fields[name, name] = part.probability
             fields[name, "correlation"] = part.correlation
-    if asked.seed is not None:
-        fields["seed",] = asked.seed
-    return fields | _loss(asked) | _rate(asked) | _slot(as_netem(asked).slot, by_table=slot_by_table)
+    if requested.seed is not None:
+        fields["seed",] = requested.seed
+    return fields | _loss(requested) | _rate(requested) | _slot(as_netem(requested).slot, by_table=slot_by_table)
 
 
-def _loss(asked: Impairment) -> Fields:
-    loss = asked.loss
+def _loss(requested: Impairment) -> Fields:
+    loss = requested.loss
     if isinstance(loss, RandomLoss):
         return {("loss-random", "loss"): loss.probability, ("loss-random", "correlation"): loss.correlation}
     if isinstance(loss, StateLoss):
@@ -55,14 +59,14 @@ def _loss(asked: Impairment) -> Fields:
     return {}
 
 
-def _rate(asked: Impairment) -> Fields:
-    if asked.rate is None:
+def _rate(requested: Impairment) -> Fields:
+    if requested.rate is None:
         return {}
     return {
-        ("rate", "rate"): asked.rate.rate_bps // 8,
-        ("rate", "packetoverhead"): asked.rate.overhead_bytes,
-        ("rate", "cellsize"): asked.rate.cell_bytes,
-        ("rate", "celloverhead"): asked.rate.cell_overhead_bytes,
+        ("rate", "rate"): requested.rate.rate_bps // 8,
+        ("rate", "packetoverhead"): requested.rate.overhead_bytes,
+        ("rate", "cellsize"): requested.rate.cell_bytes,
+        ("rate", "celloverhead"): requested.rate.cell_overhead_bytes,
     }
 
 
@@ -88,10 +92,10 @@ def _flatten(options: dict[str, Any]) -> Fields:
     return fields
 
 
-def differences(asked: Impairment, options: dict[str, Any], *, slot_by_table: bool = False) -> list[str]:
+def differences(requested: Impairment, options: dict[str, Any], *, slot_by_table: bool = False) -> list[str]:
     """Return a sentence for every field that the kernel clipped, rewrote, left out or added; empty when it is equal."""
-    wanted, told = expected(asked, slot_by_table=slot_by_table), _flatten(options)
-    if asked.seed is None:
+    wanted, told = expected(requested, slot_by_table=slot_by_table), _flatten(options)
+    if requested.seed is None:
         told.pop(("seed",), None)  # a kernel before 6.6 has none to tell
     found = []
     for path in sorted(wanted.keys() | told.keys()):

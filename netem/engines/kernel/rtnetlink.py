@@ -5,7 +5,7 @@ import socket
 import struct
 
 from netem.contract.errors import SidecarError, from_os_error
-from netem.system.tc import remedy_for
+from netem.system.tc import hint_for
 
 _SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 270, 10, 11
 _NLMSG_ERROR = 2
@@ -27,7 +27,7 @@ def carry_out(attempt: str, request: bytes) -> None:
         raise from_os_error(attempt, error) from error
     refusal = refused(answer)
     if refusal:
-        raise SidecarError(attempt, refusal, remedy_for(refusal))
+        raise SidecarError(attempt, refusal, hint_for(refusal))
 
 
 def refused(answer: bytes) -> str:

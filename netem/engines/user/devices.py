@@ -35,7 +35,7 @@ _SEND_BUFFER_BYTES = 16 * 1024 * 1024
 _NAME_FLAGS = struct.Struct("16sH14x")
 _NAME_NUMBER = struct.Struct("16si12x")
 
-_TUN_REMEDY = "start the container with the device /dev/net/tun and the capability NET_ADMIN"
+_TUN_HINT = "start the container with the device /dev/net/tun and the capability NET_ADMIN"
 
 
 def open_tap(name: str, *, super_packets: bool) -> int:
@@ -43,14 +43,14 @@ def open_tap(name: str, *, super_packets: bool) -> int:
     try:
         fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise from_os_error("open /dev/net/tun", error, _TUN_REMEDY) from error
+        raise from_os_error("open /dev/net/tun", error, _TUN_HINT) from error
     try:
         fcntl.ioctl(fd, _TUNSETIFF, _NAME_FLAGS.pack(name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR))
         announce_offloads(fd, super_packets=super_packets)
         _raise_device(name)
     except OSError as error:
         os.close(fd)
-        raise from_os_error(f"make the TAP {name}", error, _TUN_REMEDY) from error
+        raise from_os_error(f"make the TAP {name}", error, _TUN_HINT) from error
     return fd
 
 
@@ -82,11 +82,11 @@ def open_packet_socket(device: str) -> socket.socket:
 
     It receives nothing (protocol 0). Raises SidecarError.
     """
-    remedy = "give the container NET_RAW and NET_ADMIN, and check NETEM_DEVICE"
+    hint = "give the container NET_RAW and NET_ADMIN, and check NETEM_DEVICE"
     try:
         sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     except OSError as error:
-        raise from_os_error("open a packet socket", error, remedy) from error
+        raise from_os_error("open a packet socket", error, hint) from error
     try:
         sender.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
         sender.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
@@ -94,7 +94,7 @@ def open_packet_socket(device: str) -> socket.socket:
         sender.bind((device, 0))
     except OSError as error:
         sender.close()
-        raise from_os_error(f"send frames on {device}", error, remedy) from error
+        raise from_os_error(f"send frames on {device}", error, hint) from error
     return sender
 
 

@@ -20,7 +20,7 @@ def record(**changes: Any) -> CellRecord:
     facts: dict[str, Any] = {
         "run": "r",
         "id": "c",
-        "asked": Cell(nodes=1, content=0).asked(),
+        "requested": Cell(nodes=1, content=0).requested(),
         "impairment": {"client": "delay 20ms", "server": ""},
         "images": {},
         "endings": {"client": Ending(exit_code=0), "server": Ending(exit_code=0)},
@@ -53,7 +53,7 @@ def test_a_cell_that_passed(tmp_path: Path) -> None:
     assert metrics.rtt_ms is not None
     assert (metrics.rtt_ms.median, metrics.rtt_ms.samples) == (0.2, 20)
     client = result.link["client"]
-    assert (client.engine, client.asked, client.readback) == ("user", "delay 20ms", json.dumps({"delay": "20ms"}))
+    assert (client.engine, client.requested, client.readback) == ("user", "delay 20ms", json.dumps({"delay": "20ms"}))
     assert result.link["server"].readback == ""
     assert [finding.name for finding in result.findings] == ["capture-trust"]
 

@@ -11,7 +11,7 @@ S = 10**9
 
 
 def record(**sidecars: Any) -> CellRecord:
-    return CellRecord(run="r", id="c", asked={}, impairment={}, images={}, sidecars=sidecars)
+    return CellRecord(run="r", id="c", requested={}, impairment={}, images={}, sidecars=sidecars)
 
 
 def stopped(**host: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def record(client: dict[str, Any], server: dict[str, Any] | None = None) -> Cell
     return CellRecord(
         run="r",
         id="c",
-        asked=Cell().asked(),
+        requested=Cell().requested(),
         impairment={"client": "delay 20ms"},
         images={},
         sidecars={"client": client, "server": server or {}},
@@ -57,7 +57,7 @@ def test_what_was_asked_and_what_came_of_it(tmp_path: Path) -> None:
     found = links(record({"link": link, "verified": verified, "stopped": stopped}), NOBODY, tmp_path)
     assert set(found) == {"client"}
     client = found["client"]
-    assert (client.engine, client.reason, client.asked, client.readback) == ("user", "asked for", "delay 20ms", "x")
+    assert (client.engine, client.reason, client.requested, client.readback) == ("user", "asked for", "delay 20ms", "x")
     assert (client.route, client.sysctls, client.changes) == ({"ipv4": {"mtu": 1400}}, {}, 2)
     assert client.probed is not None
     assert (client.probed.packets, client.probed.ms["p50"]) == (19, 20.0)

@@ -88,7 +88,7 @@ def test_no_such_command() -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(InputError(["a", "b"]), 2), (HostError("no engine", remedy="start it"), 3), (DeadlineError("x", 1), 4)],
+    [(InputError(["a", "b"]), 2), (HostError("no engine", hint="start it"), 3), (DeadlineError("x", 1), 4)],
 )
 def test_errors_choose_the_exit_code(error: Exception, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.report_error(error) == code  # type: ignore[arg-type]
@@ -127,8 +127,8 @@ def test_options_have_names_in_the_environment_and_win_over_them() -> None:
         TESTBED_RUN_CHUNK="2k",
         TESTBED_RUN_NODELAY="1",
     )
-    asked = json.loads(done.stdout)["cells"][0]["asked"]
-    assert (asked["nodes"], asked["chunk"], asked["nodelay"]) == (7, 2048, True)
+    requested = json.loads(done.stdout)["cells"][0]["requested"]
+    assert (requested["nodes"], requested["chunk"], requested["nodelay"]) == (7, 2048, True)
 
 
 def test_every_wrong_option_is_named_at_once() -> None:
@@ -170,7 +170,7 @@ def test_a_scenario_as_a_plan(tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
     path.write_text("cells: {family: [ipv4, ipv6]}\n")
     done = run("matrix", "--dry-run", "--json", str(path))
-    assert [cell["asked"]["family"] for cell in json.loads(done.stdout)["cells"]] == ["ipv4", "ipv6"]
+    assert [cell["requested"]["family"] for cell in json.loads(done.stdout)["cells"]] == ["ipv4", "ipv6"]
 
 
 def plan(*arguments: str, **environment: str) -> dict[str, object]:
@@ -188,13 +188,13 @@ def test_settings_of_the_kernel() -> None:
         "server": {"net.ipv4.tcp_sack": "0", "net.ipv4.tcp_rmem": "1 2 3"},
     }
     told = plan(TESTBED_RUN_SYSCTL="net.ipv4.tcp_sack=0; net.ipv4.tcp_rmem=1 2 3")
-    assert told["asked"] | {"sysctl": {"net.ipv4.tcp_sack": "0", "net.ipv4.tcp_rmem": "1 2 3"}} == told["asked"]
+    assert told["requested"] | {"sysctl": {"net.ipv4.tcp_sack": "0", "net.ipv4.tcp_rmem": "1 2 3"}} == told["requested"]
 
 
 def test_a_profile_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "profile.yaml").write_text("- {at: 1s, netem: delay 5ms}\n")
     cell = plan("--profile", str(tmp_path / "profile.yaml"))
-    assert cell["asked"] | {"profile": [{"at": "1s", "netem": "delay 5ms"}]} == cell["asked"]
+    assert cell["requested"] | {"profile": [{"at": "1s", "netem": "delay 5ms"}]} == cell["requested"]
 
 
 @pytest.mark.parametrize(

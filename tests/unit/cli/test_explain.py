@@ -19,7 +19,7 @@ def output(tmp_path: Path) -> Path:
     slow_reader().write(tmp_path / "one" / "cell")
     slow_reader().write(tmp_path / "two" / "four")
     six = slow_reader(family="ipv6").write(tmp_path / "two" / "six")
-    assert json.loads((six / "cell.json").read_text())["asked"]["family"] == "ipv6"
+    assert json.loads((six / "cell.json").read_text())["requested"]["family"] == "ipv6"
     (tmp_path / "latest").symlink_to("one")
     return tmp_path
 
@@ -39,7 +39,7 @@ def document(output: Path, name: str, *arguments: str) -> dict[str, Any]:
 def problems(output: Path, name: str, *arguments: str) -> str:
     shown = call(output, name, *arguments)
     assert isinstance(shown.exception, InputError)
-    return f"{shown.exception.message} {shown.exception.remedy}"
+    return f"{shown.exception.message} {shown.exception.hint}"
 
 
 @pytest.mark.parametrize("place", [(), ("latest",), ("one",), ("one/cell",)])
@@ -82,7 +82,7 @@ def test_a_record_of_another_version_is_read_as_far_as_it_is_understood(output: 
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"of_another_version": 1}))
     assert call(output, "explain").exit_code == 0
-    del record["asked"]
+    del record["requested"]
     path.write_text(json.dumps(record))
     assert "cell.json: 1 validation error" in problems(output, "explain")
 

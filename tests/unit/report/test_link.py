@@ -1,4 +1,4 @@
-from testbed.report.link import asked_text, kernel_text, measured_texts
+from testbed.report.link import kernel_text, measured_texts, requested_text
 from testbed.result import Delays, Link, LinkCounters, Metrics, OneWayDelays, Result
 from testbed.scenario.model import Cell
 
@@ -8,13 +8,13 @@ ONE_WAY = OneWayDelays(packets=90, ms={"p1": 20.0, "p50": 20.1}, unmatched_sent=
 
 
 def shown(**link: object) -> list[str]:
-    facts = {"engine": "user", "asked": "delay 20ms", "readback": ""} | link
+    facts = {"engine": "user", "requested": "delay 20ms", "readback": ""} | link
     result = Result(
         run="r",
         cell="c",
         status="passed",
         reason="",
-        asked={},
+        requested={},
         link={"client": Link.model_validate(facts)},
         metrics=Metrics(),
         tainted=None,
@@ -25,28 +25,28 @@ def shown(**link: object) -> list[str]:
     return measured_texts(result)
 
 
-def asked(**fields: object) -> str:
+def requested(**fields: object) -> str:
     cell = Cell.model_validate(fields)
-    return asked_text(cell.asked(), {"client": cell.impairment("client"), "server": cell.impairment("server")})
+    return requested_text(cell.requested(), {"client": cell.impairment("client"), "server": cell.impairment("server")})
 
 
 def test_what_a_round_trip_gains() -> None:
-    assert asked() == "each way: unimpaired"
-    assert asked(latency="20ms").startswith("each way: delay 20ms; RTT +40 ms; engine auto")
-    assert "; neighbour discovery, too; engine" in asked(latency="20ms", nd=True)
-    text = asked(netem_client="delay 5ms loss 1%", netem_server="delay 1s")
+    assert requested() == "each way: unimpaired"
+    assert requested(latency="20ms").startswith("each way: delay 20ms; RTT +40 ms; engine auto")
+    assert "; neighbour discovery, too; engine" in requested(latency="20ms", nd=True)
+    text = requested(netem_client="delay 5ms loss 1%", netem_server="delay 1s")
     assert text.startswith("client to server: delay 5ms loss 1%; server to client: delay 1s; RTT +1.005 s; ")
 
 
 def test_a_profile_is_announced() -> None:
-    text = asked(profile=[{"at": "1s", "netem": "delay 5ms"}])
+    text = requested(profile=[{"at": "1s", "netem": "delay 5ms"}])
     assert text == "each way: unimpaired; changed by a profile; engine auto, seed 0"
 
 
 def test_knobs_are_shown_as_they_were_given() -> None:
     cell = Cell(congestion={"client": "cubic"}, mtu=1400, sysctl={"net.ipv4.tcp_sack": 0})
-    assert kernel_text(cell.asked()) == "congestion (client=cubic), mtu 1400, net.ipv4.tcp_sack 0"
-    assert kernel_text(Cell().asked()) == ""
+    assert kernel_text(cell.requested()) == "congestion (client=cubic), mtu 1400, net.ipv4.tcp_sack 0"
+    assert kernel_text(Cell().requested()) == ""
 
 
 def test_asked_and_realised() -> None:
@@ -59,9 +59,9 @@ def test_asked_and_realised() -> None:
 
 
 def test_a_plain_link_needs_no_words() -> None:
-    assert shown(asked="", realised=HELD, counters=COUNTERS) == []
+    assert shown(requested="", realised=HELD, counters=COUNTERS) == []
 
 
 def test_a_profile_over_a_plain_link() -> None:
-    assert shown(asked="", changes=3) == ["client to server: asked nothing at first; 3 changes"]
-    assert shown(asked="", changes=1) == ["client to server: asked nothing at first; 1 change"]
+    assert shown(requested="", changes=3) == ["client to server: asked nothing at first; 3 changes"]
+    assert shown(requested="", changes=1) == ["client to server: asked nothing at first; 1 change"]

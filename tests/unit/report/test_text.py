@@ -1,6 +1,6 @@
 from testbed.analysis.events import parse_events
 from testbed.report.chart import ASCII
-from testbed.report.text import asked_lines, matrix_line, matrix_lines, result_lines, verdict
+from testbed.report.text import matrix_line, matrix_lines, requested_lines, result_lines, verdict
 from testbed.result import Finding, Link, Metrics, Result, Rtt
 from testbed.scenario.model import Cell
 
@@ -24,8 +24,8 @@ def result(**changes: object) -> Result:
         "cell": "c",
         "status": "passed",
         "reason": "",
-        "asked": {},
-        "link": {"client": Link(engine="user", asked="", readback="")},
+        "requested": {},
+        "link": {"client": Link(engine="user", requested="", readback="")},
         "metrics": metrics,
         "tainted": False,
         "checks": [],
@@ -35,14 +35,14 @@ def result(**changes: object) -> Result:
     return Result(**(facts | changes))  # type: ignore[arg-type]
 
 
-def asked(given: dict[str, object]) -> str:
+def requested(given: dict[str, object]) -> str:
     cell = Cell.model_validate(given)
     impairment = {"client": cell.impairment("client"), "server": cell.impairment("server")}
-    return "\n".join(asked_lines(cell.asked(), impairment, cell.total_bytes, given))
+    return "\n".join(requested_lines(cell.requested(), impairment, cell.total_bytes, given))
 
 
 def test_what_was_asked_echoes_what_sizes_come_to() -> None:
-    text = asked({"chunk": "10k", "delay": "1s", "rcvbuf": "8192", "nodelay": "1", "repeat": "2"})
+    text = requested({"chunk": "10k", "delay": "1s", "rcvbuf": "8192", "nodelay": "1", "repeat": "2"})
     assert "chunk 10k = 10240 bytes, TCP_NODELAY" in text
     assert "read size 8192 bytes, a pause of 1s after each, SO_RCVBUF 8192 bytes" in text
     assert "2 lists of 200 nodes" in text
@@ -50,17 +50,17 @@ def test_what_was_asked_echoes_what_sizes_come_to() -> None:
 
 
 def test_what_was_asked_names_the_guests_kernel_if_there_is_one() -> None:
-    assert "over ipv4, under kernel sid\n" in asked({"kernel": "sid"})
-    assert "kernel" not in asked({})
+    assert "over ipv4, under kernel sid\n" in requested({"kernel": "sid"})
+    assert "kernel" not in requested({})
 
 
 def test_a_latency_says_that_it_is_each_way() -> None:
-    text = asked({"latency": "20ms"})
+    text = requested({"latency": "20ms"})
     assert "each way: delay 20ms; RTT +40 ms; engine auto, seed 0" in text
 
 
 def test_two_different_directions_are_told_apart() -> None:
-    text = asked({"netem_client": "loss 1%"})
+    text = requested({"netem_client": "loss 1%"})
     assert "client to server: loss 1%; server to client: unimpaired; engine auto, seed 0" in text
 
 
@@ -83,7 +83,7 @@ def test_a_long_round_trip_is_written_out() -> None:
 
 
 def test_one_is_not_many() -> None:
-    text = asked({"nodes": "1", "content": "1", "chunk": "1", "repeat": "2"})
+    text = requested({"nodes": "1", "content": "1", "chunk": "1", "repeat": "2"})
     assert "2 lists of 1 node, content 1 byte: " in text
     assert "chunk 1 byte\n" in text + "\n"
     metrics = Metrics(

@@ -121,7 +121,7 @@ def test_a_server_that_dies_is_the_news_even_when_the_client_fails_first(bench: 
 def test_a_sidecar_that_takes_its_endpoint_along_is_to_blame(bench: Bench) -> None:
     def dies(process: FakeProcess) -> None:
         process.end(137)
-        process.engine.running("client-netem").emit("error", attempt="carry frames", message="dead", remedy="again")
+        process.engine.running("client-netem").emit("error", attempt="carry frames", message="dead", hint="again")
         process.engine.running("client-netem").end(1)
 
     bench.engine.scripts["client"] = dies
@@ -129,13 +129,13 @@ def test_a_sidecar_that_takes_its_endpoint_along_is_to_blame(bench: Bench) -> No
     assert outcome.failure is not None
     assert outcome.failure.kind == "environment"
     assert outcome.failure.message == "the sidecar of the client: carry frames: dead"
-    assert outcome.failure.remedy == "again"
+    assert outcome.failure.hint == "again"
 
 
 @pytest.mark.parametrize(("moment", "role"), [("transferring", "client"), ("stopping", "server")])
 def test_an_error_of_a_sidecar_that_serves_on_is_never_a_success(bench: Bench, moment: str, role: str) -> None:
     def complain(process: FakeProcess) -> None:
-        process.engine.running(f"{role}-netem").emit("error", attempt="carry frames", message="open", remedy="again")
+        process.engine.running(f"{role}-netem").emit("error", attempt="carry frames", message="open", hint="again")
 
     def transfers(process: FakeProcess) -> None:
         if moment == "transferring":
@@ -171,7 +171,7 @@ def test_a_client_that_fails_while_the_server_is_well(bench: Bench) -> None:
 
 def test_a_sidecar_that_cannot_says_why_and_what_to_do(bench: Bench) -> None:
     def cannot(process: FakeProcess) -> None:
-        process.emit("error", attempt="open /dev/net/tun", message="No such file", remedy="modprobe tun")
+        process.emit("error", attempt="open /dev/net/tun", message="No such file", hint="modprobe tun")
         process.end(1)
 
     bench.engine.scripts["client-netem"] = cannot
@@ -179,7 +179,7 @@ def test_a_sidecar_that_cannot_says_why_and_what_to_do(bench: Bench) -> None:
     assert outcome.failure is not None
     assert outcome.failure.kind == "environment"
     assert outcome.failure.message == "the sidecar of the client: open /dev/net/tun: No such file"
-    assert outcome.failure.remedy == "modprobe tun"
+    assert outcome.failure.hint == "modprobe tun"
 
 
 def test_a_sidecar_that_crashes_shows_its_last_lines(bench: Bench) -> None:
@@ -203,17 +203,17 @@ def test_a_time_out_stops_everything_and_still_collects(bench: Bench) -> None:
     assert outcome.failure is not None
     assert outcome.failure.kind == "timeout"
     assert outcome.failure.message.startswith("waited 0 s for the client to end; ")
-    assert "--timeout" in outcome.failure.remedy
+    assert "--timeout" in outcome.failure.hint
     assert outcome.endings["client"].exit_code == 143
     assert (bench.folder / "server" / "sockets.csv").read_bytes() == b"1\n"
     assert bench.engine.things == {}
 
 
 def test_the_server_is_stopped_only_when_no_connection_is_left(bench: Bench) -> None:
-    asked: list[list[str]] = []
+    requested: list[list[str]] = []
 
     def answer(process: FakeProcess) -> None:
-        asked.append(list(process.engine.running("server").signals))
+        requested.append(list(process.engine.running("server").signals))
         process.emit("idle")
 
     def early(process: FakeProcess) -> None:
@@ -222,7 +222,7 @@ def test_the_server_is_stopped_only_when_no_connection_is_left(bench: Bench) -> 
 
     bench.engine.scripts["client"] = early
     assert bench.run().failure is None
-    assert asked == [[]]
+    assert requested == [[]]
     assert bench.engine.running("server").signals == ["SIGTERM"]
 
 
@@ -292,16 +292,16 @@ def test_a_sidecar_is_told_to_stop_as_soon_as_its_endpoint_has_ended(bench: Benc
 
 
 def test_there_is_time_for_something_else_before_the_sidecars_are_ready(bench: Bench) -> None:
-    asked: list[list[str]] = []
+    requested: list[list[str]] = []
     cell = CellRun(
         bench.engine,
         bench.folder,
         bench.observer,
         bench.outcome,
-        meanwhile=lambda: asked.append(list(bench.observer.phases)),
+        meanwhile=lambda: requested.append(list(bench.observer.phases)),
     )
     cell.run(Identity("r", "c", OWNER), ends(), "netem", 30.0, keep="never", tun=True)
-    assert asked == [["link"]]
+    assert requested == [["link"]]
 
 
 def test_an_interruption_while_creating_leaves_nothing(bench: Bench) -> None:
@@ -320,7 +320,7 @@ def test_what_cannot_be_removed_is_told_and_does_not_stop_the_rest(bench: Bench)
 
 def test_an_engine_that_goes_away_is_told_once(bench: Bench) -> None:
     for what in ("remove network link", "remove volume client", "remove container client", "remove container server"):
-        bench.engine.fail_on[what] = EngineLostError(f"{what}: gone", remedy="start it")
+        bench.engine.fail_on[what] = EngineLostError(f"{what}: gone", hint="start it")
     outcome = bench.run()
     assert outcome.notes == ["nothing could be collected or removed any more; to do: start it"]
     assert outcome.left

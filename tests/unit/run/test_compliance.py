@@ -31,7 +31,7 @@ def test_any_other_exit_status_is_no_compliance(code: int) -> None:
     engine.scripts["contract"] = lambda process: process.end(code)
     with pytest.raises(ContractError, match=f"ended with exit status {code}, not 127") as caught:
         check(engine)
-    assert "docs/programs.md" in caught.value.remedy
+    assert "docs/programs.md" in caught.value.hint
     assert engine.things == {}
 
 

@@ -12,7 +12,7 @@ def result(cell: str, status: str = "passed", reason: str = "") -> Result:
         cell=cell,
         status=status,  # type: ignore[arg-type]
         reason=reason,
-        asked={"client": "py", "chunk": 1024},
+        requested={"client": "py", "chunk": 1024},
         link={},
         metrics=Metrics(bytes_read=5, duration_s=1.5, rtt_ms=Rtt(min=1, median=2, max=3, samples=4)),
         tainted=None,
@@ -46,7 +46,7 @@ def test_a_test_report() -> None:
 
 def test_fields_that_are_lists_or_mappings_are_json_in_a_column() -> None:
     one = result("a")
-    one.asked = {"profile": [{"at": "1s", "netem": "loss 1%"}], "sysctl": {}}
+    one.requested = {"profile": [{"at": "1s", "netem": "loss 1%"}], "sysctl": {}}
     (row,) = csv.DictReader(io.StringIO(results_csv([one])))
     assert (row["profile"], row["sysctl"]) == ('[{"at": "1s", "netem": "loss 1%"}]', "")
 

@@ -42,7 +42,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HostError, match=r"make the run folder .*: Not a directory") as caught:
         RunFolder(tmp_path / "file", "run")
-    assert "--output" in caught.value.remedy
+    assert "--output" in caught.value.hint
     RunFolder(tmp_path, "run")
     with pytest.raises(HostError, match="File exists"):
         RunFolder(tmp_path, "run")
@@ -87,7 +87,7 @@ def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(file, "_file", Full())
     with pytest.raises(HostError, match="write log: No space left on device") as caught:
         file.write(b"a")
-    assert caught.value.remedy == "free some space there, or let --output name another folder"
+    assert caught.value.hint == "free some space there, or let --output name another folder"
 
 
 def test_nothing_is_left_of_a_document_that_could_not_be_written(

@@ -90,8 +90,8 @@ def test_both_cells_of_a_pair_know_their_twin_in_the_end(bench: Bench, monkeypat
     report = bench.run(family=["ipv4", "ipv6"], nodes=[1, 2], chunk=[1, 2])
     assert len(judged) == 8 + 4  # four cells were judged before their twins were there
     for result in report.results:
-        asked = result.asked | {"family": {"ipv4": "ipv6", "ipv6": "ipv4"}[result.asked["family"]]}
-        twin = next(other.cell for other in report.results if other.asked == asked)
+        requested = result.requested | {"family": {"ipv4": "ipv6", "ipv6": "ipv4"}[result.requested["family"]]}
+        twin = next(other.cell for other in report.results if other.requested == requested)
         assert twin in result.verdict
         assert json.loads((report.folder / result.cell / "result.json").read_text()) == result.model_dump()
 
@@ -215,13 +215,13 @@ class Rooms:
 
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.trouble: GuestError | None = None
 
     def at(self, kernel: str, _tags: object) -> Place:
-        self.asked.append(kernel)
+        self.requested.append(kernel)
         if kernel == "sid":
-            raise GuestError("find the kernel sid", "Debian does not offer it now", remedy="Choose another.")
+            raise GuestError("find the kernel sid", "Debian does not offer it now", hint="Choose another.")
         machine = {"kernel": kernel, "accelerator": "tcg", "emulated": True} if kernel != "host" else {}
         return Place(self.engine, machine, lambda: self.trouble if machine else None)
 
@@ -234,8 +234,8 @@ def run_at(bench: Bench, rooms: Rooms, keep: Keep = "never", **fields: object) -
 def test_the_cells_of_a_kernel_follow_one_another(bench: Bench) -> None:
     rooms = Rooms(bench.engine)
     report = run_at(bench, rooms, family=["ipv4", "ipv6"], kernel=["host", "bookworm", "sid"])
-    assert rooms.asked == ["host", "host", "bookworm", "bookworm", "sid", "sid"]
-    assert [result.asked["kernel"] for result in report.results] == rooms.asked
+    assert rooms.requested == ["host", "host", "bookworm", "bookworm", "sid", "sid"]
+    assert [result.requested["kernel"] for result in report.results] == rooms.requested
     assert [result.emulated for result in report.results] == [False, False, True, True, False, False]
     assert report.results[2].machine["kernel"] == "bookworm"
     assert [result.status for result in report.results[4:]] == ["error", "error"]

@@ -40,6 +40,6 @@ def test_what_is_no_event_changes_nothing(line: str) -> None:
 
 def test_an_error_is_told_with_its_remedy() -> None:
     assert SidecarState().trouble == ("", "")
-    state = after({"event": "error", "attempt": "open TAP", "message": "denied", "remedy": "add NET_ADMIN"})
+    state = after({"event": "error", "attempt": "open TAP", "message": "denied", "hint": "add NET_ADMIN"})
     assert state.trouble == ("open TAP: denied", "add NET_ADMIN")
     assert after({"event": "error", "message": "odd"}).trouble == ("odd", "")

@@ -84,7 +84,7 @@ def test_asked_reads_back_as_the_same_cell() -> None:
     cell = Cell(
         client="c", chunk="10k", delay="1.5s", latency="20ms", netem_client="loss 1%", timeout="90s", nodelay=True
     )
-    assert Cell.model_validate(cell.asked()) == cell
+    assert Cell.model_validate(cell.requested()) == cell
 
 
 def test_knobs_and_settings_of_each_end() -> None:
@@ -92,7 +92,7 @@ def test_knobs_and_settings_of_each_end() -> None:
     assert cell.knobs("client") == {"congestion": "cubic", "mtu": "1400"}
     assert cell.knobs("server") == {"mtu": "1400"}
     assert (cell.sysctls("client"), cell.sysctls("server")) == ({}, {"net.ipv4.tcp_sack": "0"})
-    assert (cell.asked()["congestion"], cell.asked()["mtu"]) == ("client=cubic", "1400")
+    assert (cell.requested()["congestion"], cell.requested()["mtu"]) == ("client=cubic", "1400")
 
 
 @pytest.mark.parametrize(

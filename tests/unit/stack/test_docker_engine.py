@@ -71,7 +71,7 @@ def test_a_project_prefix_that_is_full() -> None:
     networks = Networks(*["Pool overlaps with other one on this address space"] * SUBNET_ATTEMPTS)
     with pytest.raises(HostError, match="are all in use") as caught:
         with_client(networks).create_network("n", {})
-    assert "testbed clean" in caught.value.remedy
+    assert "testbed clean" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_project_prefix_that_is_full() -> None:
 def test_an_engine_without_addresses(said: str) -> None:
     with pytest.raises(HostError, match=said) as caught:
         with_client(Networks(said)).create_network("n", {})
-    assert "docker network prune" in caught.value.remedy
+    assert "docker network prune" in caught.value.hint
 
 
 def test_a_page_of_an_answer_is_cut_to_its_first_line() -> None:
@@ -99,7 +99,7 @@ def test_a_socket_that_one_may_not_use_has_its_own_remedy(monkeypatch: pytest.Mo
     monkeypatch.setattr(DockerEngine, "_client", refused)
     with pytest.raises(HostError, match=r"connect to the Docker engine.*: Permission denied") as caught:
         DockerEngine().connect()
-    assert "usermod -aG docker" in caught.value.remedy
+    assert "usermod -aG docker" in caught.value.hint
 
 
 def test_an_engine_that_has_gone_is_told_apart() -> None:

@@ -12,8 +12,8 @@ def rows(document: object) -> list[Row]:
 
 def test_what_the_sidecar_tried_becomes_rows() -> None:
     checks = [
-        {"name": "netem", "ok": False, "fact": "qdisc kind is unknown", "remedy": "modprobe sch_netem"},
-        {"name": "tap", "ok": True, "fact": "a TAP can be made", "remedy": ""},
+        {"name": "netem", "ok": False, "fact": "qdisc kind is unknown", "hint": "modprobe sch_netem"},
+        {"name": "tap", "ok": True, "fact": "a TAP can be made", "hint": ""},
     ]
     assert rows({"engine": "user", "checks": checks}) == [
         Row("engine of links", "ok", "auto takes user"),

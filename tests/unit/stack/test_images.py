@@ -94,12 +94,12 @@ def test_a_missing_base_image_has_a_remedy(checkout: Path) -> None:
     engine.fail_on["Dockerfile.client"] = HostError("build: pull access denied")
     with pytest.raises(HostError) as caught:
         Images(engine, lambda _: None, checkout).ours("client")
-    assert caught.value.remedy == "the base image base is missing: `make setup` provides it"
+    assert caught.value.hint == "the base image base is missing: `make setup` provides it"
     engine.images["base"] = Image("sha256:2")
     engine.fail_on["Dockerfile.client"] = HostError("build: RUN failed")
     with pytest.raises(HostError) as caught:
         Images(engine, lambda _: None, checkout).ours("client")
-    assert caught.value.remedy == ""
+    assert caught.value.hint == ""
 
 
 def test_progress_is_reported(checkout: Path) -> None:

@@ -26,7 +26,7 @@ def test_what_runc_says_is_translated(said: str, message: str) -> None:
     error = refused_sysctl(SHIM.format(said=said))
     assert error is not None
     assert error.message.startswith(message)
-    assert error.remedy.startswith("`sysctl -a")
+    assert error.hint.startswith("`sysctl -a")
 
 
 def test_the_congestion_control_has_another_way() -> None:
@@ -34,7 +34,7 @@ def test_the_congestion_control_has_another_way() -> None:
     error = refused_sysctl(SHIM.format(said=said))
     assert error is not None
     assert "the host does not let a namespace choose this value" in error.message
-    assert "--congestion" in error.remedy
+    assert "--congestion" in error.hint
 
 
 @pytest.mark.parametrize("verb", ["allowed", "whitelisted"])

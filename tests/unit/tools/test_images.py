@@ -13,7 +13,7 @@ class Engine:
 
     def connect(self) -> None:
         if self.broken:
-            raise HostError(self.broken, remedy="mend it")
+            raise HostError(self.broken, hint="mend it")
 
     def image(self, tag: str) -> object | None:
         return None if self.missing and tag.startswith(self.missing) else object()

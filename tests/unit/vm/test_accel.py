@@ -59,4 +59,4 @@ def test_without_qemu_the_remedy_is_a_command(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GuestError, match="not installed") as caught:
         accel.choose(tmp_path, tmp_path / "memory")
-    assert "apt-get install" in caught.value.remedy
+    assert "apt-get install" in caught.value.hint

@@ -83,7 +83,7 @@ def test_a_failure_leaves_nothing_half_done(cache: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(builder, "_refill", full)
     with pytest.raises(builder.GuestError, match="No space left") as caught:
         ensure("bookworm", list(IDS))
-    assert str(cache) in caught.value.remedy
+    assert str(cache) in caught.value.hint
     assert [path.name for path in cache.iterdir()] == ["a"]
 
 

@@ -49,4 +49,4 @@ def test_a_place_that_cannot_be_used_is_an_error_of_the_guest(tmp_path: Path, mo
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(GuestError, match="Not a directory") as caught, Guest(image(tmp_path)):
         pass
-    assert str(tmp_path / "file") in caught.value.remedy
+    assert str(tmp_path / "file") in caught.value.hint

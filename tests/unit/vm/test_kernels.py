@@ -50,4 +50,4 @@ def test_a_version_means_the_same_before_and_after_the_build() -> None:
 def test_what_is_not_offered(wanted: str) -> None:
     with pytest.raises(GuestError, match="does not offer it") as caught:
         select(parse_list(LIST), wanted)
-    assert "trixie (6.12.107-1)" in caught.value.remedy
+    assert "trixie (6.12.107-1)" in caught.value.hint

@@ -120,17 +120,17 @@ def test_a_guest_that_hangs_is_ended_and_explained(make: Callable[[str], Relay])
 
 def test_a_guest_that_is_silent_is_asked_and_answers(make: Callable[[str], Relay]) -> None:
     relay = make("answers")
-    asked = threading.Semaphore(0)
+    requested = threading.Semaphore(0)
     take = relay._on_event
 
     def seen(event: Event) -> None:
         take(event)
-        asked.release()
+        requested.release()
 
     relay._pump._on_event = seen
     relay.guard(2)
     for _ in range(4):  # as many as take longer than the silence that ends a guest
-        assert asked.acquire(timeout=60)
+        assert requested.acquire(timeout=60)
     assert not relay.failure
     relay.say({"do": "flush"})
     assert relay.expect("done", 20, "flush")["do"] == "flush"

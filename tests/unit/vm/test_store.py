@@ -72,7 +72,7 @@ def test_the_newest_that_is_meant(tmp_path: Path) -> None:
     assert find_image(tmp_path, "old").name == "old"
     with pytest.raises(GuestError) as caught:
         find_image(tmp_path, "sid")
-    assert caught.value.remedy == "testbed vm build --kernel sid"
+    assert caught.value.hint == "testbed vm build --kernel sid"
 
 
 def test_a_removed_image_is_gone(tmp_path: Path) -> None:

@@ -32,44 +32,44 @@ ALL_SHARE: Final = 0.75
 MEMORY_UNSEEN: Final = "the memory of the program itself"
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when the receiver held the sender up, and the sender's log or its memory is there beside its samples."""
-    timeline, writes = seen.timeline, seen.sender.calls("write")
+    timeline, writes = observation.timeline, observation.sender.calls("write")
     if timeline is None:
-        return unseen(NAME, NO_SAMPLES.format(role=seen.sender.role))
-    growth = _growth_bytes(seen)
+        return unseen(NAME, NO_SAMPLES.format(role=observation.sender.role))
+    growth = _growth_bytes(observation)
     if writes is None and growth is None:
-        return unseen(NAME, NO_LOG.format(role=seen.sender.role) + ", and its memory was not sampled")
+        return unseen(NAME, NO_LOG.format(role=observation.sender.role) + ", and its memory was not sampled")
     known = (timeline.accepted_bytes != ABSENT) & (timeline.written_bytes != ABSENT)
     if writes is not None and not known.any():
         return unseen(NAME, "the kernel told no bytes_acked")
     blocked_s = float(writes.duration_ns[writes.blocked].sum()) / 1e9 if writes is not None else 0.0
-    if not _pressed(seen, 0.0 if hardly_began(seen) else blocked_s):
+    if not _pressed(observation, 0.0 if hardly_began(observation) else blocked_s):
         return silent(NAME, "there was no back-pressure: the receiver always had room and no write() had to wait")
     if writes is None:
-        return _by_memory(seen, growth or 0, _settled_growth_bytes(seen))
-    return _by_log(seen, timeline, blocked_s, growth)
+        return _by_memory(observation, growth or 0, _settled_growth_bytes(observation))
+    return _by_log(observation, timeline, blocked_s, growth)
 
 
-def _growth_bytes(seen: Observation) -> int | None:
-    if seen.sender.resources is None or seen.start_ns is None:
+def _growth_bytes(observation: Observation) -> int | None:
+    if observation.sender.resources is None or observation.start_ns is None:
         return None
-    return seen.sender.resources.growth_bytes(seen.start_ns)
+    return observation.sender.resources.growth_bytes(observation.start_ns)
 
 
-def _settled_growth_bytes(seen: Observation) -> int | None:
-    if seen.sender.resources is None or seen.start_ns is None:
+def _settled_growth_bytes(observation: Observation) -> int | None:
+    if observation.sender.resources is None or observation.start_ns is None:
         return None
-    return seen.sender.resources.settled_growth_bytes(seen.start_ns)
+    return observation.sender.resources.settled_growth_bytes(observation.start_ns)
 
 
-def _pressed(seen: Observation, blocked_s: float) -> bool:
-    limited_us = seen.sender.samples.last("rwnd_limited") if seen.sender.samples is not None else None
-    pressed_s = max(blocked_s, seen.closed_ns / 1e9, (limited_us or 0) / 1e6)
-    return pressed_s > 0 and pressed_s >= PRESSED_SHARE * (seen.sending_s or 0.0)
+def _pressed(observation: Observation, blocked_s: float) -> bool:
+    limited_us = observation.sender.samples.last("rwnd_limited") if observation.sender.samples is not None else None
+    pressed_s = max(blocked_s, observation.closed_ns / 1e9, (limited_us or 0) / 1e6)
+    return pressed_s > 0 and pressed_s >= PRESSED_SHARE * (observation.sending_s or 0.0)
 
 
-def _by_log(seen: Observation, timeline: Timeline, blocked_s: float, growth: int | None) -> Answer:
+def _by_log(observation: Observation, timeline: Timeline, blocked_s: float, growth: int | None) -> Answer:
     inside = in_program_bytes(timeline)
     most, piled = int(inside.max()), inside > BOUNDED_BYTES
     numbers: dict[str, float | int | str] = {
@@ -89,14 +89,16 @@ def _by_log(seen: Observation, timeline: Timeline, blocked_s: float, growth: int
                 "not taken. They pile up in the program's own memory, which grows as long as the receiver is slow."
             ),
             numbers=numbers,
-            evidence=lines(seen.sender, timeline.line[piled], "more is called written than the kernel has accepted"),
+            evidence=lines(
+                observation.sender, timeline.line[piled], "more is called written than the kernel has accepted"
+            ),
             contradicting=[f"the program's memory grew by {format_bytes(growth or 0)} only"] if doubt else [],
             not_observed=unseen_,
             strength=0.85,
         )
     waits = "its write() waits" if blocked_s > WAITED_S else "the kernel's buffer took everything"
     how = f"the program calls nothing written that the kernel has not taken; {waits}"
-    if most > LATE_BYTES and blocked_s < PRESSED_SHARE * (seen.sending_s or 0.0):
+    if most > LATE_BYTES and blocked_s < PRESSED_SHARE * (observation.sending_s or 0.0):
         return unseen(NAME, f"the program hardly waited and held {format_bytes(most)}: so little tells of no bound")
     if most > LATE_BYTES:
         how = f"a bounded buffer of the program holds up to {format_bytes(most)}, then it waits"
@@ -104,19 +106,19 @@ def _by_log(seen: Observation, timeline: Timeline, blocked_s: float, growth: int
         name=NAME,
         sentence=f"Back-pressure is respected: {how}.",
         numbers=numbers,
-        evidence=lines(seen.sender, timeline.line, "bytes_acked and send queue beside the log of writes"),
+        evidence=lines(observation.sender, timeline.line, "bytes_acked and send queue beside the log of writes"),
         not_observed=unseen_,
         strength=0.15,
     )
 
 
-def _by_memory(seen: Observation, growth: int, settled: int | None) -> Answer:
+def _by_memory(observation: Observation, growth: int, settled: int | None) -> Answer:
     """Judge a program without a log by its memory: what `settled` leaves out may be the program that is loaded.
 
     What piles up goes on growing, unless nearly all of the data was there at the first look.
     """
-    path = f"{seen.sender.path}resources.csv"
-    sent = seen.sent_bytes or 0
+    path = f"{observation.sender.path}resources.csv"
+    sent = observation.sent_bytes or 0
     if sent < GROWN_BYTES:
         return unseen(NAME, f"the program left no log, and memory does not tell so little data: {format_bytes(sent)}")
     most = max(GROWN_BYTES, GROWN_SHARE * sent)

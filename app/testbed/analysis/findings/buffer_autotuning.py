@@ -12,12 +12,12 @@ from testbed.units import format_bytes
 NAME: Final = "buffer-autotuning"
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when a buffer grew, or could have grown and did not."""
-    ends = {"sndbuf": seen.sender, "rcvbuf": seen.receiver}
-    if seen.sender.samples is None and seen.receiver.samples is None:
+    ends = {"sndbuf": observation.sender, "rcvbuf": observation.receiver}
+    if observation.sender.samples is None and observation.receiver.samples is None:
         return unseen(NAME, NO_SAMPLES.format(role="endpoints"))
-    if seen.asked.get("sndbuf") and seen.asked.get("rcvbuf"):
+    if observation.requested.get("sndbuf") and observation.requested.get("rcvbuf"):
         return silent(NAME, "both buffers were set by the programs, which switches autotuning off")
     parts, evidence, unknown = [], [], []
     numbers: dict[str, float | int | str] = {}
@@ -29,7 +29,7 @@ def explain(seen: Observation) -> Answer:
             continue
         first, most = span
         numbers |= {f"{field}_first_bytes": first, f"{field}_max_bytes": most}
-        parts.append(_part(seen, field, first, most))
+        parts.append(_part(observation, field, first, most))
         evidence += _evidence(end, field)
         grew = max(grew, 1 - first / most if most else 0.0)
     if not parts:
@@ -52,10 +52,10 @@ def _span(end: End, field: str) -> tuple[int, int] | None:
     return (int(told[0]), int(told.max())) if len(told) else None
 
 
-def _part(seen: Observation, field: str, first: int, most: int) -> str:
+def _part(observation: Observation, field: str, first: int, most: int) -> str:
     who = "The sender's buffer" if field == "sndbuf" else "the receiver's buffer"
-    if seen.asked.get(field):
-        return f"{who} is {format_bytes(most)}, {_than_asked(seen.asked[field], most)}, and locked"
+    if observation.requested.get(field):
+        return f"{who} is {format_bytes(most)}, {_than_asked(observation.requested[field], most)}, and locked"
     if most > first:
         why = (
             "as its congestion window grew" if field == "sndbuf" else "as the program read fast enough to ask for more"
@@ -63,19 +63,19 @@ def _part(seen: Observation, field: str, first: int, most: int) -> str:
         return f"{who} grew from {format_bytes(first)} to {format_bytes(most)}, {why}"
     if field == "sndbuf":
         return f"{who} stayed at {format_bytes(most)} while it was sampled"
-    if most > kernel_of(seen).default_rcvbuf_bytes:
+    if most > kernel_of(observation).default_rcvbuf_bytes:
         return f"{who} had grown to {format_bytes(most)} when it was first sampled"
-    if seen.closures:
+    if observation.closures:
         return f"{who} stayed at {format_bytes(most)}: it grows only for a program that reads"
     return f"{who} stayed at {format_bytes(most)}: it sufficed"
 
 
-def _than_asked(asked: int, given: int) -> str:
+def _than_asked(requested: int, given: int) -> str:
     """Compare with what was asked of setsockopt(2): the double, within what the kernel allows (socket(7))."""
-    if given == 2 * asked:
+    if given == 2 * requested:
         return "twice what the program asked for"
     most = "the most that this kernel gives to a program that asks for more"
-    return most if given < 2 * asked else "the least that this kernel gives"
+    return most if given < 2 * requested else "the least that this kernel gives"
 
 
 def _evidence(end: End, field: str) -> list[Evidence]:

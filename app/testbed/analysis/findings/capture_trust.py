@@ -27,21 +27,21 @@ CLOCK_STEP_NS: Final = 20_000_000
 """One offset stands for the whole transfer; a clock that is slewed moves by some milliseconds in a minute."""
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when a capture is missing, not whole, or shows what was never on a wire."""
     flaws: list[str] = []
     evidence: list[Evidence] = []
     suffer: set[str] = set()
-    for end in _ends(seen):
-        found, where = _flaws(end, there=connected(seen))
+    for end in _ends(observation):
+        found, where = _flaws(end, there=connected(observation))
         flaws += [says for says, _ in found]
         suffer |= {name for _, names in found for name in names}
         evidence += where
-    step = _clock_step_ns(seen)
+    step = _clock_step_ns(observation)
     if step > CLOCK_STEP_NS:
         flaws.append(f"the host's clock moved by {step / 1e6:.3g} ms against its monotonic one during the transfer")
         suffer |= set(JOINED)
-    offload = _offloaded(seen)
+    offload = _offloaded(observation)
     if flaws:
         return Finding(
             name=NAME,
@@ -51,7 +51,7 @@ def explain(seen: Observation) -> Answer:
             strength=0.4,
         )
     if offload:
-        end_ = seen.wire()
+        end_ = observation.wire()
         assert end_ is not None
         assert end_.connection is not None
         return Finding(
@@ -61,16 +61,16 @@ def explain(seen: Observation) -> Answer:
                 f"{'is' if offload == 1 else 'are'} segmentation offload (GSO): cut, if at all, behind the tap."
             ),
             numbers={"flaws": 0, "offloaded_frames": offload},
-            evidence=frames(end_, _super_frames(seen, end_), "frames that stand for several segments"),
+            evidence=frames(end_, _super_frames(observation, end_), "frames that stand for several segments"),
             strength=0.1,
         )
-    if not connected(seen):
+    if not connected(observation):
         return silent(NAME, "the captures are whole: nothing was dropped")
     return silent(NAME, "the captures are whole: handshake seen, nothing dropped, no frame longer than a segment")
 
 
-def _ends(seen: Observation) -> list[End]:
-    return [seen.sender] if seen.one_capture else [seen.sender, seen.receiver]
+def _ends(observation: Observation) -> list[End]:
+    return [observation.sender] if observation.one_capture else [observation.sender, observation.receiver]
 
 
 def _suffering(names: set[str]) -> str:
@@ -117,20 +117,20 @@ def _flaws_of_file(capture: CaptureState) -> list[tuple[str, tuple[str, ...]]]:
     return flaws
 
 
-def _super_frames(seen: Observation, end: End) -> np.ndarray:
+def _super_frames(observation: Observation, end: End) -> np.ndarray:
     assert end.connection is not None
     marked = end.connection.frames
-    return seen.from_sender(marked) & (end.connection.segments() > 1)
+    return observation.from_sender(marked) & (end.connection.segments() > 1)
 
 
-def _offloaded(seen: Observation) -> int:
-    end = seen.wire()
-    return 0 if end is None or end.connection is None else int(_super_frames(seen, end).sum())
+def _offloaded(observation: Observation) -> int:
+    end = observation.wire()
+    return 0 if end is None or end.connection is None else int(_super_frames(observation, end).sum())
 
 
-def _clock_step_ns(seen: Observation) -> int:
+def _clock_step_ns(observation: Observation) -> int:
     steps = [0]
-    for end in (seen.sender, seen.receiver):
+    for end in (observation.sender, observation.receiver):
         if end.samples is not None:
             offset_ns = end.samples.realtime_ns - end.samples.at_ns
             few = max(1, len(offset_ns) // 4)

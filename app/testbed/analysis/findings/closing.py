@@ -21,20 +21,20 @@ QUEUED_S: Final = 0.001
 """A FIN that goes out sooner did not wait."""
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when the connection was reset, not ended, or ended by the sender long before all was read."""
-    end = seen.wire()
+    end = observation.wire()
     if end is None or end.connection is None:
         return unseen(NAME, "there is no capture")
     marked = end.connection.frames
-    sent = seen.from_sender(marked)
+    sent = observation.from_sender(marked)
     resets = (marked.tcp_flags & RST) != 0
     ends = (marked.tcp_flags & FIN) != 0
     over = _over_at(sent, ends)
     if resets.any() and over is not None and int(np.flatnonzero(resets)[0]) > over:
-        return _stray(end, seen, marked, resets)
+        return _stray(end, observation, marked, resets)
     if resets.any():
-        return _reset(seen, marked, resets)
+        return _reset(observation, marked, resets)
     if not ends.any():
         return Finding(
             name=NAME,
@@ -45,9 +45,9 @@ def explain(seen: Observation) -> Answer:
             strength=0.2,
         )
     if not (ends & sent).any():
-        return _left_alone(end, seen, ends)
-    how = f"the {seen.receiver.role} did not close the connection while it was watched"
-    return _early(seen, marked, ends & sent, "both ends closed with FIN" if (ends & ~sent).any() else how)
+        return _left_alone(end, observation, ends)
+    how = f"the {observation.receiver.role} did not close the connection while it was watched"
+    return _early(observation, marked, ends & sent, "both ends closed with FIN" if (ends & ~sent).any() else how)
 
 
 def _over_at(sent: NDArray[np.bool_], ends: NDArray[np.bool_]) -> int | None:
@@ -56,8 +56,8 @@ def _over_at(sent: NDArray[np.bool_], ends: NDArray[np.bool_]) -> int | None:
     return max(int(side[0]) for side in first) if all(len(side) for side in first) else None
 
 
-def _stray(end: End, seen: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Finding:
-    who = seen.sender.role if seen.from_sender(marked)[resets][0] else seen.receiver.role
+def _stray(end: End, observation: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Finding:
+    who = observation.sender.role if observation.from_sender(marked)[resets][0] else observation.receiver.role
     return Finding(
         name=NAME,
         sentence=(
@@ -70,12 +70,12 @@ def _stray(end: End, seen: Observation, marked: Frames, resets: NDArray[np.bool_
     )
 
 
-def _reset(seen: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Finding:
-    end = seen.wire()
+def _reset(observation: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Finding:
+    end = observation.wire()
     assert end is not None
-    by_sender = bool(seen.from_sender(marked)[resets][0])
-    who = seen.sender.role if by_sender else seen.receiver.role
-    unread = _unread(seen)
+    by_sender = bool(observation.from_sender(marked)[resets][0])
+    who = observation.sender.role if by_sender else observation.receiver.role
+    unread = _unread(observation)
     numbers: dict[str, float | int | str] = {"resets": int(resets.sum()), "reset_by": who}
     why = ""
     if unread is not None:
@@ -92,21 +92,21 @@ def _reset(seen: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Find
     )
 
 
-def _left_alone(end: End, seen: Observation, fins: NDArray[np.bool_]) -> Finding:
+def _left_alone(end: End, observation: Observation, fins: NDArray[np.bool_]) -> Finding:
     """Tell of a receiver that closed and of a sender that did not."""
     numbers: dict[str, float | int | str] = {"fins": int(fins.sum()), "resets": 0}
     broken_off = ""
-    if seen.acked_ns is None:
+    if observation.acked_ns is None:
         broken_off = " before everything was acknowledged that was to be sent"
-    unread = _unread(seen)
+    unread = _unread(observation)
     if unread:
         numbers["unread_bytes"] = unread
         broken_off += f"{', with' if broken_off else ' with'} {format_bytes(unread)} that its program never read"
     return Finding(
         name=NAME,
         sentence=(
-            f"The {seen.receiver.role} closed the connection with FIN{broken_off}; the {seen.sender.role} did not "
-            "close it while it was watched."
+            f"The {observation.receiver.role} closed the connection with FIN{broken_off}; "
+            f"the {observation.sender.role} did not close it while it was watched."
         ),
         numbers=numbers,
         evidence=frames(end, fins, "the receiver's FIN", "tcp.flags.fin == 1"),
@@ -114,15 +114,15 @@ def _left_alone(end: End, seen: Observation, fins: NDArray[np.bool_]) -> Finding
     )
 
 
-def _unread(seen: Observation) -> int | None:
+def _unread(observation: Observation) -> int | None:
     """Return what had come and was never read: by the log of reads, else by the last sample."""
-    reads, connection = seen.receiver.calls("read"), seen.receiver.connection
+    reads, connection = observation.receiver.calls("read"), observation.receiver.connection
     if reads is not None and connection is not None:
         marked = connection.frames
-        data = seen.from_sender(marked) & (marked.payload_bytes > 0)
+        data = observation.from_sender(marked) & (marked.payload_bytes > 0)
         ends = marked.relative_seq_bytes[data] + marked.payload_bytes[data]
         return max(0, int(ends.max(initial=1)) - 1 - int(reads.total_bytes[-1]))
-    samples = seen.receiver.samples
+    samples = observation.receiver.samples
     if samples is None:
         return None
     queue = samples.column("receive_queue_bytes")[~samples.state_in(("CLOSE",))]
@@ -130,41 +130,42 @@ def _unread(seen: Observation) -> int | None:
     return int(queue[-1]) if len(queue) else None
 
 
-def _early(seen: Observation, marked: Frames, fins: NDArray[np.bool_], how: str) -> Answer:
-    if seen.end_ns is None or not seen.duration_s or not seen.all_read:
+def _early(observation: Observation, marked: Frames, fins: NDArray[np.bool_], how: str) -> Answer:
+    if observation.end_ns is None or not observation.duration_s or not observation.all_read:
         return silent(NAME, how)
-    asked_ns = _close_asked_ns(seen)
-    fin_ns = int(seen.at_ns(marked)[fins][0])
-    ahead_s = (seen.end_ns - min(fin_ns, asked_ns or fin_ns)) / 1e9
-    if ahead_s < EARLY_SHARE * seen.duration_s or seen.duration_s < 1.0:
+    requested_ns = _close_asked_ns(observation)
+    fin_ns = int(observation.at_ns(marked)[fins][0])
+    ahead_s = (observation.end_ns - min(fin_ns, requested_ns or fin_ns)) / 1e9
+    if ahead_s < EARLY_SHARE * observation.duration_s or observation.duration_s < 1.0:
         return silent(NAME, f"the sender ended the stream when nearly all was read, and {how}")
-    queued_s = (fin_ns - asked_ns) / 1e9 if asked_ns is not None else None
+    queued_s = (fin_ns - requested_ns) / 1e9 if requested_ns is not None else None
     numbers: dict[str, float | int | str] = {
         "ahead_s": round(ahead_s, 6),
-        "ahead_share": round(ahead_s / seen.duration_s, 4),
+        "ahead_share": round(ahead_s / observation.duration_s, 4),
     }
     waited = ""
     if queued_s is not None and queued_s > QUEUED_S:
         numbers["fin_queued_s"] = round(queued_s, 6)
         waited = f"; the FIN itself stood {format_seconds(queued_s)} in the queue behind the data"
-    end = seen.wire()
+    end = observation.wire()
     assert end is not None
     evidence: list[Evidence] = frames(end, fins, "the sender's FIN", "tcp.flags.fin == 1")
     return Finding(
         name=NAME,
         sentence=(
             f"The sender's program was done {format_seconds(ahead_s)} before the receiver had read everything "
-            f"({percent(ahead_s / seen.duration_s)} of the time){waited}. What is queued is delivered all the same."
+            f"({percent(ahead_s / observation.duration_s)} of the time){waited}. "
+            "What is queued is delivered all the same."
         ),
         numbers=numbers,
         evidence=evidence,
-        strength=round(0.5 * min(1.0, ahead_s / seen.duration_s), 3),
+        strength=round(0.5 * min(1.0, ahead_s / observation.duration_s), 3),
     )
 
 
-def _close_asked_ns(seen: Observation) -> int | None:
+def _close_asked_ns(observation: Observation) -> int | None:
     """Return when the sender's program ended the stream: when its last write returned."""
-    writes = seen.sender.calls("write")
+    writes = observation.sender.calls("write")
     return int(writes.end_ns[-1]) if writes is not None else None
 
 

@@ -13,19 +13,19 @@ from testbed.units import counted
 NAME: Final = "conservation"
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when at least one stalled state was sampled."""
-    for end in (seen.sender, seen.receiver):
+    for end in (observation.sender, observation.receiver):
         if end.samples is None:
             return unseen(NAME, NO_SAMPLES.format(role=end.role))
-    timeline = seen.timeline
+    timeline = observation.timeline
     assert timeline is not None
     checked = check(timeline)
     if not checked.states:
         return silent(NAME, "no sample shows a stalled state: something was always moving")
     numbers: dict[str, float | int | str] = {"stalled_states": checked.states, "samples": len(checked.checked)}
     if not checked.exact:
-        return _gap(seen, timeline, checked, numbers)
+        return _gap(observation, timeline, checked, numbers)
     source = "bytes that write() said it took" if checked.by_log else "bytes that the kernel accepted"
     if checked.partly_written_bytes:
         numbers["partly_written_max_bytes"] = checked.partly_written_bytes
@@ -38,7 +38,7 @@ def explain(seen: Observation) -> Answer:
             "receiver's queue and those in the sender's."
         ),
         numbers=numbers,
-        evidence=lines(seen.sender, timeline.line[checked.checked], "samples between which nothing moved"),
+        evidence=lines(observation.sender, timeline.line[checked.checked], "samples between which nothing moved"),
         not_observed=[] if checked.by_log else ["the program's own count of written bytes"],
         strength=0.1,
     )
@@ -49,7 +49,7 @@ def _all(states: int) -> str:
 
 
 def _gap(
-    seen: Observation, timeline: Timeline, checked: Conservation, numbers: dict[str, float | int | str]
+    observation: Observation, timeline: Timeline, checked: Conservation, numbers: dict[str, float | int | str]
 ) -> Finding:
     gaps = checked.gap_bytes[checked.violated]
     least, most = int(gaps.min()), int(gaps.max())
@@ -62,7 +62,9 @@ def _gap(
             "connection is missing."
         ),
         numbers=numbers,
-        evidence=lines(seen.sender, timeline.line[checked.checked[checked.violated]], "the sum does not come out here"),
+        evidence=lines(
+            observation.sender, timeline.line[checked.checked[checked.violated]], "the sum does not come out here"
+        ),
         confidence="medium",
         strength=0.9,
     )

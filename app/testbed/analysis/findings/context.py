@@ -23,15 +23,15 @@ WANTED: Final = (
 """Fields of tcp_info that findings use; `rcv_wnd` came with Linux 6.2, `total_rto` with 6.7."""
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak whenever anything is known of the host."""
-    samples = seen.sender.samples
-    kernel = str(seen.host.get("kernel") or "")
+    samples = observation.sender.samples
+    kernel = str(observation.host.get("kernel") or "")
     if samples is None and not kernel:
         return unseen(NAME, "neither run.json nor samples tell of the host")
     missing = [name for name in WANTED if samples is not None and not samples.has(name)]
-    facts = kernel_of(seen)
-    engines = [engine for engine in seen.engines if engine != "none"]
+    facts = kernel_of(observation)
+    engines = [engine for engine in observation.engines if engine != "none"]
     numbers: dict[str, float | int | str] = {
         "kernel": kernel or "unknown",
         "congestion": facts.congestion,

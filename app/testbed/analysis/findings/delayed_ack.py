@@ -22,21 +22,21 @@ HIGH_NS: Final = 65_000_000
 FEWEST: Final = 3
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when some acknowledgements came about 40 ms after the data, at the receiver's own tap."""
-    connection = seen.receiver.connection
+    connection = observation.receiver.connection
     if connection is None:
         return unseen(NAME, "the receiver's own capture is not there, and elsewhere the round trip is in the times")
-    if seen.receiver is not seen.sender and seen.one_capture:
+    if observation.receiver is not observation.sender and observation.one_capture:
         return unseen(NAME, "it is not known at which end this capture was made")
     marked = connection.frames
-    took_ns = silent_for_ns(seen, connection)
-    data = seen.from_sender(marked) & (marked.payload_bytes > 0)
+    took_ns = silent_for_ns(observation, connection)
+    data = observation.from_sender(marked) & (marked.payload_bytes > 0)
     late = _late(took_ns)
     count, total = int(late.sum()), int(data.sum())
     if count < FEWEST:
         return silent(NAME, "acknowledgements were not delayed by 40 ms more than now and then")
-    waited = len(_waited(seen, connection, took_ns))
+    waited = len(_waited(observation, connection, took_ns))
     median_s = float(np.median(took_ns[late])) / 1e9
     sentence = (
         f"{counted(count, 'frame')} of {total} with data ({percent(count / total)}) were acknowledged only after "
@@ -54,18 +54,18 @@ def explain(seen: Observation) -> Answer:
             "delay_median_s": round(median_s, 6),
             "sender_waited": waited,
         },
-        evidence=frames(seen.receiver, late, "acknowledged late", "tcp.len > 0"),
+        evidence=frames(observation.receiver, late, "acknowledged late", "tcp.len > 0"),
         strength=round(0.1 + 0.3 * count / total, 3),
     )
 
 
-def waited_ns(seen: Observation) -> int:
+def waited_ns(observation: Observation) -> int:
     """Return for how long in all the sender sent nothing until a delayed acknowledgement came."""
-    connection = seen.receiver.connection
-    if connection is None or seen.one_capture:
+    connection = observation.receiver.connection
+    if connection is None or observation.one_capture:
         return 0
-    took_ns = silent_for_ns(seen, connection)
-    return int(took_ns[_waited(seen, connection, took_ns)].sum())
+    took_ns = silent_for_ns(observation, connection)
+    return int(took_ns[_waited(observation, connection, took_ns)].sum())
 
 
 def _late(took_ns: Int64) -> NDArray[np.bool_]:
@@ -73,13 +73,13 @@ def _late(took_ns: Int64) -> NDArray[np.bool_]:
     return late
 
 
-def silent_for_ns(seen: Observation, connection: Connection) -> Int64:
+def silent_for_ns(observation: Observation, connection: Connection) -> Int64:
     """Return for how long the receiver sent nothing after each frame with data, -1 where it then did not acknowledge.
 
     While a segment is missing, a receiver answers at once, but cannot acknowledge what came after the gap.
     """
     marked = connection.frames
-    sent = seen.from_sender(marked)
+    sent = observation.from_sender(marked)
     took_ns = np.where(sent & (marked.payload_bytes > 0), time_to_ack_ns(connection), NONE)
     answers = np.flatnonzero(~sent)
     following = np.searchsorted(answers, np.arange(len(marked)))
@@ -89,10 +89,10 @@ def silent_for_ns(seen: Observation, connection: Connection) -> Int64:
     return silent_for
 
 
-def _waited(seen: Observation, connection: Connection, took_ns: Int64) -> Int64:
+def _waited(observation: Observation, connection: Connection, took_ns: Int64) -> Int64:
     """Return the frames that were acknowledged late and after which the sender's next one stayed away so long."""
     marked = connection.frames
-    at = np.flatnonzero(seen.from_sender(marked) & (marked.payload_bytes > 0))
+    at = np.flatnonzero(observation.from_sender(marked) & (marked.payload_bytes > 0))
     gap_ns = np.diff(marked.time_ns[at])
     waited: Int64 = at[:-1][_late(took_ns[at[:-1]]) & (gap_ns >= took_ns[at[:-1]])]
     return waited

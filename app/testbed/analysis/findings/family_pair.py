@@ -15,20 +15,22 @@ SAME: Final = 0.2
 """Times and rates of two runs of the same cell differ by so much anyway: a read more or less, a busy machine."""
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when the run has the twin of this cell over the other family."""
-    if seen.twin is None:
+    if observation.twin is None:
         return unseen(NAME, "the run has no cell that differs from this one in its family only, or none that is done")
-    metrics = seen.twin.get("metrics") or {}
-    numbers: dict[str, float | int | str] = {"twin": str(seen.twin.get("cell", ""))}
+    metrics = observation.twin.get("metrics") or {}
+    numbers: dict[str, float | int | str] = {"twin": str(observation.twin.get("cell", ""))}
     differences = []
-    limits, theirs = find_limits(seen), _limit(seen.twin)
+    limits, theirs = find_limits(observation), _limit(observation.twin)
     if limits is not None and theirs:
         numbers |= {"limited_by": limits.limit, "twin_limited_by": theirs}
         # Where two limits share the time nearly alike, either may come first.
         if theirs not in (limits.limit, *limits.also):
             differences.append(f"here the limit is the {limits.limit}, there the {theirs}")
-    mine = seen.sent_bytes / seen.duration_s if seen.sent_bytes and seen.duration_s else None
+    mine = (
+        observation.sent_bytes / observation.duration_s if observation.sent_bytes and observation.duration_s else None
+    )
     other = metrics.get("goodput_bytes_per_s")
     if mine and other:
         ratio = mine / other
@@ -37,9 +39,9 @@ def explain(seen: Observation) -> Answer:
             differences.append(f"goodput differs by {percent(abs(ratio - 1))}")
     if len(numbers) == 1:
         return unseen(NAME, "neither what limited the twin nor its goodput is known")
-    if seen.mss_bytes is not None:
-        numbers["mss_bytes"] = seen.mss_bytes
-    other_family = "IPv4" if seen.asked.get("family") == "ipv6" else "IPv6"
+    if observation.mss_bytes is not None:
+        numbers["mss_bytes"] = observation.mss_bytes
+    other_family = "IPv4" if observation.requested.get("family") == "ipv6" else "IPv6"
     says = (
         f"IPv4 and IPv6 differ: {'; '.join(differences)}."
         if differences

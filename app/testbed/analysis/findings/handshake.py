@@ -14,9 +14,9 @@ BEFORE: Final = ("SYN_SENT", "SYN_RECV", "NEW_SYN_RECV", "LISTEN", "CLOSE")
 """States of a socket that has no connection, yet or any more."""
 
 
-def connected(seen: Observation) -> bool:
+def connected(observation: Observation) -> bool:
     """Tell whether the connection came about; so it did unless an instrument was there and saw none."""
-    ends = seen.sender, seen.receiver
+    ends = observation.sender, observation.receiver
     if any(end.log is not None for end in ends):
         return True
     watched = [end for end in ends if end.samples is not None or _captured(end)]
@@ -46,23 +46,23 @@ def _asks(frames: Frames) -> NDArray[np.bool_]:
     return asks
 
 
-def attempt(seen: Observation) -> str:
+def attempt(observation: Observation) -> str:
     """Return the verdict on a connection that did not come about."""
     nothing = "No connection came about and no data was sent"
-    end = seen.wire()
+    end = observation.wire()
     if end is None or end.connection is None:
         return f"{nothing}."
     frames = end.connection.frames
-    asked = times(int(_asks(frames).sum()))
+    requested = times(int(_asks(frames).sum()))
     if (~frames.from_client & ((frames.tcp_flags & RST) != 0)).any():
         how = "and was refused (RST)"
-    elif _answered(seen):
+    elif _answered(observation):
         how = "and got no answer, although the other end gave one: it was lost on its way"
     else:
         how = "and got no answer"
-    return f"{nothing}: the {seen.sender.role} asked {asked} (SYN) {how}."
+    return f"{nothing}: the {observation.sender.role} asked {requested} (SYN) {how}."
 
 
-def _answered(seen: Observation) -> bool:
-    connection = seen.receiver.connection
+def _answered(observation: Observation) -> bool:
+    connection = observation.receiver.connection
     return connection is not None and bool((~connection.frames.from_client).any())

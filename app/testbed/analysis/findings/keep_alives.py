@@ -18,9 +18,9 @@ SHORTEST_NS: Final = 900_000_000
 like one came late or twice."""
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when either side sent keep-alives into an open window."""
-    end = seen.wire()
+    end = observation.wire()
     if end is None or end.connection is None:
         return unseen(NAME, "there is no capture")
     marked = end.connection.frames
@@ -32,7 +32,7 @@ def explain(seen: Observation) -> Answer:
     if not count:
         return silent(NAME, "no keep-alive was sent into an open window")
     idle_s = float(np.median(idle_ns[real])) / 1e9
-    by_sender = int((real & seen.from_sender(marked)).sum())
+    by_sender = int((real & observation.from_sender(marked)).sum())
     return Finding(
         name=NAME,
         sentence=(

@@ -66,56 +66,56 @@ class Limits:
         return [limit for limit in rest if self.shares[limit] >= ALSO_SHARE]
 
 
-def sending_s(seen: Observation) -> float | None:
+def sending_s(observation: Observation) -> float | None:
     """Return the time from the first write to the last acknowledgement, less what the receiver delayed that one."""
-    if seen.sending_s is None:
+    if observation.sending_s is None:
         return None
-    return max(0.0, seen.sending_s - _last_delay_s(seen))
+    return max(0.0, observation.sending_s - _last_delay_s(observation))
 
 
-def hardly_began(seen: Observation) -> bool:
+def hardly_began(observation: Observation) -> bool:
     """Tell whether so little time passed, with the window open, that a write that took long only waited for a CPU."""
-    lasted_s = sending_s(seen)
-    return lasted_s is not None and lasted_s < SHORT_S and not seen.closures
+    lasted_s = sending_s(observation)
+    return lasted_s is not None and lasted_s < SHORT_S and not observation.closures
 
 
-def _last_delay_s(seen: Observation) -> float:
-    connection = seen.receiver.connection
-    if connection is None or seen.one_capture:
+def _last_delay_s(observation: Observation) -> float:
+    connection = observation.receiver.connection
+    if connection is None or observation.one_capture:
         return 0.0
     frames = connection.frames
-    data = np.flatnonzero(seen.from_sender(frames) & (frames.payload_bytes > 0))
-    return max(0.0, float(silent_for_ns(seen, connection)[data[-1]]) / 1e9) if len(data) else 0.0
+    data = np.flatnonzero(observation.from_sender(frames) & (frames.payload_bytes > 0))
+    return max(0.0, float(silent_for_ns(observation, connection)[data[-1]]) / 1e9) if len(data) else 0.0
 
 
-def find_limits(seen: Observation) -> Limits | None:
+def find_limits(observation: Observation) -> Limits | None:
     """Return what limited the sender; None when nothing tells or the transfer was too short to tell."""
-    if NAME not in seen.memory:
-        seen.memory[NAME] = _find(seen)
-    limits: Limits | None = seen.memory[NAME]
+    if NAME not in observation.memory:
+        observation.memory[NAME] = _find(observation)
+    limits: Limits | None = observation.memory[NAME]
     return limits
 
 
-def _find(seen: Observation) -> Limits | None:
-    samples, total_s = seen.sender.samples, sending_s(seen)
-    if samples is None or total_s is None or seen.sending_s is None or total_s < SHORT_S:
+def _find(observation: Observation) -> Limits | None:
+    samples, total_s = observation.sender.samples, sending_s(observation)
+    if samples is None or total_s is None or observation.sending_s is None or total_s < SHORT_S:
         return None
     counters = [samples.last(name) for name in ("busy_time", "rwnd_limited", "sndbuf_limited")]
     if None in counters:
         return None
     busy_s, window_s, buffer_s = (float(value or 0) / 1e6 for value in counters)
-    busy_s = max(busy_s - (seen.sending_s - total_s), window_s + buffer_s)
+    busy_s = max(busy_s - (observation.sending_s - total_s), window_s + buffer_s)
     total_s = max(total_s, busy_s)
-    path, full = path_of(seen), _receiver_full(seen)
+    path, full = path_of(observation), _receiver_full(observation)
     network, buffer, idle = (busy_s - window_s - buffer_s) / total_s, buffer_s / total_s, (total_s - busy_s) / total_s
-    not_written, no_room = _moved(seen, path, total_s, network, idle)
+    not_written, no_room = _moved(observation, path, total_s, network, idle)
     network -= not_written + no_room
     counted = window_s / total_s
-    window = counted + min(max(window_exhausted_s(seen) / total_s - counted, 0.0), max(network, 0.0))
-    unread = unread_share(seen) if window_s else None
-    reader = window * (unread if unread is not None else _reader_without_capture(seen, full))
+    window = counted + min(max(window_exhausted_s(observation) / total_s - counted, 0.0), max(network, 0.0))
+    unread = unread_share(observation) if window_s else None
+    reader = window * (unread if unread is not None else _reader_without_capture(observation, full))
     on_the_way = window - reader
-    missing = missing_s(seen) if LOSSES in path.causes else 0.0
+    missing = missing_s(observation) if LOSSES in path.causes else 0.0
     queued = on_the_way if QUEUE in path.causes else min(on_the_way, (path.unheard_s + missing) / total_s)
     return Limits(
         total_s=total_s,
@@ -134,9 +134,9 @@ def _find(seen: Observation) -> Limits | None:
     )
 
 
-def _moved(seen: Observation, path: Path, total_s: float, network: float, idle: float) -> tuple[float, float]:
+def _moved(observation: Observation, path: Path, total_s: float, network: float, idle: float) -> tuple[float, float]:
     """Return which shares of the time that the kernel leaves to the network are its program's and its buffer's."""
-    nothing = nothing_unsent(seen)
+    nothing = nothing_unsent(observation)
     if nothing is None:
         return 0.0, 0.0
     not_written = min(max(nothing.not_written_s / total_s - idle, 0.0), network)
@@ -145,16 +145,16 @@ def _moved(seen: Observation, path: Path, total_s: float, network: float, idle: 
     return not_written, no_room
 
 
-def _reader_without_capture(seen: Observation, full: float | None) -> float:
-    closed = seen.closed_ns / 1e9 / (seen.sending_s or 1.0)
+def _reader_without_capture(observation: Observation, full: float | None) -> float:
+    closed = observation.closed_ns / 1e9 / (observation.sending_s or 1.0)
     return 1.0 if closed >= FULL_SHARE or (full is not None and full >= FULL_SHARE) else 0.0
 
 
-def _receiver_full(seen: Observation) -> float | None:
-    timeline, samples = seen.timeline, seen.receiver.samples
+def _receiver_full(observation: Observation) -> float | None:
+    timeline, samples = observation.timeline, observation.receiver.samples
     rcvbuf = samples.most("rcvbuf") if samples is not None else None
     if timeline is None or not rcvbuf:
         return None
     queue = timeline.receive_queue_bytes
-    queue = queue[(queue != ABSENT) & seen.while_sending(timeline.at_ns)]
+    queue = queue[(queue != ABSENT) & observation.while_sending(timeline.at_ns)]
     return float(queue.mean()) / receiver_bytes(rcvbuf) if len(queue) else None

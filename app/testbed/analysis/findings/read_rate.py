@@ -22,34 +22,34 @@ STARVED_SHARE: Final = 0.1
 MATCH: Final = 0.1
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when the receiver paused between its reads for most of the time."""
-    reads = seen.receiver.calls("read")
+    reads = observation.receiver.calls("read")
     if reads is None:
-        return unseen(NAME, NO_LOG.format(role=seen.receiver.role))
-    pauses = seen.receiver.calls("sleep")
+        return unseen(NAME, NO_LOG.format(role=observation.receiver.role))
+    pauses = observation.receiver.calls("sleep")
     # The first read waits for the sender to begin.
     span_s = float(reads.end_ns[-1] - reads.end_ns[0]) / 1e9
     paused_s = float(pauses.duration_ns.sum()) / 1e9 if pauses is not None else 0.0
     if len(reads) < 3 or span_s <= 0 or paused_s < PACED_SHARE * span_s:
         return silent(NAME, "the receiver read without pausing")
-    return _paced(seen, reads, span_s)
+    return _paced(observation, reads, span_s)
 
 
-def _paced(seen: Observation, reads: Calls, span_s: float) -> Finding:
-    limits = find_limits(seen)
+def _paced(observation: Observation, reads: Calls, span_s: float) -> Finding:
+    limits = find_limits(observation)
     paces = limits is None or limits.limit == "receiver"
-    full_bytes = int(seen.asked.get("read_size") or reads.size_bytes.max())
+    full_bytes = int(observation.requested.get("read_size") or reads.size_bytes.max())
     # The first read gets what the sender began with, the last one what is left.
     short = reads.size_bytes[1:-1] < full_bytes
     waited_s = float(reads.duration_ns[1:].sum()) / 1e9
     period_s = (span_s - waited_s) / (len(reads) - 1)
     observed = float(reads.total_bytes[-1] - reads.size_bytes[0]) / span_s
-    predicted = _predicted(seen, reads, full_bytes, period_s)
+    predicted = _predicted(observation, reads, full_bytes, period_s)
     numbers: dict[str, float | int | str] = {
         "reads": len(reads),
         "read_median_bytes": int(np.median(reads.size_bytes)),
-        "read_asked_bytes": full_bytes,
+        "requested_read_bytes": full_bytes,
         "period_s": round(period_s, 6),
         "observed_bytes_per_s": round(observed, 3),
         "predicted_bytes_per_s": round(predicted, 3),
@@ -60,16 +60,16 @@ def _paced(seen: Observation, reads: Calls, span_s: float) -> Finding:
         name=NAME,
         sentence=_sentence(numbers, paces=paces),
         numbers=numbers,
-        evidence=calls(seen.receiver, reads, np.ones(len(reads), np.bool_), "the reads")
+        evidence=calls(observation.receiver, reads, np.ones(len(reads), np.bool_), "the reads")
         + calls(
-            seen.receiver,
+            observation.receiver,
             reads,
             np.concatenate(([False], short, [False])),
             "reads that brought less than was asked for",
         ),
         confidence="high" if off <= MATCH else "medium",
         contradicting=[f"observed and predicted differ by {percent(off)}"] if paces and off > MATCH else [],
-        not_observed=[] if seen.receiver.samples is not None else ["the receiver's buffer"],
+        not_observed=[] if observation.receiver.samples is not None else ["the receiver's buffer"],
         strength=0.5 if paces else 0.2,
     )
 
@@ -79,7 +79,7 @@ def _sentence(numbers: Mapping[str, Any], *, paces: bool) -> str:
     observed, predicted = (format_rate(numbers[f"{name}_bytes_per_s"]) for name in ("observed", "predicted"))
     reads = (
         f"{counted(numbers['reads'], 'read')}, one every {format_seconds(numbers['period_s'])}, of "
-        f"{format_bytes(numbers['read_asked_bytes'])} at most"
+        f"{format_bytes(numbers['requested_read_bytes'])} at most"
     )
     if not paces:
         short = f"; {percent(starved)} of the reads were short" if starved >= STARVED_SHARE else ""
@@ -96,13 +96,13 @@ def _sentence(numbers: Mapping[str, Any], *, paces: bool) -> str:
     return sentence
 
 
-def _predicted(seen: Observation, reads: Calls, full_bytes: int, period_s: float) -> float:
+def _predicted(observation: Observation, reads: Calls, full_bytes: int, period_s: float) -> float:
     """Return the law's rate; what fits into the buffer at once is read at full pace."""
-    samples, mss = seen.receiver.samples, seen.mss_bytes
+    samples, mss = observation.receiver.samples, observation.mss_bytes
     rcvbuf = samples.most("rcvbuf") if samples is not None else None
     if not rcvbuf or mss is None or int(reads.total_bytes[-1]) <= receiver_bytes(rcvbuf):
         return full_bytes / period_s
-    return slow_reader_goodput(rcvbuf, mss, full_bytes, period_s, (seen.rtt_ms or 0.0) / 1e3)
+    return slow_reader_goodput(rcvbuf, mss, full_bytes, period_s, (observation.rtt_ms or 0.0) / 1e3)
 
 
 RULE: Final = Rule(

@@ -65,11 +65,11 @@ class Explanation:
     silent: tuple[Silence, ...]
 
 
-def explain(seen: Observation) -> Explanation:
+def explain(observation: Observation) -> Explanation:
     """Ask every rule."""
-    there = connected(seen)
+    there = connected(observation)
     answers = [
-        rule.explain(seen)
+        rule.explain(observation)
         if there or rule.name in WITHOUT_CONNECTION
         else silent(rule.name, "no connection came about")
         for rule in RULES.values()
@@ -77,7 +77,7 @@ def explain(seen: Observation) -> Explanation:
     findings = [answer for answer in answers if isinstance(answer, Finding)]
     findings.sort(key=lambda finding: -finding.strength)
     return Explanation(
-        verdict=verdict(seen, {finding.name: finding for finding in findings}),
+        verdict=verdict(observation, {finding.name: finding for finding in findings}),
         findings=tuple(findings),
         silent=tuple(answer for answer in answers if isinstance(answer, Silence)),
     )

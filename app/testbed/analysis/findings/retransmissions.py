@@ -15,16 +15,16 @@ from testbed.units import counted
 NAME: Final = "retransmissions"
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when the sender sent data again."""
-    end, samples = seen.wire(), seen.sender.samples
+    end, samples = observation.wire(), observation.sender.samples
     if (end is None or end.connection is None) and samples is None:
         return unseen(NAME, "neither a capture nor samples of the sender are there")
     numbers = _from_kernel(samples)
     evidence: list[Evidence] = []
     if end is not None and end.connection is not None:
         marked = end.connection.frames
-        sent = seen.from_sender(marked)
+        sent = observation.from_sender(marked)
         again = sent & marked.having(RETRANSMISSIONS)
         numbers |= {
             "frames_again": int(again.sum()),
@@ -33,19 +33,19 @@ def explain(seen: Observation) -> Answer:
             "dsack_frames": int((~sent & marked.having(Mark.DUPLICATE_SACK)).sum()),
         }
         evidence += frames(end, again, "data sent again", "tcp.analysis.retransmission")
-    loss_probes = seen.sender.counted("TcpExtTCPLossProbes")
+    loss_probes = observation.sender.counted("TcpExtTCPLossProbes")
     if loss_probes is not None:
         numbers["tail_loss_probes"] = loss_probes
-    lost = sum(seen.link_losses.values()) if seen.link_losses else None
+    lost = sum(observation.link_losses.values()) if observation.link_losses else None
     if lost:
         numbers["lost_on_link"] = lost
-        where = [role for role, count in seen.link_losses.items() if count]
+        where = [role for role, count in observation.link_losses.items() if count]
         evidence += [e for role in where for e in file(f"{role}/link.json", "frames that the link lost")]
     count = int(numbers.get("retransmitted_segments", numbers.get("frames_again", 0)))
     if not count:
         return silent(NAME, "nothing was sent again" + (", though the link lost frames" if lost else ""))
-    why_lost = _lost_on_link(seen)
-    if why_lost and _needless(numbers, count) and not seen.link_losses.get(seen.sender.role):
+    why_lost = _lost_on_link(observation)
+    if why_lost and _needless(numbers, count) and not observation.link_losses.get(observation.sender.role):
         why_lost = ""  # what the receiver sent was lost, and all of the data had come
     what, share = _judge(numbers, count, why_lost)
     numbers["segments_again"] = count
@@ -86,15 +86,17 @@ def _needless(numbers: dict[str, float | int | str], count: int) -> bool:
     return twice is not None and twice >= count
 
 
-def _lost_on_link(seen: Observation) -> str | None:
+def _lost_on_link(observation: Observation) -> str | None:
     """Return what the link lost, and of whom; empty when it lost nothing, None when nobody counted."""
-    if not seen.link_losses:
+    if not observation.link_losses:
         return None
-    losses = [(count, role) for role, count in sorted(seen.link_losses.items()) if count]
+    losses = [(count, role) for role, count in sorted(observation.link_losses.items()) if count]
     if not losses:
         return ""
     # A corrupted frame arrives and counts as lost, but the link's own figures call it otherwise.
-    corrupts = bool(seen.asked.get("profile")) or any("corrupt" in asked for asked in seen.impairment.values())
+    corrupts = bool(observation.requested.get("profile")) or any(
+        "corrupt" in requested for requested in observation.impairment.values()
+    )
     (first, whose), *others = losses
     told = [f"{counted(first, 'frame')} of the {whose}'s", *(f"{count} of the {role}'s" for count, role in others)]
     return f"the link lost {'or corrupted ' if corrupts else ''}{' and '.join(told)}"

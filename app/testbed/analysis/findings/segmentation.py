@@ -24,15 +24,15 @@ WHOLE_SHARE: Final = 0.8
 """A capture that shows less of the data than this counts too few frames; what was lost before it is little."""
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when writes and segments do not correspond one to one."""
-    writes, end = seen.sender.calls("write"), seen.wire()
+    writes, end = observation.sender.calls("write"), observation.wire()
     if writes is None:
-        return unseen(NAME, NO_LOG.format(role=seen.sender.role))
+        return unseen(NAME, NO_LOG.format(role=observation.sender.role))
     if end is None or end.connection is None:
         return unseen(NAME, "no capture shows the sender's frames")
     marked = end.connection.frames
-    data = seen.from_sender(marked) & (marked.payload_bytes > 0) & ~marked.having(RETRANSMISSIONS)
+    data = observation.from_sender(marked) & (marked.payload_bytes > 0) & ~marked.having(RETRANSMISSIONS)
     if not data.any():
         return silent(NAME, "no frame with data was captured")
     if _lacks_frames(marked, data):
@@ -42,7 +42,7 @@ def explain(seen: Observation) -> Answer:
     ratio = len(writes) / segments
     if 1 / NOTICEABLE < ratio < NOTICEABLE:
         return silent(NAME, f"{counted(len(writes), 'write')} went out in {counted(segments, 'segment')}")
-    how = _glued(seen, ratio) if ratio > 1 else _cut(seen, writes, ratio)
+    how = _glued(observation, ratio) if ratio > 1 else _cut(observation, writes, ratio)
     return Finding(
         name=NAME,
         sentence=(
@@ -52,7 +52,7 @@ def explain(seen: Observation) -> Answer:
         numbers=numbers,
         evidence=[
             *frames(end, data, "the sender's frames with data", "tcp.len > 0"),
-            *calls(seen.sender, writes, np.ones(len(writes), np.bool_), "the writes"),
+            *calls(observation.sender, writes, np.ones(len(writes), np.bool_), "the writes"),
         ],
         strength=round((0.4 if ratio > 1 else 0.15) * (1 - min(ratio, 1 / ratio)), 3),
     )
@@ -83,22 +83,22 @@ def _numbers(writes: Calls, connection: Connection, marked: Frames, data: np.nda
     }
 
 
-def _glued(seen: Observation, ratio: float) -> str:
-    closed = seen.closed_ns / 1e9 / (seen.sending_s or 1.0)
-    limits = find_limits(seen)
+def _glued(observation: Observation, ratio: float) -> str:
+    closed = observation.closed_ns / 1e9 / (observation.sending_s or 1.0)
+    limits = find_limits(observation)
     if closed >= CLOSED_SHARE:
         why = f"while the window was closed ({percent(closed)} of the time) they gathered in the sender's buffer"
     elif limits is not None and limits.limit in ("network", "window", "receiver"):
         why = "they gathered in the sender's buffer while it waited for acknowledgements or window"
-    elif seen.asked.get("nodelay"):
+    elif observation.requested.get("nodelay"):
         why = "they gathered in the sender's buffer, as they came faster than the kernel sends (TCP_NODELAY was set)"
     else:
         why = "Nagle's algorithm holds a small segment back until what is in flight is acknowledged"
     return f"{ratio:.3g} writes were glued into each segment; {why}"
 
 
-def _cut(seen: Observation, writes: Calls, ratio: float) -> str:
-    mss = seen.mss_bytes
+def _cut(observation: Observation, writes: Calls, ratio: float) -> str:
+    mss = observation.mss_bytes
     why = "a segment takes less" if mss is None else f"a segment takes {format_bytes(mss)} at most"
     if mss is not None and float(np.median(writes.size_bytes)) <= mss:
         why = "the window or the send buffer had room for a part only"

@@ -28,14 +28,14 @@ WHY: Final[dict[Limit, str]] = {
 }
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when the kernel's counters are there and the transfer lasted long enough."""
-    if seen.sender.samples is None:
-        return unseen(NAME, NO_SAMPLES.format(role=seen.sender.role))
-    lasted_s = sending_s(seen)
+    if observation.sender.samples is None:
+        return unseen(NAME, NO_SAMPLES.format(role=observation.sender.role))
+    lasted_s = sending_s(observation)
     if lasted_s is not None and lasted_s < SHORT_S:
         return silent(NAME, f"{format_seconds(lasted_s)} of sending are too short to tell what limited it")
-    limits = find_limits(seen)
+    limits = find_limits(observation)
     if limits is None:
         return unseen(NAME, "the kernel told no busy_time, or the end of the transfer was not seen")
     share = limits.share
@@ -43,14 +43,14 @@ def explain(seen: Observation) -> Answer:
     return Finding(
         name=NAME,
         sentence=(
-            f"{WHO[limits.limit]}: for {percent(share)} of the {format_seconds(limits.total_s)} until {_end(seen)}, "
-            f"{why(limits, limits.limit)}.{also}"
+            f"{WHO[limits.limit]}: for {percent(share)} of the {format_seconds(limits.total_s)} "
+            f"until {_end(observation)}, {why(limits, limits.limit)}.{also}"
         ),
         numbers=_numbers(limits),
         evidence=samples(
-            seen.sender,
-            seen.sender.samples,
-            seen.sender.samples.column("busy_time") != ABSENT,
+            observation.sender,
+            observation.sender.samples,
+            observation.sender.samples.column("busy_time") != ABSENT,
             "the kernel's counters busy_time, rwnd_limited and sndbuf_limited",
         ),
         confidence="high" if share >= 0.6 else "medium" if share >= 0.4 else "low",
@@ -60,8 +60,8 @@ def explain(seen: Observation) -> Answer:
     )
 
 
-def _end(seen: Observation) -> str:
-    return "the last byte was acknowledged" if seen.acked_ns is not None else "the transfer was broken off"
+def _end(observation: Observation) -> str:
+    return "the last byte was acknowledged" if observation.acked_ns is not None else "the transfer was broken off"
 
 
 def why(limits: Limits, limit: Limit) -> str:

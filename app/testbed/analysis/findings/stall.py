@@ -31,11 +31,13 @@ class Stall:
     held_bytes: int | None
 
 
-def kernel_of(seen: Observation) -> Kernel:
+def kernel_of(observation: Observation) -> Kernel:
     """Return what is known of the kernel: from `run.json`, what the cell set, and the algorithm from the samples."""
-    sender, receiver = ({**(seen.host.get("sysctls") or {}), **end.sysctls} for end in (seen.sender, seen.receiver))
+    sender, receiver = (
+        {**(observation.host.get("sysctls") or {}), **end.sysctls} for end in (observation.sender, observation.receiver)
+    )
     known = Kernel()
-    congestion = seen.sender.samples.text("congestion") if seen.sender.samples is not None else ""
+    congestion = observation.sender.samples.text("congestion") if observation.sender.samples is not None else ""
     return Kernel(
         congestion=congestion or str(sender.get("net.ipv4.tcp_congestion_control", known.congestion)),
         default_rcvbuf_bytes=_value(receiver, "net.ipv4.tcp_rmem", 1, known.default_rcvbuf_bytes),
@@ -52,35 +54,40 @@ def _value(sysctls: Mapping[str, Any], name: str, index: int, otherwise: int) ->
         return otherwise
 
 
-def find_stall(seen: Observation) -> Stall:
+def find_stall(observation: Observation) -> Stall:
     """Return predicted and observed stall point, as far as anything tells of them."""
     before = None
-    if {"sndbuf", "rcvbuf"} <= seen.asked.keys():
-        before = stall_point(seen.asked["sndbuf"], seen.asked["rcvbuf"], _asked_mss(seen), kernel_of(seen))
-    return Stall(before, _after(seen), _held(seen))
+    if {"sndbuf", "rcvbuf"} <= observation.requested.keys():
+        before = stall_point(
+            observation.requested["sndbuf"],
+            observation.requested["rcvbuf"],
+            _requested_mss(observation),
+            kernel_of(observation),
+        )
+    return Stall(before, _after(observation), _held(observation))
 
 
-def _asked_mss(seen: Observation) -> int:
+def _requested_mss(observation: Observation) -> int:
     """Return the segment that the cell leads one to expect: Ethernet's, or that of a smaller MTU."""
-    mss = ETHERNET_MSS.get(str(seen.asked.get("family")), ETHERNET_MSS["ipv4"])
-    mtu_bytes = seen.sender.mtu_bytes or ETHERNET_MTU_BYTES
+    mss = ETHERNET_MSS.get(str(observation.requested.get("family")), ETHERNET_MSS["ipv4"])
+    mtu_bytes = observation.sender.mtu_bytes or ETHERNET_MTU_BYTES
     return max(1, mss - max(0, ETHERNET_MTU_BYTES - mtu_bytes))
 
 
-def _after(seen: Observation) -> StallPoint | None:
-    sender, receiver = seen.sender.samples, seen.receiver.samples
-    if sender is None or receiver is None or seen.mss_bytes is None:
+def _after(observation: Observation) -> StallPoint | None:
+    sender, receiver = observation.sender.samples, observation.receiver.samples
+    if sender is None or receiver is None or observation.mss_bytes is None:
         return None
-    sndbuf, rcvbuf = _sndbuf_when_fullest(seen, sender), receiver.most("rcvbuf")
+    sndbuf, rcvbuf = _sndbuf_when_fullest(observation, sender), receiver.most("rcvbuf")
     if not sndbuf or not rcvbuf:
         return None
     # The window after the last reopening may be much greater than any that the sender's queue was made for.
-    return stall_point_of(sndbuf, rcvbuf, seen.mss_bytes)
+    return stall_point_of(sndbuf, rcvbuf, observation.mss_bytes)
 
 
-def _sndbuf_when_fullest(seen: Observation, sender: Samples) -> int | None:
+def _sndbuf_when_fullest(observation: Observation, sender: Samples) -> int | None:
     """Return the send buffer when the most was held: later, when the window has opened, it may grow further."""
-    timeline = seen.timeline
+    timeline = observation.timeline
     if timeline is None or not len(timeline):
         return sender.most("sndbuf")
     line = timeline.line[int(timeline.held_bytes.argmax())]
@@ -94,8 +101,8 @@ def in_program_bytes(timeline: Timeline) -> Int64:
     return np.where(known, timeline.written_bytes - timeline.accepted_bytes, 0)
 
 
-def _held(seen: Observation) -> int | None:
-    timeline = seen.timeline
+def _held(observation: Observation) -> int | None:
+    timeline = observation.timeline
     if timeline is None:
         return None
     held = timeline.held_bytes

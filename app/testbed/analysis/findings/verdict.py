@@ -47,21 +47,21 @@ LAG_SHARE: Final = 0.25
 """A reader that goes on for so much of the time after the last acknowledgement is told of."""
 
 
-def verdict(seen: Observation, findings: Mapping[str, Finding]) -> str:
+def verdict(observation: Observation, findings: Mapping[str, Finding]) -> str:
     """Return the answer; empty when nothing was seen of a transfer."""
-    if not connected(seen):
-        return attempt(seen)
-    parts = [_limited(findings) or _closed_alone(seen, findings)]
+    if not connected(observation):
+        return attempt(observation)
+    parts = [_limited(findings) or _closed_alone(observation, findings)]
     if not parts[0]:
-        return _undecided(seen)
-    parts[0] += _rate(seen)
+        return _undecided(observation)
+    parts[0] += _rate(observation)
     closed = findings.get("window-closed")
     if closed is not None:
         parts.append(_closed(closed.numbers))
     blocked = findings.get("write-blocked")
     if blocked is not None:
         parts.append(_blocked(blocked.numbers))
-    parts.append(_lag(seen))
+    parts.append(_lag(observation))
     return ". ".join(part for part in parts if part) + "."
 
 
@@ -109,24 +109,25 @@ def _blame(limit: str, causes: list[str], why: str, shares: Mapping[str, float])
     return said
 
 
-def _closed_alone(seen: Observation, findings: Mapping[str, Finding]) -> str:
+def _closed_alone(observation: Observation, findings: Mapping[str, Finding]) -> str:
     """Tell without samples what the closed window tells, unless all was over before it could tell anything."""
-    if seen.sending_s is not None and seen.sending_s < SHORT_S:
+    if observation.sending_s is not None and observation.sending_s < SHORT_S:
         return ""
     closed = findings.get("window-closed")
     share = 0.0 if closed is None else float(closed.numbers.get("closed_share", 0.0))
     return BLAME["receiver"] if share >= CLOSED_SHARE else ""
 
 
-def _rate(seen: Observation) -> str:
-    if not seen.sent_bytes or not seen.duration_s:
+def _rate(observation: Observation) -> str:
+    if not observation.sent_bytes or not observation.duration_s:
         return ""
-    reads = seen.receiver.calls("read")
-    if reads is not None and reads.total_bytes[-1] < seen.sent_bytes:
+    reads = observation.receiver.calls("read")
+    if reads is not None and reads.total_bytes[-1] < observation.sent_bytes:
         read = format_bytes(int(reads.total_bytes[-1]))
-        return f"; {read} of {format_bytes(seen.sent_bytes)} had been read after {format_seconds(seen.duration_s)}"
-    rate = format_rate(seen.sent_bytes / seen.duration_s)
-    return f"; {format_bytes(seen.sent_bytes)} took {format_seconds(seen.duration_s)}, {rate}"
+        sent = format_bytes(observation.sent_bytes)
+        return f"; {read} of {sent} had been read after {format_seconds(observation.duration_s)}"
+    rate = format_rate(observation.sent_bytes / observation.duration_s)
+    return f"; {format_bytes(observation.sent_bytes)} took {format_seconds(observation.duration_s)}, {rate}"
 
 
 def _closed(numbers: Mapping[str, Any]) -> str:
@@ -156,41 +157,41 @@ def _blocked(numbers: Mapping[str, Any]) -> str:
     )
 
 
-def _lag(seen: Observation) -> str:
+def _lag(observation: Observation) -> str:
     """Tell of a reader that goes on for long after everything was acknowledged: its own kernel holds the data."""
-    lag_s = _lag_s(seen)
-    if not lag_s or not seen.all_read:
+    lag_s = _lag_s(observation)
+    if not lag_s or not observation.all_read:
         return ""
     return f"The reader took another {format_seconds(lag_s)} for what then lay in the receiver's buffer"
 
 
-def _lag_s(seen: Observation) -> float:
-    if seen.acked_ns is None or seen.end_ns is None or not seen.duration_s:
+def _lag_s(observation: Observation) -> float:
+    if observation.acked_ns is None or observation.end_ns is None or not observation.duration_s:
         return 0.0
-    lag_s = (seen.end_ns - seen.acked_ns) / 1e9
-    return lag_s if lag_s >= max(LAG_SHARE * seen.duration_s, SHORT_S) else 0.0
+    lag_s = (observation.end_ns - observation.acked_ns) / 1e9
+    return lag_s if lag_s >= max(LAG_SHARE * observation.duration_s, SHORT_S) else 0.0
 
 
-def _undecided(seen: Observation) -> str:
+def _undecided(observation: Observation) -> str:
     """Tell what is known of a transfer that was too short to be limited, or of which nobody asked the kernel."""
-    if seen.sending_s is None or not seen.sent_bytes:
+    if observation.sending_s is None or not observation.sent_bytes:
         return ""
-    acked = "acknowledged" if seen.acked_ns is not None else "to be sent, and never acknowledged as a whole,"
-    taken = f"{format_bytes(seen.sent_bytes)} were {acked} within {format_seconds(seen.sending_s)}"
-    closed = f"the receive window was closed for {format_seconds(seen.closed_ns / 1e9)} of that"
+    acked = "acknowledged" if observation.acked_ns is not None else "to be sent, and never acknowledged as a whole,"
+    taken = f"{format_bytes(observation.sent_bytes)} were {acked} within {format_seconds(observation.sending_s)}"
+    closed = f"the receive window was closed for {format_seconds(observation.closed_ns / 1e9)} of that"
     never = "the receive window never closed"
-    lag_s = _lag_s(seen)
+    lag_s = _lag_s(observation)
     if lag_s:
         lag = f"took another {format_seconds(lag_s)} for what lay in it"
-        if not seen.all_read:
-            lag = f"left what lay in it{_rate(seen).replace(';', ':')}"
+        if not observation.all_read:
+            lag = f"left what lay in it{_rate(observation).replace(';', ':')}"
         return (
             f"The sender never waited for the reader: {taken} and the receiver's buffer took them. The reader, which "
             f"reads slowly, {lag}."
         )
-    if seen.sender.samples is None and seen.sending_s >= SHORT_S:
-        window = closed if seen.closures else never
+    if observation.sender.samples is None and observation.sending_s >= SHORT_S:
+        window = closed if observation.closures else never
         return f"{taken}; {window}. What else the sender waited for, packets alone do not tell."
-    if seen.closures:
+    if observation.closures:
         return f"{taken}; {closed}."
     return f"Nothing held the sender up for long: {taken} and {never}."

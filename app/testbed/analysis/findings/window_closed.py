@@ -24,19 +24,19 @@ CAUSES: Final = {
 }
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when the receiver's window was closed at all."""
-    if seen.window_end is None:
+    if observation.window_end is None:
         return unseen(NAME, NO_WINDOW)
-    closures = seen.closures
+    closures = observation.closures
     if not closures:
         return silent(NAME, "the receive window never closed")
-    numbers = _numbers(seen, closures)
+    numbers = _numbers(observation, closures)
     closed_s, longest_s = numbers["closed_s"], numbers["longest_s"]
     of = ""
-    if seen.sending_s and closed_s <= seen.sending_s:  # it may stay closed when all has been acknowledged
-        of = f" of {format_seconds(seen.sending_s)} ({percent(numbers['closed_share'])})"
-    causes = _causes(seen, closures)
+    if observation.sending_s and closed_s <= observation.sending_s:  # it may stay closed when all has been acknowledged
+        of = f" of {format_seconds(observation.sending_s)} ({percent(numbers['closed_share'])})"
+    causes = _causes(observation, closures)
     most = max(set(causes), key=causes.count)
     sentence = (
         f"The receive window was closed for {format_seconds(closed_s)}{of} in {counted(len(closures), 'closure')}, "
@@ -47,17 +47,17 @@ def explain(seen: Observation) -> Answer:
         name=NAME,
         sentence=sentence,
         numbers={name: round(value, 6) for name, value in numbers.items()},
-        evidence=_evidence(seen),
-        confidence=_confidence(seen),
-        contradicting=_contradicting(seen),
-        not_observed=[] if seen.receiver.connection else ["the receiver's own capture: times are the sender's"],
+        evidence=_evidence(observation),
+        confidence=_confidence(observation),
+        contradicting=_contradicting(observation),
+        not_observed=[] if observation.receiver.connection else ["the receiver's own capture: times are the sender's"],
         strength=min(1.0, numbers.get("closed_share", 0.5)),
     )
 
 
-def _causes(seen: Observation, closures: tuple[Closure, ...]) -> list[Cause]:
+def _causes(observation: Observation, closures: tuple[Closure, ...]) -> list[Cause]:
     """Return why each came about; a frame that acknowledges what is not in the capture does not tell."""
-    end = seen.window_end
+    end = observation.window_end
     assert end is not None
     assert end.connection is not None
     marked = end.connection.frames
@@ -65,22 +65,22 @@ def _causes(seen: Observation, closures: tuple[Closure, ...]) -> list[Cause]:
     return [Cause.UNKNOWN if closure.first_frame in blind else closure.cause for closure in closures]
 
 
-def _numbers(seen: Observation, closures: tuple[Closure, ...]) -> dict[str, float]:
+def _numbers(observation: Observation, closures: tuple[Closure, ...]) -> dict[str, float]:
     longest = max(closures, key=lambda closure: closure.duration_ns)
-    start_ns = (seen.start_ns or 0) + seen.realtime_offset_ns
+    start_ns = (observation.start_ns or 0) + observation.realtime_offset_ns
     numbers: dict[str, float] = {
-        "closed_s": seen.closed_ns / 1e9,
+        "closed_s": observation.closed_ns / 1e9,
         "closures": len(closures),
         "longest_s": max(0, longest.duration_ns) / 1e9,
         "longest_at_s": max(0.0, (longest.start_ns - start_ns) / 1e9),
         "first_at_s": max(0.0, (closures[0].start_ns - start_ns) / 1e9),
         "zero_window_frames": sum(closure.closed_frames for closure in closures),
     }
-    if seen.sending_s:
-        numbers["sending_s"] = seen.sending_s
-        numbers["closed_share"] = min(1.0, numbers["closed_s"] / seen.sending_s)
-    receiver = seen.receiver.samples
-    kernel = seen.receiver.counted(COUNTER)
+    if observation.sending_s:
+        numbers["sending_s"] = observation.sending_s
+        numbers["closed_share"] = min(1.0, numbers["closed_s"] / observation.sending_s)
+    receiver = observation.receiver.samples
+    kernel = observation.receiver.counted(COUNTER)
     if kernel is not None:
         numbers["kernel_closures"] = kernel
     for key, name in (("rcvbuf_bytes", "rcvbuf"), ("receive_queue_max_bytes", "receive_queue_bytes")):
@@ -90,21 +90,21 @@ def _numbers(seen: Observation, closures: tuple[Closure, ...]) -> dict[str, floa
     return numbers
 
 
-def _evidence(seen: Observation) -> list[Evidence]:
-    end = seen.window_end
+def _evidence(observation: Observation) -> list[Evidence]:
+    end = observation.window_end
     assert end is not None
     assert end.connection is not None
     marked = end.connection.frames
-    zero = ~seen.from_sender(marked) & marked.having(Mark.ZERO_WINDOW)
+    zero = ~observation.from_sender(marked) & marked.having(Mark.ZERO_WINDOW)
     found = frames(end, zero, "the receiver says: send nothing", "tcp.analysis.zero_window")
-    own = seen.receiver.samples
+    own = observation.receiver.samples
     if own is not None and own.has("rcv_wnd"):
-        found += samples(seen.receiver, own, own.column("rcv_wnd") == 0, "the kernel offers no window (rcv_wnd)")
+        found += samples(observation.receiver, own, own.column("rcv_wnd") == 0, "the kernel offers no window (rcv_wnd)")
     return found
 
 
-def _confidence(seen: Observation) -> Confidence:
-    end = seen.window_end
+def _confidence(observation: Observation) -> Confidence:
+    end = observation.window_end
     assert end is not None
     assert end.capture is not None
     if end.capture.complete is False:
@@ -112,17 +112,17 @@ def _confidence(seen: Observation) -> Confidence:
     return "high" if end.connection is not None and end.connection.complete_handshake else "medium"
 
 
-def _contradicting(seen: Observation) -> list[str]:
-    kernel = seen.receiver.counted(COUNTER)
-    if kernel is not None and kernel != len(seen.closures):
+def _contradicting(observation: Observation) -> list[str]:
+    kernel = observation.receiver.counted(COUNTER)
+    if kernel is not None and kernel != len(observation.closures):
         return [f"the receiver's kernel counts {counted(kernel, 'closure')}"]
-    sender = seen.sender.samples
+    sender = observation.sender.samples
     limited = sender.last("rwnd_limited") if sender is not None else None
-    closed_s = seen.closed_ns / 1e9
+    closed_s = observation.closed_ns / 1e9
     if limited is not None and limited / 1e6 < closed_s / 2 and closed_s > 0.1:
         told = format_seconds(limited / 1e6)
         return [f"the sender's kernel counts {told} in which the window kept it from sending: else it had nothing"]
-    own = seen.receiver.samples
+    own = observation.receiver.samples
     if own is not None and own.has("rcv_wnd") and closed_s > 0.5 and not np.any(own.column("rcv_wnd") == 0):
         return ["no sample of the receiver's socket shows a closed window"]
     return []

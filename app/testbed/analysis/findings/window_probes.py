@@ -23,35 +23,37 @@ TICK_S: Final = 0.02
 TOLERANCE: Final = 0.5
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when the sender probed a closed window."""
-    end = seen.wire()
+    end = observation.wire()
     if end is None or end.connection is None:
         return unseen(NAME, "no capture shows the sender's frames")
     marked = end.connection.frames
-    probes = seen.probes(marked)
+    probes = observation.probes(marked)
     count = int(probes.sum())
     if not count:
         reason = (
-            "no closure lasted long enough to be probed" if seen.closures else "there was no closed window to probe"
+            "no closure lasted long enough to be probed"
+            if observation.closures
+            else "there was no closed window to probe"
         )
         return silent(NAME, reason)
-    waits_s = [_first_rto_s(seen, closure) for closure in seen.closures] or [MIN_RTO_S + TICK_S]
+    waits_s = [_first_rto_s(observation, closure) for closure in observation.closures] or [MIN_RTO_S + TICK_S]
     rto_s = float(np.median(waits_s))
     expected = sum(
         probes_per_closure(max(0, closure.duration_ns) / 1e9, wait_s)
-        for closure, wait_s in zip(seen.closures, waits_s, strict=False)
+        for closure, wait_s in zip(observation.closures, waits_s, strict=False)
     )
-    unanswered = int((probes & ~_answered(seen, marked)).sum())
+    unanswered = int((probes & ~_answered(observation, marked)).sum())
     numbers: dict[str, float | int | str] = {
         "probes": count,
         "expected_probes": expected,
         "unanswered_probes": unanswered,
-        "closures": len(seen.closures),
+        "closures": len(observation.closures),
         "first_rto_s": round(rto_s, 4),
         "longest_wait_s": round(_longest_wait_s(marked, probes), 6),
     }
-    kernel = seen.sender.counted(COUNTER)
+    kernel = observation.sender.counted(COUNTER)
     if kernel is not None:
         numbers["kernel_probes"] = kernel
     silence = f"; {unanswered} got no answer, as answers are limited to one in 0.5 s" if unanswered else ""
@@ -59,15 +61,15 @@ def explain(seen: Observation) -> Answer:
         name=NAME,
         sentence=(
             f"The sender probed the closed window {times(count)}; a wait that doubles from "
-            f"{format_seconds(rto_s)} makes {expected} in {_lengths(len(seen.closures))}"
+            f"{format_seconds(rto_s)} makes {expected} in {_lengths(len(observation.closures))}"
             f"{silence}. Wireshark calls these frames keep-alives."
         ),
         numbers=numbers,
         evidence=frames(end, probes, "window probes", "tcp.analysis.keep_alive"),
         confidence="high" if end.capture and end.capture.complete is not False else "medium",
-        contradicting=_contradicting(count, expected, len(seen.closures), kernel),
+        contradicting=_contradicting(count, expected, len(observation.closures), kernel),
         not_observed=[] if kernel is not None else [f"the kernel's own count ({COUNTER})"],
-        strength=round(0.6 * min(1.0, seen.closed_ns / 1e9 / (seen.sending_s or 1e9)), 3),
+        strength=round(0.6 * min(1.0, observation.closed_ns / 1e9 / (observation.sending_s or 1e9)), 3),
     )
 
 
@@ -75,20 +77,20 @@ def _lengths(closures: int) -> str:
     return f"{counted(closures, 'closure')} of {'this length' if closures == 1 else 'these lengths'}"
 
 
-def _first_rto_s(seen: Observation, closure: Closure) -> float:
+def _first_rto_s(observation: Observation, closure: Closure) -> float:
     """Return the wait before the first probe of a closure: the retransmission time-out when it began."""
-    samples = seen.sender.samples
+    samples = observation.sender.samples
     if samples is None or not samples.has("rto"):
         return MIN_RTO_S + TICK_S
-    at = int(np.searchsorted(samples.at_ns, closure.start_ns - seen.realtime_offset_ns))
+    at = int(np.searchsorted(samples.at_ns, closure.start_ns - observation.realtime_offset_ns))
     told = samples.column("rto")[min(at, len(samples) - 1)]
     return float(told) / 1e6 + TICK_S / 2 if told > 0 else MIN_RTO_S + TICK_S
 
 
-def _answered(seen: Observation, marked: Frames) -> NDArray[np.bool_]:
+def _answered(observation: Observation, marked: Frames) -> NDArray[np.bool_]:
     """Tell for each frame whether the next one is the other side's; what came after the last one was not seen."""
     found = np.ones(len(marked), np.bool_)
-    sent = seen.from_sender(marked)
+    sent = observation.from_sender(marked)
     found[:-1] = sent[:-1] & ~sent[1:]
     return found
 

@@ -14,18 +14,20 @@ from testbed.units import counted, format_bytes
 NAME: Final = "window-reopening"
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when a closed window opened again with a known size."""
-    end = seen.window_end
+    end = observation.window_end
     if end is None or end.connection is None:
         return unseen(NAME, NO_WINDOW)
-    opened = [c for c in seen.closures if c.ending is Ending.REOPENED and c.reopened_bytes > 0]
+    opened = [c for c in observation.closures if c.ending is Ending.REOPENED and c.reopened_bytes > 0]
     if not opened:
-        return silent(NAME, "no closed window opened again" if seen.closures else "the receive window never closed")
+        return silent(
+            NAME, "no closed window opened again" if observation.closures else "the receive window never closed"
+        )
     sizes = [closure.reopened_bytes for closure in opened]
-    mss = seen.mss_bytes
+    mss = observation.mss_bytes
     # A receiver may offer less than a segment where that is half of its buffer (RFC 9293, 3.8.6.2.2).
-    least = None if mss is None else min(mss, _greatest_window_bytes(seen) // 2)
+    least = None if mss is None else min(mss, _greatest_window_bytes(observation) // 2)
     numbers: dict[str, float | int | str] = {
         "reopenings": len(opened),
         "reopened_min_bytes": min(sizes),
@@ -34,7 +36,7 @@ def explain(seen: Observation) -> Answer:
     }
     if mss is not None:
         numbers |= {"mss_bytes": mss, "silly_windows": sum(size < (least or 0) for size in sizes)}
-    reads = _reads_per_closure(seen, opened)
+    reads = _reads_per_closure(observation, opened)
     if reads is not None:
         numbers["reads_per_closure_median"] = reads
     marked = end.connection.frames
@@ -71,19 +73,19 @@ def _sentence(sizes: list[int], mss: int | None, least: int | None, reads: int |
     )
 
 
-def _greatest_window_bytes(seen: Observation) -> int:
-    end = seen.window_end
+def _greatest_window_bytes(observation: Observation) -> int:
+    end = observation.window_end
     assert end is not None
     assert end.connection is not None
     marked = end.connection.frames
-    return int(marked.window_bytes[~seen.from_sender(marked)].max(initial=0))
+    return int(marked.window_bytes[~observation.from_sender(marked)].max(initial=0))
 
 
-def _reads_per_closure(seen: Observation, closures: list[Closure]) -> int | None:
-    reads = seen.receiver.calls("read")
+def _reads_per_closure(observation: Observation, closures: list[Closure]) -> int | None:
+    reads = observation.receiver.calls("read")
     if reads is None:
         return None
-    bounds = np.array([(c.start_ns, c.end_ns) for c in closures], np.int64) - seen.realtime_offset_ns
+    bounds = np.array([(c.start_ns, c.end_ns) for c in closures], np.int64) - observation.realtime_offset_ns
     # The read that opens the window sends the update before it returns, so it is counted by its start.
     counts = np.searchsorted(reads.start_ns, bounds[:, 1], side="right") - np.searchsorted(
         reads.start_ns, bounds[:, 0], side="right"

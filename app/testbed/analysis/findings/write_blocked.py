@@ -34,29 +34,29 @@ WAITED_FOR: Final[dict[Limit, str]] = {
 """What blocked writes waited for, by what limited the sender, where no closed window was at rest."""
 
 
-def explain(seen: Observation) -> Answer:
+def explain(observation: Observation) -> Answer:
     """Speak when writes had to wait, and when they did not although the receiver had no room."""
-    writes = seen.sender.calls("write")
+    writes = observation.sender.calls("write")
     if writes is None:
-        return unseen(NAME, NO_LOG.format(role=seen.sender.role))
+        return unseen(NAME, NO_LOG.format(role=observation.sender.role))
     blocked_s = float(writes.duration_ns[writes.blocked].sum()) / 1e9
-    duration_s = seen.duration_s or 0.0
-    inside = 0 if seen.timeline is None else int(in_program_bytes(seen.timeline).max(initial=0))
+    duration_s = observation.duration_s or 0.0
+    inside = 0 if observation.timeline is None else int(in_program_bytes(observation.timeline).max(initial=0))
     noticeable_s = max(NOTICEABLE_S, duration_s * (BUFFERING_SHARE if inside > BOUNDED_BYTES else NOTICEABLE_SHARE))
-    if not hardly_began(seen) and blocked_s >= noticeable_s:
-        return _blocked(seen, writes, blocked_s)
-    if seen.closures or inside > BOUNDED_BYTES:
-        return _swallowed(seen, writes, blocked_s, inside)
+    if not hardly_began(observation) and blocked_s >= noticeable_s:
+        return _blocked(observation, writes, blocked_s)
+    if observation.closures or inside > BOUNDED_BYTES:
+        return _swallowed(observation, writes, blocked_s, inside)
     if blocked_s >= NOTICEABLE_S:
         return silent(NAME, f"writes took {format_seconds(blocked_s)} in all, but nothing was in their way")
     return silent(NAME, "no write() had to wait, and the receiver always had room")
 
 
-def _blocked(seen: Observation, writes: Calls, blocked_s: float) -> Answer:
+def _blocked(observation: Observation, writes: Calls, blocked_s: float) -> Answer:
     which = np.flatnonzero(writes.blocked)
     first = int(which[0])
-    stall = find_stall(seen)
-    duration_s = seen.duration_s or blocked_s
+    stall = find_stall(observation)
+    duration_s = observation.duration_s or blocked_s
     first_bytes = int(writes.total_bytes[first] - writes.size_bytes[first])
     numbers: dict[str, float | int | str] = {
         "blocked_s": round(blocked_s, 6),
@@ -68,11 +68,11 @@ def _blocked(seen: Observation, writes: Calls, blocked_s: float) -> Answer:
         "first_blocked_at_s": round(float(writes.start_ns[first] - writes.start_ns[0]) / 1e9, 6),
     }
     numbers |= _predicted(stall)
-    at_rest = _stall_bytes(seen)
+    at_rest = _stall_bytes(observation)
     if at_rest is not None:
         numbers["stall_bytes"] = at_rest
     # Where the buffers were never full while a write waited, the stall point was not reached.
-    compared = _waited_for(seen) if at_rest is None else _comparison(stall, at_rest)
+    compared = _waited_for(observation) if at_rest is None else _comparison(stall, at_rest)
     sentence = (
         f"write() was blocked for {format_seconds(blocked_s)} of {format_seconds(duration_s)} in "
         f"{counted(len(which), 'call')}, the longest {format_seconds(float(numbers['longest_s']))}; "
@@ -82,17 +82,17 @@ def _blocked(seen: Observation, writes: Calls, blocked_s: float) -> Answer:
         name=NAME,
         sentence=sentence,
         numbers=numbers,
-        evidence=calls(seen.sender, writes, writes.blocked, "writes that took a millisecond or more"),
+        evidence=calls(observation.sender, writes, writes.blocked, "writes that took a millisecond or more"),
         contradicting=_off_band(stall, at_rest),
         not_observed=_unknown(stall),
         strength=round(min(1.0, blocked_s / duration_s), 3),
     )
 
 
-def _swallowed(seen: Observation, writes: Calls, waited_s: float, inside: int) -> Answer:
-    stall = find_stall(seen)
+def _swallowed(observation: Observation, writes: Calls, waited_s: float, inside: int) -> Answer:
+    stall = find_stall(observation)
     took_s = float(writes.end_ns[-1] - writes.start_ns[0]) / 1e9
-    total, closed_s = int(writes.total_bytes[-1]), seen.closed_ns / 1e9
+    total, closed_s = int(writes.total_bytes[-1]), observation.closed_ns / 1e9
     numbers: dict[str, float | int | str] = {
         "written_bytes": total,
         "write_s": round(took_s, 6),
@@ -111,8 +111,8 @@ def _swallowed(seen: Observation, writes: Calls, waited_s: float, inside: int) -
         )
     if inside > BOUNDED_BYTES:
         buffers = f"up to {format_bytes(inside)} of them were still in the program, which buffers by itself"
-    closed = f"closed for {format_seconds(closed_s)}" if seen.closures else "exhausted again and again"
-    share = min(1.0, closed_s / seen.sending_s) if seen.sending_s else 0.5
+    closed = f"closed for {format_seconds(closed_s)}" if observation.closures else "exhausted again and again"
+    share = min(1.0, closed_s / observation.sending_s) if observation.sending_s else 0.5
     return Finding(
         name=NAME,
         sentence=(
@@ -121,7 +121,7 @@ def _swallowed(seen: Observation, writes: Calls, waited_s: float, inside: int) -
             "nothing."
         ),
         numbers=numbers,
-        evidence=calls(seen.sender, writes, np.ones(len(writes), np.bool_), "all writes"),
+        evidence=calls(observation.sender, writes, np.ones(len(writes), np.bool_), "all writes"),
         not_observed=_unknown(stall),
         strength=round(0.95 * share, 3),
     )
@@ -152,17 +152,17 @@ def _predicted(stall: Stall) -> dict[str, float | int | str]:
     return numbers
 
 
-def _stall_bytes(seen: Observation) -> int | None:
+def _stall_bytes(observation: Observation) -> int | None:
     """Return the most that was accepted and not read while a write waited before a closed window."""
-    timeline = seen.timeline
+    timeline = observation.timeline
     if timeline is None:
         return None
-    full = (timeline.going_on_bytes > 0) & (timeline.held_bytes != ABSENT) & seen.closed_at(timeline.at_ns)
+    full = (timeline.going_on_bytes > 0) & (timeline.held_bytes != ABSENT) & observation.closed_at(timeline.at_ns)
     return int(timeline.held_bytes[full].max()) if full.any() else None
 
 
-def _waited_for(seen: Observation) -> str:
-    limits = find_limits(seen)
+def _waited_for(observation: Observation) -> str:
+    limits = find_limits(observation)
     return WAITED_FOR[limits.limit] if limits is not None else ""
 
 

@@ -19,9 +19,9 @@ RECOVERY: Final = 3
 """TCP_CA_Recovery; the one above it is TCP_CA_Loss: something is missing and is being sent again."""
 
 
-def window_exhausted_s(seen: Observation) -> float:
+def window_exhausted_s(observation: Observation) -> float:
     """Return the time in which data was left and the peer's window, not the congestion window, had no room for it."""
-    samples, mss = seen.sender.samples, seen.mss_bytes
+    samples, mss = observation.sender.samples, observation.mss_bytes
     if samples is None or mss is None or len(samples) < 2:
         return 0.0
     told = [samples.column(name) for name in FIELDS]
@@ -29,14 +29,14 @@ def window_exhausted_s(seen: Observation) -> float:
     known = np.all([column != ABSENT for column in told], axis=0)
     room = window - (queue - not_sent)
     exhausted = known & (state == OPEN) & (not_sent > 0) & (room < mss) & (unacked < congestion)
-    exhausted &= seen.while_sending(samples.at_ns)
+    exhausted &= observation.while_sending(samples.at_ns)
     lasts_ns = np.diff(samples.at_ns, append=samples.at_ns[-1:])
     return float(lasts_ns[exhausted].sum()) / 1e9
 
 
-def missing_s(seen: Observation) -> float:
+def missing_s(observation: Observation) -> float:
     """Return the time that the kernel counted as limited by the window while something was being sent again."""
-    samples = seen.sender.samples
+    samples = observation.sender.samples
     if samples is None or len(samples) < 2:
         return 0.0
     limited, state = samples.column("rwnd_limited"), samples.column("ca_state")

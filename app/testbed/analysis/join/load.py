@@ -26,12 +26,12 @@ def load_cell(folder: Path) -> Observation:
     client, server = (_end(folder, role, record) for role in ("client", "server"))
     links = [events.get("link") or {} for events in record.sidecars.values()]
     verified = record.sidecars.get("client", {}).get("verified") or {}
-    rtt = (verified.get("rtt_ms") or {}).get(record.asked.get("family")) or {}
+    rtt = (verified.get("rtt_ms") or {}).get(record.requested.get("family")) or {}
     return Observation(
         sender=client,
         receiver=server,
         realtime_offset_ns=_offset_ns(client, server),
-        asked=record.asked,
+        requested=record.requested,
         impairment=record.impairment,
         engines=tuple(sorted({str(link["engine"]) for link in links if link.get("engine")})),
         rtt_ms=rtt.get("median"),
@@ -57,7 +57,7 @@ def _end(folder: Path, role: Role, record: CellRecord) -> End:
     stopped = record.sidecars.get(role, {}).get("stopped") or {}
     told = stopped.get("capture") or {}
     link = record.sidecars.get(role, {}).get("link") or {}
-    route = (link.get("route") or {}).get(record.asked.get("family")) or {}
+    route = (link.get("route") or {}).get(record.requested.get("family")) or {}
     return End(
         role=role,
         log=read_calls(folder / role / "events.csv"),
@@ -130,16 +130,16 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _machine(folder: Path, record: CellRecord) -> dict[str, Any]:
     """Return kernel and sysctls of the machine that the cell ran on; nothing of a guest that did not come up."""
-    if record.asked.get("kernel", "host") != "host" and not record.machine:
+    if record.requested.get("kernel", "host") != "host" and not record.machine:
         return {}
     return _document(folder.parent / "run.json") | record.machine
 
 
 def _twin(folder: Path, record: CellRecord) -> dict[str, Any] | None:
     """Return the result of the same run's cell that differs in its family only."""
-    wanted = {**record.asked, "family": {"ipv4": "ipv6", "ipv6": "ipv4"}.get(record.asked.get("family", ""))}
+    wanted = {**record.requested, "family": {"ipv4": "ipv6", "ipv6": "ipv4"}.get(record.requested.get("family", ""))}
     for path in sorted(folder.parent.glob("*/result.json")):
         found = _document(path)
-        if path.parent != folder and found.get("asked") == wanted:
+        if path.parent != folder and found.get("requested") == wanted:
             return found
     return None

@@ -84,7 +84,7 @@ class Observation:
     receiver: End
     sender_is_client: bool = True
     realtime_offset_ns: int = 0
-    asked: Mapping[str, Any] = field(default_factory=dict)
+    requested: Mapping[str, Any] = field(default_factory=dict)
     impairment: Mapping[str, str] = field(default_factory=dict)
     engines: tuple[str, ...] = ()
     rtt_ms: float | None = None

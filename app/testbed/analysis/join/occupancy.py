@@ -14,21 +14,21 @@ from testbed.analysis.packets.flags import RST, SYN
 from testbed.analysis.packets.model import NONE, Frames
 
 
-def unread_share(seen: Observation) -> float | None:
+def unread_share(observation: Observation) -> float | None:
     """Return the reader's part of the time in which the window kept the sender from sending; None if nothing tells.
 
     It takes the receiver's own capture, with the window scale, and its log of reads or samples of its queue.
     """
-    end, weights = seen.receiver, _waits(seen)
-    if end.connection is None or seen.one_capture or weights is None:
+    end, weights = observation.receiver, _waits(observation)
+    if end.connection is None or observation.one_capture or weights is None:
         return None
     frames = end.connection.frames
     keep = (frames.tcp_flags & (SYN | RST)) == 0
     frames = frames.take(keep)
-    if not len(frames) or (frames.right_edge_bytes[~seen.from_sender(frames)] == NONE).all():
+    if not len(frames) or (frames.right_edge_bytes[~observation.from_sender(frames)] == NONE).all():
         return None
-    at_ns = seen.at_ns(frames)
-    arrived, edge = _arrived(seen, frames), _edge(seen, frames)
+    at_ns = observation.at_ns(frames)
+    arrived, edge = _arrived(observation, frames), _edge(observation, frames)
     changes = _queue(end, at_ns, arrived)
     if changes is None:
         return None
@@ -39,9 +39,9 @@ def unread_share(seen: Observation) -> float | None:
     return _weighted(times, share, *weights)
 
 
-def _waits(seen: Observation) -> tuple[Int64, Int64] | None:
+def _waits(observation: Observation) -> tuple[Int64, Int64] | None:
     """Return times of the sender's samples and for how long, up to each, it had waited for window."""
-    samples = seen.sender.samples
+    samples = observation.sender.samples
     if samples is None:
         return None
     limited = samples.column("rwnd_limited")
@@ -49,9 +49,9 @@ def _waits(seen: Observation) -> tuple[Int64, Int64] | None:
     return (samples.at_ns[told], limited[told]) if told.sum() > 1 else None
 
 
-def _arrived(seen: Observation, frames: Frames) -> Int64:
+def _arrived(observation: Observation, frames: Frames) -> Int64:
     """Return, at each frame, up to where all bytes had come: behind a gap nothing can be read or acknowledged."""
-    sent = seen.from_sender(frames)
+    sent = observation.from_sender(frames)
     ends = np.where(sent, frames.relative_seq_bytes + frames.payload_bytes, 0)
     acks = np.where(sent, np.iinfo(np.int64).max, frames.relative_ack_bytes)
     following = np.minimum.accumulate(acks[::-1])[::-1]
@@ -59,9 +59,9 @@ def _arrived(seen: Observation, frames: Frames) -> Int64:
     return arrived
 
 
-def _edge(seen: Observation, frames: Frames) -> Int64:
+def _edge(observation: Observation, frames: Frames) -> Int64:
     """Return, at each frame, up to where the receiver has allowed the sender to send."""
-    edges = np.where(seen.from_sender(frames), 0, np.maximum(frames.right_edge_bytes, 0))
+    edges = np.where(observation.from_sender(frames), 0, np.maximum(frames.right_edge_bytes, 0))
     last = np.maximum.accumulate(np.where(edges > 0, np.arange(len(frames)), 0))
     edge: Int64 = edges[last]
     return edge

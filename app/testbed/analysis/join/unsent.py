@@ -25,15 +25,15 @@ class NothingUnsent:
     no_room_s: float
 
 
-def nothing_unsent(seen: Observation) -> NothingUnsent | None:
+def nothing_unsent(observation: Observation) -> NothingUnsent | None:
     """Return it; None without the sender's capture or its log of writes."""
-    writes, connection, mss = seen.sender.calls("write"), seen.sender.connection, seen.mss_bytes
+    writes, connection, mss = observation.sender.calls("write"), observation.sender.connection, observation.mss_bytes
     if writes is None or connection is None or mss is None:
         return None
     frames = connection.frames
-    sent = seen.from_sender(frames)
+    sent = observation.from_sender(frames)
     reached = np.maximum.accumulate(np.where(sent, frames.relative_seq_bytes + frames.payload_bytes, 1)) - 1
-    at_ns = seen.at_ns(frames)
+    at_ns = observation.at_ns(frames)
     times = np.union1d(np.union1d(at_ns, writes.start_ns), writes.end_ns)
     times = times[(times >= writes.start_ns[0]) & (times <= writes.end_ns[-1])]
     before = np.searchsorted(at_ns, times, side="right") - 1

@@ -11,5 +11,5 @@ class CaptureError(TestbedError):
         self.reason = reason
         super().__init__(
             f"read capture: {reason}, at byte {offset_bytes}",
-            remedy="give a capture in pcap or pcapng format, as tcpdump and dumpcap write them",
+            hint="give a capture in pcap or pcapng format, as tcpdump and dumpcap write them",
         )

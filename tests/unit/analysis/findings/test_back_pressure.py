@@ -34,29 +34,31 @@ def test_silent_without_back_pressure(transfer) -> None:
 
 
 def test_what_it_needs() -> None:
-    seen = slow_reader().observe()
+    observation = slow_reader().observe()
     for found in (
         explain(seen_in(slow_reader().segments)),
-        explain(replace(seen, sender=replace(seen.sender, log=None))),
+        explain(replace(observation, sender=replace(observation.sender, log=None))),
     ):
         assert isinstance(found, Silence)
         assert not found.observable
 
 
 def test_a_kernel_without_bytes_acked() -> None:
-    seen = slow_reader().observe()
-    assert seen.sender.samples is not None
-    seen.sender.samples._numbers["bytes_acked"] = seen.sender.samples.column("no_such_field")
-    found = explain(seen)
+    observation = slow_reader().observe()
+    assert observation.sender.samples is not None
+    observation.sender.samples._numbers["bytes_acked"] = observation.sender.samples.column("no_such_field")
+    found = explain(observation)
     assert isinstance(found, Silence)
     assert not found.observable
 
 
 def test_a_bounded_buffer_of_the_program_is_no_fault() -> None:
-    seen = slow_reader().observe()
-    assert seen.sender.samples is not None
-    seen.sender.samples._numbers["bytes_acked"] = np.maximum(seen.sender.samples.column("bytes_acked") - 60_000, 0)
-    found = explain(seen)
+    observation = slow_reader().observe()
+    assert observation.sender.samples is not None
+    observation.sender.samples._numbers["bytes_acked"] = np.maximum(
+        observation.sender.samples.column("bytes_acked") - 60_000, 0
+    )
+    found = explain(observation)
     assert isinstance(found, Finding)
     assert "a bounded buffer of the program holds up to" in found.sentence
 
@@ -69,10 +71,10 @@ def test_so_little_data_tells_of_no_bound() -> None:
 
 
 def test_a_short_transfer_whose_writes_waited_is_not_said_to_have_had_room() -> None:
-    seen = late_last_write().observe()
-    assert seen.sender.samples is not None
-    seen.sender.samples._numbers["rwnd_limited"] = seen.sender.samples.column("rtt") * 0 + 10_000
-    found = explain(seen)
+    observation = late_last_write().observe()
+    assert observation.sender.samples is not None
+    observation.sender.samples._numbers["rwnd_limited"] = observation.sender.samples.column("rtt") * 0 + 10_000
+    found = explain(observation)
     assert isinstance(found, Finding)
     assert "its write() waits" in found.sentence
     assert float(found.numbers["blocked_s"]) > 0.01
@@ -86,8 +88,8 @@ def memory(*growth_bytes: int) -> Resources:
 
 
 def without_log(total_bytes: int, resources: Resources) -> Finding | Silence:
-    seen = slow_reader(total_bytes=total_bytes, read_delay_ms=30).observe()
-    return explain(replace(seen, sender=replace(seen.sender, log=None, resources=resources)))
+    observation = slow_reader(total_bytes=total_bytes, read_delay_ms=30).observe()
+    return explain(replace(observation, sender=replace(observation.sender, log=None, resources=resources)))
 
 
 @pytest.mark.parametrize(
@@ -122,9 +124,9 @@ def test_a_program_that_was_loaded_as_the_transfer_began_has_piled_nothing_up() 
 
 
 def test_memory_stands_beside_the_log() -> None:
-    seen = slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30).observe()
+    observation = slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30).observe()
     for growth_bytes, doubts in ((400_000, 0), (1000, 1)):
-        found = explain(replace(seen, sender=replace(seen.sender, resources=memory(0, growth_bytes, 0))))
+        found = explain(replace(observation, sender=replace(observation.sender, resources=memory(0, growth_bytes, 0))))
         assert isinstance(found, Finding)
         assert found.numbers["memory_growth_bytes"] == growth_bytes
         assert len(found.contradicting) == doubts

@@ -9,13 +9,13 @@ from tests.support.transfers import fast_reader, slow_reader, swallowed
 
 
 def test_a_buffer_that_grew() -> None:
-    seen = swallowed().observe()
-    samples = seen.sender.samples
+    observation = swallowed().observe()
+    samples = observation.sender.samples
     assert samples is not None
     column = samples.column("sndbuf").copy()
     column[0] = 16_384
     samples._numbers["sndbuf"] = column
-    found = explain(seen)
+    found = explain(observation)
     assert isinstance(found, Finding)
     assert "grew from 16 384 B to 262 144 B" in found.sentence
     assert "it grows only for a program that reads" in found.sentence
@@ -23,7 +23,7 @@ def test_a_buffer_that_grew() -> None:
 
 
 def test_a_locked_one_is_told_beside_the_other() -> None:
-    found = explain(slow_reader(asked={"sndbuf": 8192, "rcvbuf": 0}).observe())
+    found = explain(slow_reader(requested={"sndbuf": 8192, "rcvbuf": 0}).observe())
     assert isinstance(found, Finding)
     assert "and locked" in found.sentence
 
@@ -51,21 +51,21 @@ def test_what_it_needs() -> None:
     found = explain(Observation(sender=End("client"), receiver=End("server")))
     assert isinstance(found, Silence)
     assert not found.observable
-    seen = swallowed().observe()
-    half = explain(replace(seen, receiver=replace(seen.receiver, samples=None)))
+    observation = swallowed().observe()
+    half = explain(replace(observation, receiver=replace(observation.receiver, samples=None)))
     assert isinstance(half, Finding)
     assert half.not_observed == ["the server's rcvbuf"]
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("requested", "says"),
     [
         (8192, "16 384 B, twice what the program asked for, and locked"),
         (100_000, "16 384 B, the most that this kernel gives to a program that asks for more, and locked"),
         (100, "16 384 B, the least that this kernel gives, and locked"),
     ],
 )
-def test_what_was_asked_and_what_was_given(asked: int, says: str) -> None:
-    found = explain(slow_reader(asked={"sndbuf": 0, "rcvbuf": asked}).observe())
+def test_what_was_asked_and_what_was_given(requested: int, says: str) -> None:
+    found = explain(slow_reader(requested={"sndbuf": 0, "rcvbuf": requested}).observe())
     assert isinstance(found, Finding)
     assert f"the receiver's buffer is {says}" in found.sentence

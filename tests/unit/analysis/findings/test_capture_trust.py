@@ -34,8 +34,10 @@ from tests.support.transfers import captured, fast_reader, slow_network, slow_re
     ],
 )
 def test_flaws_are_told(change, says: str, suffers: str) -> None:
-    seen = slow_reader().observe()
-    found = explain(replace(seen, receiver=replace(seen.receiver, capture=change(seen.receiver.capture))))
+    observation = slow_reader().observe()
+    found = explain(
+        replace(observation, receiver=replace(observation.receiver, capture=change(observation.receiver.capture)))
+    )
     assert isinstance(found, Finding)
     assert says in found.sentence
     assert suffers in found.sentence.partition(" suffer: ")[2]
@@ -68,20 +70,20 @@ def test_data_that_was_not_captured() -> None:
 
 
 def test_a_clock_that_was_set() -> None:
-    seen = slow_network().observe()
-    assert seen.sender.samples is not None
-    seen.sender.samples.realtime_ns[len(seen.sender.samples) // 2 :] += 50_000_000
-    found = explain(seen)
+    observation = slow_network().observe()
+    assert observation.sender.samples is not None
+    observation.sender.samples.realtime_ns[len(observation.sender.samples) // 2 :] += 50_000_000
+    found = explain(observation)
     assert isinstance(found, Finding)
     assert "clock moved by 50 ms" in found.sentence
     assert "suffer: back-pressure, conservation, sender-limit, write-blocked." in found.sentence
 
 
 def test_a_sample_that_was_interrupted_is_no_step() -> None:
-    seen = slow_network().observe()
-    assert seen.sender.samples is not None
-    seen.sender.samples.realtime_ns[3] += 50_000_000
-    assert isinstance(explain(seen), Silence)
+    observation = slow_network().observe()
+    assert observation.sender.samples is not None
+    observation.sender.samples.realtime_ns[3] += 50_000_000
+    assert isinstance(explain(observation), Silence)
 
 
 def test_offloaded_frames_are_told_softly() -> None:

@@ -30,10 +30,10 @@ def test_silent_when_nothing_stood_still() -> None:
 
 
 def test_without_samples_it_cannot_be_seen() -> None:
-    seen = slow_reader().observe()
+    observation = slow_reader().observe()
     for changed in (
-        replace(seen, sender=replace(seen.sender, samples=None)),
-        replace(seen, receiver=replace(seen.receiver, samples=None)),
+        replace(observation, sender=replace(observation.sender, samples=None)),
+        replace(observation, receiver=replace(observation.receiver, samples=None)),
     ):
         found = explain(changed)
         assert isinstance(found, Silence)

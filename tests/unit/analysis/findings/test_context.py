@@ -11,10 +11,10 @@ def test_the_context_is_told() -> None:
 
 
 def test_what_the_kernel_does_not_tell() -> None:
-    seen = slow_reader().observe(host={"kernel": "5.15.0"}, engines=("none",))
-    assert seen.sender.samples is not None
-    seen.sender.samples._numbers["total_rto"] = seen.sender.samples.column("no_such_field")
-    found = explain(seen)
+    observation = slow_reader().observe(host={"kernel": "5.15.0"}, engines=("none",))
+    assert observation.sender.samples is not None
+    observation.sender.samples._numbers["total_rto"] = observation.sender.samples.column("no_such_field")
+    found = explain(observation)
     assert isinstance(found, Finding)
     assert "this kernel tells no total_rto" in found.sentence
     assert found.not_observed == ["total_rto"]

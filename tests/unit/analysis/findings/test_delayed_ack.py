@@ -37,10 +37,10 @@ def test_silent_when_acknowledgements_come_at_once() -> None:
 
 
 def test_it_needs_the_receivers_own_capture() -> None:
-    seen = replace(seen_in(late_acknowledgements()), receiver=End("server"))
+    observation = replace(seen_in(late_acknowledgements()), receiver=End("server"))
     capture = analyse_capture(pcap(late_acknowledgements()))
     brought = observe_connection(capture.connection(0), capture, "x.pcap")
-    for found in (explain(seen), explain(brought)):
+    for found in (explain(observation), explain(brought)):
         assert isinstance(found, Silence)
         assert not found.observable
 

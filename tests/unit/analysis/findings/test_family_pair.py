@@ -48,9 +48,9 @@ def test_silent_without_a_twin_that_tells(other: dict[str, Any] | None) -> None:
 
 def test_limits_that_share_the_time_are_no_difference() -> None:
     """Where reader and window hold the sender up nearly alike, either may come first."""
-    seen = cycles(190, 210, count=12)
+    observation = cycles(190, 210, count=12)
     for twin, differs in (("receiver", False), ("window", False), ("network", True)):
         other = {"cell": "t", "findings": [{"name": "sender-limit", "numbers": {"limited_by": twin}}]}
-        found = explain(replace(seen, twin=other, asked={"family": "ipv4"}))
+        found = explain(replace(observation, twin=other, requested={"family": "ipv4"}))
         assert isinstance(found, Finding)
         assert ("differ" in found.sentence) is differs

@@ -12,7 +12,7 @@ from tests.support.transfers import captured, fast_reader, seen_in, slow_reader
 SYN_SENT = ["monotonic_ns,realtime_ns,state", "1,2,SYN_SENT", "3,4,CLOSE"]
 
 
-def asked(*answers: Segment, arrive: bool = True) -> Observation:
+def requested(*answers: Segment, arrive: bool = True) -> Observation:
     """Return what both ends saw of a SYN that was sent three times, and of what was answered."""
     syns = [replace(fast_reader().segments[0], time_ns=second * 1_000_000_000) for second in (1, 2, 4)]
     ours = [*syns, *answers] if arrive else syns
@@ -28,17 +28,17 @@ def answer(flags: int) -> Segment:
 
 
 @pytest.mark.parametrize(
-    ("seen", "how"),
+    ("observation", "how"),
     [
-        (asked(), "and got no answer."),
-        (asked(answer(RST | ACK)), "and was refused (RST)."),
-        (asked(answer(SYN | ACK), arrive=False), "although the other end gave one: it was lost on its way."),
+        (requested(), "and got no answer."),
+        (requested(answer(RST | ACK)), "and was refused (RST)."),
+        (requested(answer(SYN | ACK), arrive=False), "although the other end gave one: it was lost on its way."),
     ],
 )
-def test_how_far_it_came(seen: Observation, how: str) -> None:
-    assert not connected(seen)
-    answers = explain(seen)
-    assert answers.verdict == attempt(seen)
+def test_how_far_it_came(observation: Observation, how: str) -> None:
+    assert not connected(observation)
+    answers = explain(observation)
+    assert answers.verdict == attempt(observation)
     assert answers.verdict.startswith("No connection came about and no data was sent: the client asked 3 times (SYN)")
     assert answers.verdict.endswith(how)
     # Nothing is made up of a transfer that was none, and the captures lack nothing.
@@ -46,16 +46,16 @@ def test_how_far_it_came(seen: Observation, how: str) -> None:
 
 
 def test_samples_alone_tell_it() -> None:
-    seen = Observation(sender=End("client", samples=parse_samples(SYN_SENT)), receiver=End("server"))
-    assert not connected(seen)
-    assert explain(seen).verdict == "No connection came about and no data was sent."
+    observation = Observation(sender=End("client", samples=parse_samples(SYN_SENT)), receiver=End("server"))
+    assert not connected(observation)
+    assert explain(observation).verdict == "No connection came about and no data was sent."
 
 
 def test_a_connection_is_there() -> None:
     assert connected(slow_reader().observe())
     assert connected(seen_in(slow_reader().segments[:2]))
     assert connected(Observation(sender=End("client"), receiver=End("server")))
-    assert connected(replace(asked(), sender=slow_reader().observe().sender))
+    assert connected(replace(requested(), sender=slow_reader().observe().sender))
 
 
 def test_a_capture_that_began_too_late_tells_nothing() -> None:
@@ -66,8 +66,8 @@ def test_a_capture_that_began_too_late_tells_nothing() -> None:
 def test_captures_that_are_whole_and_empty() -> None:
     """A cell whose programs never came so far."""
     nothing = [End(role, capture=captured(pcap([]), complete=True)) for role in ("client", "server")]
-    seen = Observation(sender=nothing[0], receiver=nothing[1])
-    assert not connected(seen)
-    assert explain(seen).findings == ()
+    observation = Observation(sender=nothing[0], receiver=nothing[1])
+    assert not connected(observation)
+    assert explain(observation).findings == ()
     lost = [replace(end, capture=replace(end.capture, complete=False)) for end in nothing]
     assert connected(Observation(sender=lost[0], receiver=lost[1]))

@@ -23,13 +23,13 @@ def test_each_limit_is_found(transfer, limit: str, family: str) -> None:
 
 @pytest.mark.parametrize(("rtt_us", "limit"), [(1000, "window"), (200_000, "network")])
 def test_a_window_that_nobody_fills_is_too_small_or_stands_before_a_queue(rtt_us: int, limit: str) -> None:
-    seen = slow_network().observe(rtt_ms=1.0)
-    seen = replace(seen, receiver=replace(seen.receiver, capture=None))
-    samples = seen.sender.samples
+    observation = slow_network().observe(rtt_ms=1.0)
+    observation = replace(observation, receiver=replace(observation.receiver, capture=None))
+    samples = observation.sender.samples
     assert samples is not None
     samples._numbers["rwnd_limited"] = samples.column("busy_time")
     samples._numbers["rtt"] = samples.column("rtt") * 0 + rtt_us
-    limits = find_limits(seen)
+    limits = find_limits(observation)
     assert limits is not None
     assert limits.limit == limit
     assert limits.share > 0.9
@@ -38,8 +38,8 @@ def test_a_window_that_nobody_fills_is_too_small_or_stands_before_a_queue(rtt_us
 def test_the_window_is_shared_out_between_reader_and_path() -> None:
     """Near the middle neither is left out, and which comes first is all that may change."""
     for path_ms, reader_ms, first in ((150, 250, "receiver"), (250, 150, "window"), (40, 360, "receiver")):
-        seen = cycles(path_ms, reader_ms, count=12)
-        limits = find_limits(seen)
+        observation = cycles(path_ms, reader_ms, count=12)
+        limits = find_limits(observation)
         assert limits is not None
         assert limits.limit == first
         assert limits.shares["receiver"] == pytest.approx(reader_ms / (path_ms + reader_ms), abs=0.08)
@@ -52,19 +52,19 @@ def test_what_the_receiver_delays_at_the_end_holds_nobody_up() -> None:
     last = max(n for n, segment in enumerate(transfer.segments) if segment.from_server and not segment.flags & 1)
     for n in range(last, len(transfer.segments)):
         transfer.segments[n] = replace(transfer.segments[n], time_ns=transfer.segments[n].time_ns + 40_000_000)
-    seen = transfer.observe()
-    assert seen.sending_s is not None
-    assert seen.sending_s > SHORT_S
-    assert sending_s(seen) == pytest.approx(seen.sending_s - 0.04)
-    assert find_limits(seen) is None
+    observation = transfer.observe()
+    assert observation.sending_s is not None
+    assert observation.sending_s > SHORT_S
+    assert sending_s(observation) == pytest.approx(observation.sending_s - 0.04)
+    assert find_limits(observation) is None
 
 
 def test_a_send_buffer_that_is_too_small() -> None:
-    seen = slow_network().observe()
-    samples = seen.sender.samples
+    observation = slow_network().observe()
+    samples = observation.sender.samples
     assert samples is not None
     samples._numbers["sndbuf_limited"] = samples.column("busy_time")
-    limits = find_limits(seen)
+    limits = find_limits(observation)
     assert limits is not None
     assert limits.limit == "send buffer"
 
@@ -72,19 +72,19 @@ def test_a_send_buffer_that_is_too_small() -> None:
 def test_what_cannot_be_told() -> None:
     assert find_limits(fast_reader().observe()) is None
     assert find_limits(seen_in(slow_reader().segments)) is None
-    seen = slow_reader().observe()
-    assert find_limits(replace(seen, receiver=replace(seen.receiver, samples=None))) is not None
+    observation = slow_reader().observe()
+    assert find_limits(replace(observation, receiver=replace(observation.receiver, samples=None))) is not None
 
 
 def test_window_that_the_kernel_did_not_count_because_it_paced_the_sender() -> None:
-    seen = slow_network().observe()
-    samples = seen.sender.samples
+    observation = slow_network().observe()
+    samples = observation.sender.samples
     assert samples is not None
     told = {"snd_wnd": 8688, "snd_cwnd": 20, "unacked": 6, "notsent_bytes": 5000, "send_queue_bytes": 13_688}
     for name, value in (told | {"ca_state": 0}).items():
         samples._numbers[name] = samples.column("rtt") * 0 + value
     samples._numbers["rwnd_limited"] = samples.column("busy_time") * 4 // 10
-    limits = find_limits(seen)
+    limits = find_limits(observation)
     assert limits is not None
     assert limits.receive_window == pytest.approx(0.4, abs=0.02)
     assert limits.limit == "window"
@@ -106,13 +106,13 @@ def test_a_window_that_was_open_again_is_not_too_small(monkeypatch: pytest.Monke
 
 def test_a_link_that_is_cut_is_no_window_that_is_too_small() -> None:
     """All of the window is in flight, and nothing comes back: the kernel counts it as limited by the window."""
-    seen = slow_network().observe(link_losses={"client": 9}, impairment={"client": "loss 100%", "server": ""})
-    samples = seen.sender.samples
+    observation = slow_network().observe(link_losses={"client": 9}, impairment={"client": "loss 100%", "server": ""})
+    samples = observation.sender.samples
     assert samples is not None
     told = {"ca_state": 4, "total_rto": 5, "rwnd_limited": samples.column("busy_time")}
     for name, value in told.items():
         samples._numbers[name] = samples.column("rtt") * 0 + value
-    limits = find_limits(seen)
+    limits = find_limits(observation)
     assert limits is not None
     assert limits.limit == "network"
     assert limits.path.causes == ("losses",)

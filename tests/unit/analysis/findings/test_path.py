@@ -11,7 +11,7 @@ from tests.support.transfers import MS, Transfer, captured, slow_network, slow_r
 
 def distant(transfer: Transfer, there_ms: int, back_ms: int, rtt_us: int, **changes: object) -> Observation:
     """Return the transfer with that time on the way between its two captures, and these round trips in the samples."""
-    seen = transfer.observe(
+    observation = transfer.observe(
         **{"rtt_ms": 20.0, "impairment": {"client": "delay 10ms", "server": "delay 10ms"}} | changes
     )
     shifted = [
@@ -20,9 +20,9 @@ def distant(transfer: Transfer, there_ms: int, back_ms: int, rtt_us: int, **chan
     ]
     shifted.sort(key=lambda segment: segment.time_ns)
     capture = captured(pcap(shifted), "server/capture.pcap", complete=True)
-    assert seen.sender.samples is not None
-    seen.sender.samples._numbers["rtt"] = seen.sender.samples.column("rtt") * 0 + rtt_us
-    return replace(seen, receiver=replace(seen.receiver, capture=capture))
+    assert observation.sender.samples is not None
+    observation.sender.samples._numbers["rtt"] = observation.sender.samples.column("rtt") * 0 + rtt_us
+    return replace(observation, receiver=replace(observation.receiver, capture=capture))
 
 
 def test_a_queue_before_the_rate() -> None:
@@ -32,10 +32,10 @@ def test_a_queue_before_the_rate() -> None:
 
 
 def test_a_short_queue_counts_where_a_rate_is_asked() -> None:
-    asked = {"client": "rate 100mbit", "server": ""}
-    for impairment, causes in ((asked, (path.QUEUE,)), ({"client": "delay 1ms", "server": ""}, (path.ROUND_TRIP,))):
-        seen = distant(slow_network(), 7, 0, 7000, rtt_ms=1.0, impairment=impairment)
-        assert path_of(seen).causes == causes
+    requested = {"client": "rate 100mbit", "server": ""}
+    for impairment, causes in ((requested, (path.QUEUE,)), ({"client": "delay 1ms", "server": ""}, (path.ROUND_TRIP,))):
+        observation = distant(slow_network(), 7, 0, 7000, rtt_ms=1.0, impairment=impairment)
+        assert path_of(observation).causes == causes
 
 
 def test_delayed_acknowledgements_are_no_queue() -> None:
@@ -44,8 +44,8 @@ def test_delayed_acknowledgements_are_no_queue() -> None:
 
 
 def test_round_trips_tell_where_only_one_end_captured() -> None:
-    seen = distant(slow_network(), 10, 10, 200_000)
-    assert path.QUEUE in path_of(replace(seen, receiver=replace(seen.receiver, capture=None))).causes
+    observation = distant(slow_network(), 10, 10, 200_000)
+    assert path.QUEUE in path_of(replace(observation, receiver=replace(observation.receiver, capture=None))).causes
 
 
 def test_the_congestion_window() -> None:
@@ -67,26 +67,26 @@ def test_what_is_over_in_a_round_trip_was_on_its_way() -> None:
     ],
 )
 def test_losses(counters: dict[str, int], *, lost: bool) -> None:
-    seen = distant(slow_network(), 10, 10, 21_000)
-    assert seen.sender.samples is not None
+    observation = distant(slow_network(), 10, 10, 21_000)
+    assert observation.sender.samples is not None
     for name, value in counters.items():
-        seen.sender.samples._numbers[name] = seen.sender.samples.column("rtt") * 0 + value
-    assert (path.LOSSES in path_of(seen).causes) is lost
+        observation.sender.samples._numbers[name] = observation.sender.samples.column("rtt") * 0 + value
+    assert (path.LOSSES in path_of(observation).causes) is lost
 
 
 def test_a_plain_link_has_no_queue_and_no_distance() -> None:
-    seen = distant(slow_network(), 0, 0, 40_000, rtt_ms=0.2, impairment={"client": "", "server": ""})
-    assert path_of(seen).causes == (path.MACHINE,)
+    observation = distant(slow_network(), 0, 0, 40_000, rtt_ms=0.2, impairment={"client": "", "server": ""})
+    assert path_of(observation).causes == (path.MACHINE,)
 
 
 def test_a_profile_changes_what_is_idle() -> None:
-    seen = distant(slow_network(), 190, 10, 200_000, asked={"profile": [{"at": "1s"}]})
-    assert path.QUEUE not in path_of(seen).causes
+    observation = distant(slow_network(), 190, 10, 200_000, requested={"profile": [{"at": "1s"}]})
+    assert path.QUEUE not in path_of(observation).causes
 
 
 def test_without_samples_nothing_tells() -> None:
-    seen = slow_network().observe(rtt_ms=None)
-    found = path_of(replace(seen, sender=replace(seen.sender, samples=None)))
+    observation = slow_network().observe(rtt_ms=None)
+    found = path_of(replace(observation, sender=replace(observation.sender, samples=None)))
     assert (found.causes, found.rtt_ms) == ((), None)
 
 
@@ -95,27 +95,29 @@ def test_without_samples_nothing_tells() -> None:
     [("bbr", 13, path.PACED), ("bbr", 38, path.ROUND_TRIP), ("reno", 13, path.ROUND_TRIP)],
 )
 def test_pacing_leaves_room_in_the_congestion_window(congestion: str, in_flight: int, cause: str) -> None:
-    seen = distant(slow_network(), 10, 10, 21_000)
-    samples = seen.sender.samples
+    observation = distant(slow_network(), 10, 10, 21_000)
+    samples = observation.sender.samples
     assert samples is not None
     samples._texts["congestion"][:] = [congestion] * len(samples)
     for name, value in {"snd_cwnd": 40, "unacked": in_flight, "notsent_bytes": 5000}.items():
         samples._numbers[name] = samples.column("rtt") * 0 + value
-    assert path_of(seen).causes == (cause,)
+    assert path_of(observation).causes == (cause,)
 
 
 @pytest.mark.parametrize(("lost", "s"), [(True, 0.9), (False, 0.0)])
 def test_a_window_update_that_was_lost(s: float, *, lost: bool) -> None:
     """The receiver's window opens, the sender hears of it with the answer to a probe."""
     transfer = slow_reader(read_delay_ms=2000)
-    seen = transfer.observe()
-    closure = seen.closures[1]
+    observation = transfer.observe()
+    closure = observation.closures[1]
     opens = next(n for n, each in enumerate(transfer.segments) if each.time_ns == closure.end_ns and each.from_server)
     late = replace(transfer.segments[opens], time_ns=transfer.segments[opens].time_ns + 900 * MS)
     heard = [*transfer.segments[:opens], late]
     heard += [replace(each, time_ns=each.time_ns + 900 * MS) for each in transfer.segments[opens + 1 :]]
     if lost:
-        seen = replace(seen, sender=replace(seen.sender, capture=captured(pcap(heard), complete=True)))
-    found = path_of(seen)
+        observation = replace(
+            observation, sender=replace(observation.sender, capture=captured(pcap(heard), complete=True))
+        )
+    found = path_of(observation)
     assert found.unheard_s == pytest.approx(s, abs=0.01)
     assert (path.UNHEARD in found.causes) is lost

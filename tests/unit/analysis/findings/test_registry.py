@@ -25,8 +25,8 @@ def test_every_rule_is_registered_under_its_name() -> None:
 
 @pytest.mark.parametrize("name", TRANSFERS)
 def test_every_rule_answers_under_its_name(name: str) -> None:
-    seen = TRANSFERS[name].observe()
-    assert [rule.explain(seen).name for rule in RULES.values()] == list(RULES)
+    observation = TRANSFERS[name].observe()
+    assert [rule.explain(observation).name for rule in RULES.values()] == list(RULES)
 
 
 @pytest.mark.parametrize("name", TRANSFERS)
@@ -55,8 +55,8 @@ def test_whatever_is_missing_no_rule_breaks(data: st.DataObject) -> None:
     for connection in capture.connections():
         told = explain(observe_connection(connection, capture, "cut.pcap"))
         assert told.verdict or len(told.silent) < len(RULES)
-    seen = _cut(files, data)
-    answers = explain(seen)
+    observation = _cut(files, data)
+    answers = explain(observation)
     assert len(answers.findings) + len(answers.silent) == len(RULES)
 
 

@@ -10,17 +10,17 @@ from tests.support.transfers import fast_reader, slow_network, slow_reader
 
 
 def observed(**counters: int):
-    seen = slow_network().observe()
-    samples = seen.sender.samples
+    observation = slow_network().observe()
+    samples = observation.sender.samples
     assert samples is not None
     for name, value in counters.items():
         samples._numbers[name] = samples.column("rtt") * 0 + value
-    return seen
+    return observation
 
 
 def test_needless_ones_are_not_called_loss() -> None:
-    seen = observed(total_retrans=3, dsack_dups=3)
-    found = explain(replace(seen, sender=replace(seen.sender, counters={"TcpExtTCPLossProbes": 3})))
+    observation = observed(total_retrans=3, dsack_dups=3)
+    found = explain(replace(observation, sender=replace(observation.sender, counters={"TcpExtTCPLossProbes": 3})))
     assert isinstance(found, Finding)
     assert "no data was lost" in found.sentence
     assert found.strength < 0.2
@@ -28,8 +28,8 @@ def test_needless_ones_are_not_called_loss() -> None:
 
 
 def test_loss_is_called_loss() -> None:
-    seen = replace(observed(total_retrans=6, dsack_dups=1, total_rto=2), link_losses={"client": 5})
-    found = explain(seen)
+    observation = replace(observed(total_retrans=6, dsack_dups=1, total_rto=2), link_losses={"client": 5})
+    found = explain(observation)
     assert isinstance(found, Finding)
     assert "the link lost 5 frames of the client's; 2 time-outs ran out" in found.sentence
     assert found.numbers["lost_on_link"] == 5
@@ -66,8 +66,8 @@ def packets_alone(*, options: bytes = b"") -> Finding:
     segments.insert(again + 41, replace(segments[again], time_ns=segments[again + 40].time_ns))
     answer = next(n for n in range(again + 42, len(segments)) if segments[n].from_server)
     segments[answer] = replace(segments[answer], options=options)
-    seen = transfer.observe()
-    found = explain(replace(seen, sender=replace(seen.sender, samples=None)))
+    observation = transfer.observe()
+    found = explain(replace(observation, sender=replace(observation.sender, samples=None)))
     assert isinstance(found, Finding)
     return found
 
@@ -108,17 +108,17 @@ def test_what_it_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("impairment", "asked", "says"),
+    ("impairment", "requested", "says"),
     [
         ("loss 3%", {}, "the link lost 20 frames of the client's and 16 of the server's"),
         ("corrupt 2%", {}, "the link lost or corrupted 20 frames of the client's and 16 of the server's"),
         ("", {"profile": [{"at": 0}]}, "the link lost or corrupted 20 frames"),
     ],
 )
-def test_what_the_link_lost_and_of_whom(impairment: str, asked: dict[str, object], says: str) -> None:
-    seen = observed(total_retrans=20)
+def test_what_the_link_lost_and_of_whom(impairment: str, requested: dict[str, object], says: str) -> None:
+    observation = observed(total_retrans=20)
     lost = {"server": 16, "client": 20}
-    found = explain(replace(seen, link_losses=lost, impairment={"client": impairment}, asked=asked))
+    found = explain(replace(observation, link_losses=lost, impairment={"client": impairment}, requested=requested))
     assert isinstance(found, Finding)
     assert says in found.sentence
 

@@ -18,7 +18,7 @@ def test_small_writes_are_glued_while_the_window_is_closed() -> None:
 
 @pytest.mark.parametrize(("nodelay", "why"), [(False, "Nagle"), (True, "TCP_NODELAY")])
 def test_small_writes_are_glued_into_an_open_window(nodelay: bool, why: str) -> None:
-    found = explain(Transfer(total_bytes=50_000, chunk_bytes=100).run().observe(asked={"nodelay": nodelay}))
+    found = explain(Transfer(total_bytes=50_000, chunk_bytes=100).run().observe(requested={"nodelay": nodelay}))
     assert isinstance(found, Finding)
     assert why in found.sentence
 
@@ -43,17 +43,19 @@ def test_silent_when_writes_and_segments_correspond() -> None:
 
 
 def test_what_it_needs() -> None:
-    seen = slow_reader().observe()
-    without = replace(seen, sender=replace(seen.sender, capture=None), receiver=End("server"))
+    observation = slow_reader().observe()
+    without = replace(observation, sender=replace(observation.sender, capture=None), receiver=End("server"))
     for found in (explain(seen_in(slow_reader().segments)), explain(without)):
         assert isinstance(found, Silence)
         assert not found.observable
 
 
 def test_no_data_at_all() -> None:
-    seen = slow_reader().observe()
+    observation = slow_reader().observe()
     found = explain(
-        replace(seen, sender=replace(seen.sender, capture=seen_in(slow_reader().segments[:3]).sender.capture))
+        replace(
+            observation, sender=replace(observation.sender, capture=seen_in(slow_reader().segments[:3]).sender.capture)
+        )
     )
     assert isinstance(found, Silence)
 

@@ -41,22 +41,22 @@ def test_without_samples_it_cannot_be_seen() -> None:
 
 
 def test_a_kernel_without_the_counters() -> None:
-    seen = slow_reader().observe()
-    assert seen.sender.samples is not None
-    seen.sender.samples._numbers["busy_time"] = seen.sender.samples.column("no_such_field")
-    found = explain(seen)
+    observation = slow_reader().observe()
+    assert observation.sender.samples is not None
+    observation.sender.samples._numbers["busy_time"] = observation.sender.samples.column("no_such_field")
+    found = explain(observation)
     assert isinstance(found, Silence)
     assert not found.observable
 
 
 def test_a_queue_in_the_network_contradicts_the_kernel() -> None:
-    seen = slow_network().observe(rtt_ms=1.0)
-    seen = replace(seen, receiver=replace(seen.receiver, capture=None))
-    samples = seen.sender.samples
+    observation = slow_network().observe(rtt_ms=1.0)
+    observation = replace(observation, receiver=replace(observation.receiver, capture=None))
+    samples = observation.sender.samples
     assert samples is not None
     samples._numbers["rwnd_limited"] = samples.column("busy_time")
     samples._numbers["rtt"] = samples.column("rtt") * 0 + 200_000
-    found = explain(seen)
+    found = explain(observation)
     assert isinstance(found, Finding)
     assert found.numbers["limited_by"] == "network"
     assert found.contradicting

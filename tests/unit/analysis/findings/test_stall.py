@@ -37,12 +37,12 @@ def test_what_is_still_in_the_program() -> None:
 
 
 def test_the_send_buffer_counts_as_it_was_when_the_most_was_held() -> None:
-    seen = slow_reader().observe()
-    assert seen.sender.samples is not None
-    column = seen.sender.samples.column("sndbuf").copy()
+    observation = slow_reader().observe()
+    assert observation.sender.samples is not None
+    column = observation.sender.samples.column("sndbuf").copy()
     column[-3:] *= 20
-    seen.sender.samples._numbers["sndbuf"] = column
-    after = find_stall(seen).after
+    observation.sender.samples._numbers["sndbuf"] = column
+    after = find_stall(observation).after
     assert after is not None
     assert after.sndbuf_bytes == 16_384
 
@@ -50,12 +50,16 @@ def test_the_send_buffer_counts_as_it_was_when_the_most_was_held() -> None:
 def test_what_an_end_has_set_counts_more_than_the_host() -> None:
     """A prediction from the host's buffers was five times what the cell's could hold."""
     host = {"sysctls": {"net.ipv4.tcp_rmem": "4096 131072 33554432", "net.ipv4.tcp_wmem": "4096 16384 4194304"}}
-    seen = slow_reader().observe(host=host, asked={"sndbuf": 8192, "rcvbuf": 0})
+    observation = slow_reader().observe(host=host, requested={"sndbuf": 8192, "rcvbuf": 0})
     own = {"net.ipv4.tcp_rmem": "4096 8192 16384", "net.ipv4.tcp_wmem": "1 2 3"}
-    seen = replace(seen, receiver=replace(seen.receiver, sysctls=own), sender=replace(seen.sender, mtu_bytes=576))
-    kernel = kernel_of(seen)
+    observation = replace(
+        observation,
+        receiver=replace(observation.receiver, sysctls=own),
+        sender=replace(observation.sender, mtu_bytes=576),
+    )
+    kernel = kernel_of(observation)
     assert (kernel.default_rcvbuf_bytes, kernel.max_sndbuf_bytes) == (8192, 4_194_304)
-    before = find_stall(seen).before
+    before = find_stall(observation).before
     assert before is not None
     assert before.rcvbuf_bytes == 8192
     assert before.sender_bytes % (1448 - 1500 + 576) == 0

@@ -32,10 +32,10 @@ def test_closures_are_told_with_their_frames() -> None:
 
 
 def test_a_window_that_stayed_closed_is_no_share_of_the_sending() -> None:
-    seen = slow_reader().observe()
-    whole = explain(seen)
-    seen.__dict__["sending_s"] = 0.5
-    found = explain(seen)
+    observation = slow_reader().observe()
+    whole = explain(observation)
+    observation.__dict__["sending_s"] = 0.5
+    found = explain(observation)
     assert isinstance(whole, Finding)
     assert isinstance(found, Finding)
     assert " of 1.5" in whole.sentence
@@ -56,12 +56,15 @@ def test_without_a_capture_it_cannot_be_seen() -> None:
 
 
 def test_doubts_are_told() -> None:
-    seen = slow_reader().observe()
-    samples = seen.sender.samples
+    observation = slow_reader().observe()
+    samples = observation.sender.samples
     assert samples is not None
     samples._numbers["rwnd_limited"] = samples.column("rwnd_limited") // 100
-    assert seen.receiver.capture is not None
-    doubtful = replace(seen, receiver=replace(seen.receiver, capture=replace(seen.receiver.capture, complete=False)))
+    assert observation.receiver.capture is not None
+    doubtful = replace(
+        observation,
+        receiver=replace(observation.receiver, capture=replace(observation.receiver.capture, complete=False)),
+    )
     found = explain(doubtful)
     assert isinstance(found, Finding)
     assert found.confidence == "medium"
@@ -69,18 +72,18 @@ def test_doubts_are_told() -> None:
 
 
 def test_no_sample_of_a_closed_window_is_a_doubt() -> None:
-    seen = slow_reader().observe()
-    samples = seen.receiver.samples
+    observation = slow_reader().observe()
+    samples = observation.receiver.samples
     assert samples is not None
     samples._numbers["rcv_wnd"] = samples.column("rcv_wnd") * 0 + 5
-    found = explain(seen)
+    found = explain(observation)
     assert isinstance(found, Finding)
     assert found.contradicting == ["no sample of the receiver's socket shows a closed window"]
 
 
 def test_the_senders_capture_serves_too() -> None:
-    seen = seen_in(slow_reader().segments)
-    found = explain(replace(seen, receiver=End("server")))
+    observation = seen_in(slow_reader().segments)
+    found = explain(replace(observation, receiver=End("server")))
     assert isinstance(found, Finding)
     assert found.not_observed
 
@@ -94,8 +97,10 @@ def test_without_handshake_the_confidence_is_less() -> None:
 
 @pytest.mark.parametrize(("counted", "doubts"), [(6, []), (9, ["the receiver's kernel counts 9 closures"])])
 def test_the_kernels_count_stands_beside(counted: int, doubts: list[str]) -> None:
-    seen = slow_reader().observe()
-    found = explain(replace(seen, receiver=replace(seen.receiver, counters={"TcpExtTCPToZeroWindowAdv": counted})))
+    observation = slow_reader().observe()
+    found = explain(
+        replace(observation, receiver=replace(observation.receiver, counters={"TcpExtTCPToZeroWindowAdv": counted}))
+    )
     assert isinstance(found, Finding)
     assert found.numbers["kernel_closures"] == counted
     assert found.contradicting == doubts
@@ -131,9 +136,9 @@ def test_a_clock_that_was_set_back_makes_no_negative_time() -> None:
     closes = next(n for n, segment in enumerate(transfer.segments) if segment.from_server and not segment.window)
     for n in range(closes + 1, len(transfer.segments)):
         transfer.segments[n] = replace(transfer.segments[n], time_ns=transfer.segments[n].time_ns - 10**12)
-    seen = seen_in(transfer.segments)
-    found = explain(seen)
+    observation = seen_in(transfer.segments)
+    found = explain(observation)
     assert isinstance(found, Finding)
     assert found.strength >= 0
     assert all(value >= 0 for value in found.numbers.values() if not isinstance(value, str))
-    assert len(registry.explain(seen).findings) > 0
+    assert len(registry.explain(observation).findings) > 0

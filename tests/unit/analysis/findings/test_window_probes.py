@@ -49,16 +49,16 @@ def test_what_it_needs() -> None:
 
 
 def test_without_samples_the_least_rto_is_taken() -> None:
-    seen = slow_reader(total_bytes=40_000, read_delay_ms=2000).observe()
-    found = explain(replace(seen, sender=replace(seen.sender, samples=None)))
+    observation = slow_reader(total_bytes=40_000, read_delay_ms=2000).observe()
+    found = explain(replace(observation, sender=replace(observation.sender, samples=None)))
     assert isinstance(found, Finding)
     assert found.numbers["first_rto_s"] == 0.22
 
 
 def test_the_kernels_count_stands_beside() -> None:
-    seen = slow_reader(total_bytes=40_000, read_delay_ms=2000).observe()
+    observation = slow_reader(total_bytes=40_000, read_delay_ms=2000).observe()
     for counters, doubts in (({"TcpExtTCPWinProbe": 9}, 0), ({}, 1)):
-        found = explain(replace(seen, sender=replace(seen.sender, counters=counters)))
+        found = explain(replace(observation, sender=replace(observation.sender, counters=counters)))
         assert isinstance(found, Finding)
         assert found.numbers["kernel_probes"] == counters.get("TcpExtTCPWinProbe", 0)
         assert len(found.contradicting) == doubts

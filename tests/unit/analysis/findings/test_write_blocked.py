@@ -59,17 +59,17 @@ def test_a_stall_point_out_of_the_band_contradicts() -> None:
     found = explain(slow_reader(sndbuf_bytes=30_000).observe())
     assert isinstance(found, Finding)
     assert found.contradicting == []
-    seen = slow_reader().observe()
-    assert seen.receiver.samples is not None
-    seen.receiver.samples._numbers["rcvbuf"] = seen.receiver.samples.column("rcvbuf") * 8
-    found = explain(seen)
+    observation = slow_reader().observe()
+    assert observation.receiver.samples is not None
+    observation.receiver.samples._numbers["rcvbuf"] = observation.receiver.samples.column("rcvbuf") * 8
+    found = explain(observation)
     assert isinstance(found, Finding)
     assert "less than predicted" in found.contradicting[0]
 
 
 def test_without_samples_nothing_is_compared() -> None:
-    seen = slow_reader().observe()
-    found = explain(replace(seen, sender=replace(seen.sender, samples=None)))
+    observation = slow_reader().observe()
+    found = explain(replace(observation, sender=replace(observation.sender, samples=None)))
     assert isinstance(found, Finding)
     assert "held_max_bytes" not in found.numbers
     assert found.not_observed
@@ -138,9 +138,9 @@ def test_a_busy_machine_does_not_hide_that_the_program_buffers() -> None:
     transfer = slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30)
     op, start, end, size, total = transfer.logs["client"][0].split(",")
     transfer.logs["client"][0] = ",".join((op, str(int(start) - 150_000_000), end, size, total))
-    seen = transfer.observe()
-    assert seen.duration_s is not None
-    assert 0.05 * seen.duration_s < 0.15
-    found = explain(seen)
+    observation = transfer.observe()
+    assert observation.duration_s is not None
+    assert 0.05 * observation.duration_s < 0.15
+    found = explain(observation)
     assert isinstance(found, Finding)
     assert "were still in the program, which buffers by itself" in found.sentence

@@ -9,8 +9,8 @@ from tests.support.transfers import fast_reader, seen_in, slow_network, slow_rea
 
 def paced(**columns: int) -> Observation:
     """Return a sender with 6 segments in flight into a window of 6, while its congestion window has room for 20."""
-    seen = slow_network().observe()
-    samples = seen.sender.samples
+    observation = slow_network().observe()
+    samples = observation.sender.samples
     assert samples is not None
     told = {
         "snd_wnd": 8688,
@@ -22,13 +22,13 @@ def paced(**columns: int) -> Observation:
     }
     for name, value in (told | columns).items():
         samples._numbers[name] = samples.column("rtt") * 0 + value
-    return seen
+    return observation
 
 
 def test_a_window_without_room_for_a_segment() -> None:
-    seen = paced()
-    assert seen.sending_s is not None
-    assert window_exhausted_s(seen) == pytest.approx(seen.sending_s, abs=0.05)
+    observation = paced()
+    assert observation.sending_s is not None
+    assert window_exhausted_s(observation) == pytest.approx(observation.sending_s, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_what_is_no_waiting_for_window(columns: dict[str, int]) -> None:
 def test_what_it_needs() -> None:
     assert window_exhausted_s(fast_reader().observe()) == 0
     assert window_exhausted_s(seen_in(slow_reader().segments)) == 0
-    seen = paced()
-    assert window_exhausted_s(replace(seen, sender=replace(seen.sender, samples=None))) == 0
+    observation = paced()
+    assert window_exhausted_s(replace(observation, sender=replace(observation.sender, samples=None))) == 0
 
 
 @pytest.mark.parametrize(("state", "counts"), [(4, True), (3, True), (1, False), (0, False), (-1, False)])
 def test_window_that_waits_for_a_missing_segment(state: int, *, counts: bool) -> None:
-    seen = paced(ca_state=state)
-    samples = seen.sender.samples
+    observation = paced(ca_state=state)
+    samples = observation.sender.samples
     assert samples is not None
     samples._numbers["rwnd_limited"] = samples.column("busy_time")
-    assert missing_s(seen) == pytest.approx(0.58 if counts else 0.0, abs=0.03)
+    assert missing_s(observation) == pytest.approx(0.58 if counts else 0.0, abs=0.03)
     assert missing_s(seen_in(slow_reader().segments)) == 0

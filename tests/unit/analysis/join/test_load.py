@@ -10,27 +10,27 @@ from tests.support.transfers import OFFSET_NS, slow_reader
 
 def test_a_cell_is_loaded_whole(tmp_path: Path) -> None:
     folder = slow_reader().write(tmp_path / "run" / "cell")
-    seen = load_cell(folder)
-    assert seen.sender.calls("write") is not None
-    assert seen.receiver.samples is not None
-    assert seen.sender.connection is not None
-    assert seen.sender.capture is not None
-    assert seen.sender.capture.complete is True
-    assert seen.realtime_offset_ns == OFFSET_NS
-    assert seen.host["kernel"] == "6.18.0"
-    assert seen.twin is None
+    observation = load_cell(folder)
+    assert observation.sender.calls("write") is not None
+    assert observation.receiver.samples is not None
+    assert observation.sender.connection is not None
+    assert observation.sender.capture is not None
+    assert observation.sender.capture.complete is True
+    assert observation.realtime_offset_ns == OFFSET_NS
+    assert observation.host["kernel"] == "6.18.0"
+    assert observation.twin is None
 
 
 def test_a_cell_in_a_guest_is_explained_by_the_guests_kernel(tmp_path: Path) -> None:
     machine = {"kernel": "6.1.0-50", "sysctls": {"net.ipv4.tcp_rmem": "1 2 3"}, "accelerator": "tcg"}
-    seen = load_cell(slow_reader().write(tmp_path / "run" / "cell", machine=machine))
-    assert seen.host["kernel"] == "6.1.0-50"
-    assert seen.host["sysctls"] == machine["sysctls"]
+    observation = load_cell(slow_reader().write(tmp_path / "run" / "cell", machine=machine))
+    assert observation.host["kernel"] == "6.1.0-50"
+    assert observation.host["sysctls"] == machine["sysctls"]
 
 
 def test_a_guest_that_did_not_come_up_is_not_explained_by_this_hosts_kernel(tmp_path: Path) -> None:
-    seen = load_cell(replace(slow_reader(), asked={"kernel": "sid"}).write(tmp_path / "run" / "cell"))
-    assert seen.host == {}
+    observation = load_cell(replace(slow_reader(), requested={"kernel": "sid"}).write(tmp_path / "run" / "cell"))
+    assert observation.host == {}
 
 
 def test_what_is_missing_is_none(tmp_path: Path) -> None:
@@ -39,19 +39,19 @@ def test_what_is_missing_is_none(tmp_path: Path) -> None:
         (folder / "client" / name).unlink()
     (folder / "server" / "capture.pcap").write_bytes(b"no capture at all, only text")
     (folder.parent / "run.json").unlink()
-    seen = load_cell(folder)
-    assert (seen.sender.log, seen.sender.samples, seen.sender.capture) == (None, None, None)
-    assert seen.receiver.capture is not None
-    assert "read capture" in seen.receiver.capture.error
-    assert seen.host == {}
+    observation = load_cell(folder)
+    assert (observation.sender.log, observation.sender.samples, observation.sender.capture) == (None, None, None)
+    assert observation.receiver.capture is not None
+    assert "read capture" in observation.receiver.capture.error
+    assert observation.host == {}
 
 
 def test_the_twin_is_the_cell_that_differs_in_its_family_only(tmp_path: Path) -> None:
     folder = slow_reader().write(tmp_path / "run" / "four")
-    asked = json.loads((folder / "cell.json").read_text())["asked"]
+    requested = json.loads((folder / "cell.json").read_text())["requested"]
     for name, changes in (("six", {"family": "ipv6"}), ("other", {"family": "ipv6", "chunk": 7})):
         (folder.parent / name).mkdir()
-        (folder.parent / name / "result.json").write_text(json.dumps({"cell": name, "asked": asked | changes}))
+        (folder.parent / name / "result.json").write_text(json.dumps({"cell": name, "requested": requested | changes}))
     twin = load_cell(folder).twin
     assert twin is not None
     assert twin["cell"] == "six"
@@ -72,9 +72,9 @@ def test_a_capture_that_somebody_brings() -> None:
     capture = analyse_capture(pcap(exchange()))
     connection = choose_connection(capture)
     assert connection is not None
-    seen = observe_connection(connection, capture, "mine.pcap")
-    assert seen.sender.role == "client"
-    assert seen.sent_bytes == 2000
+    observation = observe_connection(connection, capture, "mine.pcap")
+    assert observation.sender.role == "client"
+    assert observation.sent_bytes == 2000
     assert choose_connection(analyse_capture(pcap([]))) is None
 
 
@@ -84,6 +84,6 @@ def test_what_an_end_has_set_for_itself(tmp_path: Path) -> None:
         "client": {"link": {"route": {"ipv4": {"mtu": 800}}, "sysctls": {}}},
         "server": {"link": {"sysctls": rmem}},
     }
-    seen = load_cell(slow_reader().write(tmp_path / "run" / "cell", sidecars=sidecars))
-    assert (seen.sender.mtu_bytes, seen.sender.sysctls) == (800, {})
-    assert (seen.receiver.mtu_bytes, seen.receiver.sysctls) == (None, rmem)
+    observation = load_cell(slow_reader().write(tmp_path / "run" / "cell", sidecars=sidecars))
+    assert (observation.sender.mtu_bytes, observation.sender.sysctls) == (800, {})
+    assert (observation.receiver.mtu_bytes, observation.receiver.sysctls) == (None, rmem)

@@ -20,18 +20,21 @@ def test_a_closed_window_is_the_readers_although_little_lies_unread() -> None:
 
 
 def test_samples_stand_in_for_the_log_of_reads() -> None:
-    seen = slow_reader().observe()
-    assert unread_share(replace(seen, receiver=replace(seen.receiver, log=None))) == pytest.approx(
-        unread_share(seen), abs=0.1
+    observation = slow_reader().observe()
+    assert unread_share(replace(observation, receiver=replace(observation.receiver, log=None))) == pytest.approx(
+        unread_share(observation), abs=0.1
     )
 
 
 def test_what_cannot_be_told() -> None:
-    seen = slow_reader().observe()
-    assert unread_share(replace(seen, receiver=replace(seen.receiver, capture=None))) is None
-    assert unread_share(replace(seen, receiver=replace(seen.receiver, capture=seen.sender.capture))) is None
-    assert unread_share(replace(seen, sender=replace(seen.sender, samples=None))) is None
-    assert unread_share(replace(seen, receiver=replace(seen.receiver, log=None, samples=None))) is None
+    observation = slow_reader().observe()
+    assert unread_share(replace(observation, receiver=replace(observation.receiver, capture=None))) is None
+    assert (
+        unread_share(replace(observation, receiver=replace(observation.receiver, capture=observation.sender.capture)))
+        is None
+    )
+    assert unread_share(replace(observation, sender=replace(observation.sender, samples=None))) is None
+    assert unread_share(replace(observation, receiver=replace(observation.receiver, log=None, samples=None))) is None
     cut = captured(pcap(slow_reader().segments[3:]), "server/capture.pcap")  # no handshake: no window scale
-    assert unread_share(replace(seen, receiver=replace(seen.receiver, capture=cut))) is None
+    assert unread_share(replace(observation, receiver=replace(observation.receiver, capture=cut))) is None
     assert unread_share(fast_reader().observe()) is None  # the window never limited it

@@ -37,6 +37,6 @@ def test_a_buffer_full_of_bytes_on_their_way() -> None:
 
 
 def test_without_log_or_capture_it_cannot_be_told() -> None:
-    seen = slow_sender().observe()
-    assert nothing_unsent(replace(seen, sender=replace(seen.sender, log=None))) is None
-    assert nothing_unsent(replace(seen, sender=replace(seen.sender, capture=None))) is None
+    observation = slow_sender().observe()
+    assert nothing_unsent(replace(observation, sender=replace(observation.sender, log=None))) is None
+    assert nothing_unsent(replace(observation, sender=replace(observation.sender, capture=None))) is None

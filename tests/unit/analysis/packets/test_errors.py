@@ -7,4 +7,4 @@ def test_the_error_carries_its_facts() -> None:
     assert isinstance(error, TestbedError)
     assert (error.offset_bytes, error.reason) == (24, "no packet")
     assert str(error) == "read capture: no packet, at byte 24"
-    assert "pcap" in error.remedy
+    assert "pcap" in error.hint

@@ -9,7 +9,7 @@ from netem.spec import SpecError, parse
 def test_text_and_facts() -> None:
     error = SidecarError("open it", "no", "buy a key")
     assert str(error) == "open it: no; buy a key"
-    assert error.facts() == {"attempt": "open it", "message": "no", "remedy": "buy a key"}
+    assert error.facts() == {"attempt": "open it", "message": "no", "hint": "buy a key"}
     assert str(SidecarError("open it", "no")) == "open it: no"
 
 
@@ -24,5 +24,5 @@ def test_a_refused_text_keeps_place_and_remedy_apart() -> None:
     error = from_spec_error("read the impairment", caught.value)
     assert error.attempt == "read the impairment"
     assert "-5ms" in error.message
-    assert error.remedy
-    assert error.remedy not in error.message
+    assert error.hint
+    assert error.hint not in error.message

@@ -118,4 +118,4 @@ def test_a_bad_value_is_named_with_what_it_may_be(name: str, value: str) -> None
         from_environment({name: value})
     assert caught.value.attempt == f"read {name}"
     assert repr(value) in caught.value.message
-    assert name in caught.value.remedy
+    assert name in caught.value.hint

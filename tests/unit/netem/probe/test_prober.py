@@ -23,7 +23,7 @@ def reactor() -> Iterator[Reactor]:
 
 
 def probe(
-    reactor: Reactor, monkeypatch: pytest.MonkeyPatch, asked: str, describe: Callable[[], str]
+    reactor: Reactor, monkeypatch: pytest.MonkeyPatch, requested: str, describe: Callable[[], str]
 ) -> tuple[Prober, Responder, list[int]]:
     """Probe until the prober is done; return also how many had finished whenever the responder was told of one."""
     for name in ("PROBE_PORT", "CONTROL_PORT"):
@@ -36,7 +36,7 @@ def probe(
         reactor,
         "127.0.0.1",
         "ipv4",
-        impairment=parse(asked),
+        impairment=parse(requested),
         probes=5,
         late_tolerance_ns=ANY_NS,
         on_done=lambda _: reactor.stop(),

@@ -39,7 +39,7 @@ def test_a_refusal_is_an_answer(reactor: Reactor, tmp_path: Path) -> None:
         raise SidecarError("change it", "no", "ask again")
 
     answer = converse(reactor, tmp_path / "control", refuse, {})
-    assert answer == {"error": {"attempt": "change it", "message": "no", "remedy": "ask again"}}
+    assert answer == {"error": {"attempt": "change it", "message": "no", "hint": "ask again"}}
 
 
 def test_nobody_there(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@ from netem.spec.errors import SpecError
 
 
 def test_the_text_has_place_reason_and_remedy() -> None:
-    error = SpecError("is no time", word="10m", remedy="write 10ms").at(1)
+    error = SpecError("is no time", word="10m", hint="write 10ms").at(1)
     assert str(error) == 'word 2 "10m": is no time; write 10ms'
-    assert (error.token, error.position, error.reason, error.remedy) == ("10m", 1, "is no time", "write 10ms")
+    assert (error.token, error.position, error.reason, error.hint) == ("10m", 1, "is no time", "write 10ms")
 
 
 def test_it_does_without_a_place() -> None:

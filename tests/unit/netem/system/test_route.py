@@ -64,13 +64,13 @@ def test_the_rest_of_a_route_stays() -> None:
 
 
 def test_what_the_kernel_made_of_it_is_compared() -> None:
-    asked = Knobs(mtu_bytes=1400, congestion="cubic").metrics()
+    requested = Knobs(mtu_bytes=1400, congestion="cubic").metrics()
     clipped = IPV4 | {"metrics": [{"mtu": 1300}]}
-    assert differences(asked, [clipped]) == [
+    assert differences(requested, [clipped]) == [
         "congestion of 192.168.80.0/20 is not set, not cubic.",
         "mtu of 192.168.80.0/20 is 1300, not 1400.",
     ]
-    assert differences(asked, [IPV4 | {"metrics": [{"mtu": 1400, "congestion": "cubic"}]}]) == []
+    assert differences(requested, [IPV4 | {"metrics": [{"mtu": 1400, "congestion": "cubic"}]}]) == []
     assert metrics_of(IPV4) == {}
     assert differences(Knobs(quickack=False).metrics(), [IPV4]) == []
 

@@ -28,9 +28,9 @@ MESSAGES = [
 ]
 
 
-@pytest.mark.parametrize(("message", "remedy"), MESSAGES)
-def test_what_tc_says_becomes_what_to_do(message: str, remedy: str) -> None:
-    assert remedy in tc.remedy_for(message)
+@pytest.mark.parametrize(("message", "hint"), MESSAGES)
+def test_what_tc_says_becomes_what_to_do(message: str, hint: str) -> None:
+    assert hint in tc.hint_for(message)
 
 
 ABSENT = [
@@ -51,16 +51,16 @@ COMMANDS = [
 @pytest.mark.parametrize("message", ABSENT)
 @pytest.mark.parametrize(("command", "module"), COMMANDS)
 def test_the_command_tells_which_part_the_kernel_lacks(message: str, command: str, module: str) -> None:
-    assert module in tc.remedy_for(message, command)
+    assert module in tc.hint_for(message, command)
 
 
 def test_the_command_does_not_outdo_a_message_that_is_plain() -> None:
     denied = "RTNETLINK answers: Operation not permitted"
-    assert "NET_ADMIN" in tc.remedy_for(denied, "qdisc add dev eth0 clsact")
+    assert "NET_ADMIN" in tc.hint_for(denied, "qdisc add dev eth0 clsact")
 
 
 def test_an_unknown_message_has_no_remedy() -> None:
-    assert not tc.remedy_for("the moon is full")
+    assert not tc.hint_for("the moon is full")
 
 
 def test_the_telling_line_of_several() -> None:
@@ -83,7 +83,7 @@ def test_a_failing_batch_names_attempt_command_and_remedy(monkeypatch: pytest.Mo
     assert given == ["qdisc add one\nqdisc add two prio\n"]
     assert caught.value.attempt == "put netem on eth0"
     assert caught.value.message == "Error: Specified qdisc kind is unknown. (tc qdisc add two prio)"
-    assert "sch_prio" in caught.value.remedy
+    assert "sch_prio" in caught.value.hint
 
 
 def test_show_reads_json(monkeypatch: pytest.MonkeyPatch) -> None:

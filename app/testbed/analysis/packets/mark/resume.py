@@ -140,8 +140,8 @@ class Resumer:
         answers = np.flatnonzero(flags & (SYN | ACK) == ACK)
         machine.syn_time_ns = int(batch.time_ns[syns[-1]])
         if len(answers):
-            asked = np.array(syns)[np.searchsorted(syns, answers + syns[0]) - 1]
-            took = batch.time_ns[answers + syns[0]] - batch.time_ns[asked]
+            requested = np.array(syns)[np.searchsorted(syns, answers + syns[0]) - 1]
+            took = batch.time_ns[answers + syns[0]] - batch.time_ns[requested]
             machine.initial_rtt_ns = int(took[np.argmax(took > 0)])
 
 
