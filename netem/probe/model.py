@@ -45,12 +45,6 @@ class Plan:
         return range(0, self.probes * self.pace_ns, self.pace_ns)
 
 
-def probed(impairment: Impairment) -> Impairment:
-    """Return what is done to probes: the same, but nothing that goes by packet number, time of day or protocol."""
-    ours = replace(impairment.extension, drop_list=(), blackholes=(), filter=None)
-    return replace(impairment, extension=ours)
-
-
 def plan(impairments: tuple[Impairment, ...], probes: int, frame_bytes: int) -> Plan:
     """Pace the probes so that they do not queue behind each other, and fewer rather than longer; all fit in a queue."""
     transmission_ns = max((_transmission_ns(each, frame_bytes) for each in impairments), default=0)

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from netem.contract.errors import SidecarError
+from netem.contract.for_probes import for_probes
 from netem.contract.ports import CONTROL_PORT, PROBE_PORT
 from netem.contract.settings import Family
 from netem.engines.resources import read_resources
@@ -28,7 +29,7 @@ from netem.probe.message import (
     encode_control,
     encode_probe,
 )
-from netem.probe.model import Expectation, Plan, depends_on_arrivals, expect, given_fewer, plan, probed
+from netem.probe.model import Expectation, Plan, depends_on_arrivals, expect, given_fewer, plan
 from netem.probe.resolver import Resolver
 from netem.probe.sockets import open_socket, receive, send
 from netem.probe.verdict import Delays, judge, loss_interval, summarize
@@ -71,7 +72,7 @@ class Prober:
         self.stage = "resolve its name"
         self.done = False
         self._reactor = reactor
-        self._impairment = probed(impairment)
+        self._impairment = for_probes(impairment)
         self._probes = probes
         self._late_tolerance_ns = late_tolerance_ns
         self._on_done = on_done
@@ -163,7 +164,7 @@ class Prober:
 
     def _prepare(self, ingress_text: str) -> None:
         """Work out what to send and what to expect, then send."""
-        egress, ingress = self._impairment, probed(parse(ingress_text))
+        egress, ingress = self._impairment, for_probes(parse(ingress_text))
         self._plan = plan((egress, ingress), self._probes, self._frame_bytes)
         for direction, impairment in (("egress", egress), ("ingress", ingress)):
             self._expected[direction] = impairment, self._expect(impairment, self._plan.times_ns)

@@ -10,9 +10,9 @@ netem alone at the root would delay ARP and neighbour discovery: 1.6 s each way 
 
 from dataclasses import replace
 
+from netem.contract.for_probes import for_probes
 from netem.contract.ports import CONTROL_PORT, PROBE_PORT
 from netem.engines.user.redirect import match_udp
-from netem.probe.model import probed
 from netem.spec import Impairment, tc_words
 
 ROOT, MEASURED, PROBES = "1:", "20:", "30:"
@@ -57,7 +57,7 @@ def add_twin(device: str, impairment: Impairment, seed: int) -> list[str]:
 def twin_words(impairment: Impairment, seed: int) -> str:
     """Return what the probes meet."""
     own_seed = seed if impairment.seed is None else impairment.seed
-    return _words(replace(probed(impairment), seed=None), own_seed ^ PROBE_SEED)
+    return _words(replace(for_probes(impairment), seed=None), own_seed ^ PROBE_SEED)
 
 
 def remove_twin(device: str) -> list[str]:

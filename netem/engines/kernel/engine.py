@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from netem.contract.errors import SidecarError
+from netem.contract.for_probes import for_probes
 from netem.engines.kernel import commands, message, readback
 from netem.engines.kernel.rtnetlink import carry_out
 from netem.engines.link import CapturePoint
 from netem.engines.resources import read_resources
 from netem.pipeline.tables import table
-from netem.probe.model import probed
 from netem.spec import Impairment, as_netem
 from netem.system import tc
 from netem.system.process import run
@@ -87,7 +87,7 @@ class KernelEngine:
             self._batch(commands.add_twin(self._device, impairment, self._seed))
             self._batch([*commands.forget_probes(self._device), *commands.lead_probes(self._device, twin=True)])
         if twin:
-            self._send_change(commands.PROBES, probed(impairment))
+            self._send_change(commands.PROBES, for_probes(impairment))
         if impairment.extension.impair_nd != before.extension.impair_nd:
             impaired = impairment.extension.impair_nd
             exemption = commands.catch_neighbours if impaired else commands.let_neighbours_pass
@@ -132,7 +132,7 @@ class KernelEngine:
         self.open_plain()
 
     def _netems(self, impairment: Impairment) -> dict[str, Impairment]:
-        twin = {commands.PROBES: replace(probed(impairment), seed=None)}
+        twin = {commands.PROBES: replace(for_probes(impairment), seed=None)}
         return {commands.MEASURED: impairment} | (twin if commands.has_twin(impairment) else {})
 
     def _batch(self, lines: list[str]) -> None:

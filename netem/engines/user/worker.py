@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from netem.contract.errors import SidecarError
+from netem.contract.for_probes import for_probes
 from netem.engines.resources import read_resources
 from netem.engines.user.datapath import LIBRARY, DataPath
 from netem.engines.user.devices import VNET_HEADER_BYTES, announce_offloads
 from netem.engines.user.loop import Lane, Loop, Sender
 from netem.engines.user.timer import DeadlineTimer
 from netem.pipeline import Pipeline, Plain, plain, wants_segments
-from netem.probe.model import probed
 from netem.spec import Impairment, SpecError, format_impairment, parse
 
 MAX_MESSAGE_BYTES = 196_608
@@ -37,7 +37,7 @@ def build_pipelines(impairment: Impairment, seed: int) -> tuple[Pipeline, Pipeli
     resources = read_resources(impairment)
     return (
         Pipeline(impairment, seed, frame_start=VNET_HEADER_BYTES, resources=resources),
-        Pipeline(probed(impairment), seed + _PROBE_SEED_OFFSET, frame_start=VNET_HEADER_BYTES, resources=resources),
+        Pipeline(for_probes(impairment), seed + _PROBE_SEED_OFFSET, frame_start=VNET_HEADER_BYTES, resources=resources),
     )
 
 
@@ -97,7 +97,7 @@ class Worker:
         """Return what the data path in C has to do in each lane, None when it is not its work or is not there."""
         if self._fast is None or self._sender.blocked:
             return None
-        tasks = [task for each in (impairment, probed(impairment)) if (task := plain(each)) is not None]
+        tasks = [task for each in (impairment, for_probes(impairment)) if (task := plain(each)) is not None]
         return tuple(tasks) if len(tasks) == len(self._pipelines) else None
 
     def _take_frames_back(self) -> None:
@@ -139,7 +139,7 @@ class Worker:
             resources = read_resources(impairment)
             if self._tasks(impairment) is None:
                 self._take_frames_back()
-            for pipeline, each in zip(self._pipelines, (impairment, probed(impairment)), strict=True):
+            for pipeline, each in zip(self._pipelines, (impairment, for_probes(impairment)), strict=True):
                 pipeline.change(each, time.monotonic_ns(), resources=resources)
         except (SpecError, SidecarError) as error:
             return {"refused": str(error)}

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from netem.pipeline import Resources
-from netem.probe.model import MAX_PROBING_NS, Expectation, Plan, depends_on_arrivals, expect, given_fewer, plan, probed
+from netem.probe.model import MAX_PROBING_NS, Expectation, Plan, depends_on_arrivals, expect, given_fewer, plan
 from netem.spec import parse
 
 MS = 10**6
@@ -127,11 +127,6 @@ def test_slots() -> None:
 
 def test_the_same_every_time() -> None:
     assert of("delay 40ms 10ms loss 10%") == of("delay 40ms 10ms loss 10%")
-
-
-def test_probes_do_not_see_what_goes_by_number_time_or_protocol() -> None:
-    whole = parse("delay 5ms drop-list 1-100 blackhole 0s 10s filter protocol tcp")
-    assert probed(whole) == parse("delay 5ms")
 
 
 def test_probes_keep_out_of_each_others_way_and_do_not_take_long() -> None:

@@ -1,0 +1,11 @@
+"""The impairment that probes meet; both engines build it and the prober compares with it."""
+
+from dataclasses import replace
+
+from netem.spec import Impairment
+
+
+def for_probes(impairment: Impairment) -> Impairment:
+    """Return `impairment` without what selects packets by number, time or protocol: it would not apply to probes."""
+    extension = replace(impairment.extension, drop_list=(), blackholes=(), filter=None)
+    return replace(impairment, extension=extension)
