@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from testbed.analysis.packets.capture import analyse_capture
 from testbed.analysis.packets.flags import FIN, RETRANSMISSIONS, SYN, Mark
 from testbed.analysis.packets.model import Frames
-from testbed.analysis.packets.zero_window import find_closures
+from testbed.analysis.packets.zero_window import find_zero_window_periods
 from tests.support.tshark_tools import Tools, lend_tools
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -52,20 +52,20 @@ def kernel_counters(tools: Tools) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_the_kernel_counts_the_same_probes_and_closures(tools: Tools, version: int) -> None:
+def test_the_kernel_counts_the_same_probes_and_zero_window_periods(tools: Tools, version: int) -> None:
     """What tshark has no name for, on traffic whose cause is known."""
     before = kernel_counters(tools)
     settings = SLOW | {"family": version, "pause_s": 3}
     connection = analyse_capture(tools.record("none", settings)).connection(0)
     counted = {name: count - before[name] for name, count in kernel_counters(tools).items()}
-    closures = find_closures(connection, of_client=False)
-    assert len(closures) == counted["TCPToZeroWindowAdv"] > 1
-    assert sum(closure.probes for closure in closures) == counted["TCPWinProbe"] >= 3
+    periods = find_zero_window_periods(connection, of_client=False)
+    assert len(periods) == counted["TCPToZeroWindowAdv"] > 1
+    assert sum(period.probes for period in periods) == counted["TCPWinProbe"] >= 3
     assert int(connection.frames.having(Mark.WINDOW_PROBE).sum()) == counted["TCPWinProbe"]
-    assert max(closure.duration_ns for closure in closures) > 2_000_000_000
-    assert all(closure.reopened_bytes > 0 for closure in closures)
+    assert max(period.duration_ns for period in periods) > 2_000_000_000
+    assert all(period.reopened_bytes > 0 for period in periods)
     assert not connection.frames.having(Mark.ZERO_WINDOW_PROBE).any()  # Linux probes without data
-    assert not find_closures(connection, of_client=True)
+    assert not find_zero_window_periods(connection, of_client=True)
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -82,16 +82,16 @@ def test_tcp_info_at_the_close_tells_the_same_of_losses(tools: Tools, version: i
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_tcp_info_at_the_close_tells_the_same_of_closures(tools: Tools, version: int) -> None:
+def test_tcp_info_at_the_close_agrees_on_the_closed_time(tools: Tools, version: int) -> None:
     connection = analyse_capture(tools.record("none", SLOW | {"family": version, "pause_s": 1})).connection(0)
     told = json.loads(tools.said)
-    closures = find_closures(connection, of_client=False)
-    closed_ns = sum(closure.duration_ns for closure in closures)
+    periods = find_zero_window_periods(connection, of_client=False)
+    closed_ns = sum(period.duration_ns for period in periods)
     limited_ns = told["rwnd_limited_us"] * 1000
     assert limited_ns <= told["busy_us"] * 1000
     assert closed_ns > 1_000_000_000
     # The sender also stands still before a window that is not zero and too small: never less than while it was zero.
-    assert limited_ns > closed_ns - len(closures) * CHRONOGRAPH_NS
+    assert limited_ns > closed_ns - len(periods) * CHRONOGRAPH_NS
 
 
 @pytest.mark.parametrize("version", [4, 6])

@@ -65,7 +65,7 @@ def _part(observation: Observation, field: str, first: int, most: int) -> str:
         return f"{who} stayed at {format_bytes(most)} while it was sampled"
     if most > kernel_of(observation).default_rcvbuf_bytes:
         return f"{who} had grown to {format_bytes(most)} when it was first sampled"
-    if observation.closures:
+    if observation.zero_window_periods:
         return f"{who} stayed at {format_bytes(most)}: it grows only for a program that reads"
     return f"{who} stayed at {format_bytes(most)}: it sufficed"
 

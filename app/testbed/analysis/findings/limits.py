@@ -76,7 +76,7 @@ def sending_s(observation: Observation) -> float | None:
 def hardly_began(observation: Observation) -> bool:
     """Tell whether so little time passed, with the window open, that a write that took long only waited for a CPU."""
     lasted_s = sending_s(observation)
-    return lasted_s is not None and lasted_s < SHORT_S and not observation.closures
+    return lasted_s is not None and lasted_s < SHORT_S and not observation.zero_window_periods
 
 
 def _last_delay_s(observation: Observation) -> float:

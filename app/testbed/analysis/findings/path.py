@@ -9,7 +9,7 @@ from testbed.analysis.findings.delayed_ack import waited_ns
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import ABSENT
 from testbed.analysis.packets.delays import one_way_delays
-from testbed.analysis.packets.zero_window import find_closures
+from testbed.analysis.packets.zero_window import find_zero_window_periods
 from testbed.units import format_seconds
 
 QUEUE: Final = "queue"
@@ -154,7 +154,7 @@ def _unheard_s(observation: Observation) -> float:
     mine, theirs = observation.sender.connection, observation.receiver.connection
     if mine is None or theirs is None or observation.one_capture:
         return 0.0
-    there = find_closures(mine, of_client=not observation.sender_is_client)
+    there = find_zero_window_periods(mine, of_client=not observation.sender_is_client)
     longer_s = (sum(max(0, closure.duration_ns) for closure in there) - observation.closed_ns) / 1e9
     return longer_s if longer_s >= UNHEARD_S else 0.0
 

@@ -190,8 +190,8 @@ def _undecided(observation: Observation) -> str:
             f"reads slowly, {lag}."
         )
     if observation.sender.samples is None and observation.sending_s >= SHORT_S:
-        window = closed if observation.closures else never
+        window = closed if observation.zero_window_periods else never
         return f"{taken}; {window}. What else the sender waited for, packets alone do not tell."
-    if observation.closures:
+    if observation.zero_window_periods:
         return f"{taken}; {closed}."
     return f"Nothing held the sender up for long: {taken} and {never}."

@@ -8,7 +8,7 @@ from testbed.analysis.findings.evidence import frames, samples
 from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, percent, silent, unseen
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.flags import Mark
-from testbed.analysis.packets.zero_window import Cause, Closure
+from testbed.analysis.packets.zero_window import ZeroWindowCause, ZeroWindowPeriod
 from testbed.result import Confidence, Evidence, Finding
 from testbed.units import counted, format_seconds
 
@@ -17,10 +17,10 @@ NAME: Final = "window-closed"
 COUNTER: Final = "TcpExtTCPToZeroWindowAdv"
 
 CAUSES: Final = {
-    Cause.FILLED: "its buffer had filled up, because its program read more slowly than data came",
-    Cause.WITHDRAWN: "it took back window that it had offered, for want of memory",
-    Cause.ADVANCED: "the sender had sent more than was offered",
-    Cause.UNKNOWN: "what led to it is not in the capture",
+    ZeroWindowCause.FILLED: "its buffer had filled up, because its program read more slowly than data came",
+    ZeroWindowCause.SHRUNK: "it took back window that it had offered, for want of memory",
+    ZeroWindowCause.ADVANCED: "the sender had sent more than was offered",
+    ZeroWindowCause.UNKNOWN: "what led to it is not in the capture",
 }
 
 
@@ -28,7 +28,7 @@ def explain(observation: Observation) -> Answer:
     """Speak when the receiver's window was closed at all."""
     if observation.window_end is None:
         return unseen(NAME, NO_WINDOW)
-    closures = observation.closures
+    closures = observation.zero_window_periods
     if not closures:
         return silent(NAME, "the receive window never closed")
     numbers = _numbers(observation, closures)
@@ -55,17 +55,17 @@ def explain(observation: Observation) -> Answer:
     )
 
 
-def _causes(observation: Observation, closures: tuple[Closure, ...]) -> list[Cause]:
+def _causes(observation: Observation, closures: tuple[ZeroWindowPeriod, ...]) -> list[ZeroWindowCause]:
     """Return why each came about; a frame that acknowledges what is not in the capture does not tell."""
     end = observation.window_end
     assert end is not None
     assert end.connection is not None
     marked = end.connection.frames
     blind = set(marked.number[marked.having(Mark.ACK_LOST_SEGMENT)].tolist())
-    return [Cause.UNKNOWN if closure.first_frame in blind else closure.cause for closure in closures]
+    return [ZeroWindowCause.UNKNOWN if closure.first_frame in blind else closure.cause for closure in closures]
 
 
-def _numbers(observation: Observation, closures: tuple[Closure, ...]) -> dict[str, float]:
+def _numbers(observation: Observation, closures: tuple[ZeroWindowPeriod, ...]) -> dict[str, float]:
     longest = max(closures, key=lambda closure: closure.duration_ns)
     start_ns = (observation.start_ns or 0) + observation.realtime_offset_ns
     numbers: dict[str, float] = {
@@ -74,7 +74,7 @@ def _numbers(observation: Observation, closures: tuple[Closure, ...]) -> dict[st
         "longest_s": max(0, longest.duration_ns) / 1e9,
         "longest_at_s": max(0.0, (longest.start_ns - start_ns) / 1e9),
         "first_at_s": max(0.0, (closures[0].start_ns - start_ns) / 1e9),
-        "zero_window_frames": sum(closure.closed_frames for closure in closures),
+        "zero_window_frames": sum(closure.zero_window_frames for closure in closures),
     }
     if observation.sending_s:
         numbers["sending_s"] = observation.sending_s
@@ -114,7 +114,7 @@ def _confidence(observation: Observation) -> Confidence:
 
 def _contradicting(observation: Observation) -> list[str]:
     kernel = observation.receiver.counted(COUNTER)
-    if kernel is not None and kernel != len(observation.closures):
+    if kernel is not None and kernel != len(observation.zero_window_periods):
         return [f"the receiver's kernel counts {counted(kernel, 'closure')}"]
     sender = observation.sender.samples
     limited = sender.last("rwnd_limited") if sender is not None else None

@@ -9,7 +9,7 @@ from testbed.analysis.findings.evidence import frames
 from testbed.analysis.findings.rule import Answer, Rule, silent, times, unseen
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.model import Frames
-from testbed.analysis.packets.zero_window import Closure
+from testbed.analysis.packets.zero_window import ZeroWindowPeriod
 from testbed.analysis.predict import MIN_RTO_S, probes_per_closure
 from testbed.result import Finding
 from testbed.units import counted, format_seconds
@@ -34,22 +34,24 @@ def explain(observation: Observation) -> Answer:
     if not count:
         reason = (
             "no closure lasted long enough to be probed"
-            if observation.closures
+            if observation.zero_window_periods
             else "there was no closed window to probe"
         )
         return silent(NAME, reason)
-    waits_s = [_first_rto_s(observation, closure) for closure in observation.closures] or [MIN_RTO_S + TICK_S]
+    waits_s = [_first_rto_s(observation, closure) for closure in observation.zero_window_periods] or [
+        MIN_RTO_S + TICK_S
+    ]
     rto_s = float(np.median(waits_s))
     expected = sum(
         probes_per_closure(max(0, closure.duration_ns) / 1e9, wait_s)
-        for closure, wait_s in zip(observation.closures, waits_s, strict=False)
+        for closure, wait_s in zip(observation.zero_window_periods, waits_s, strict=False)
     )
     unanswered = int((probes & ~_answered(observation, marked)).sum())
     numbers: dict[str, float | int | str] = {
         "probes": count,
         "expected_probes": expected,
         "unanswered_probes": unanswered,
-        "closures": len(observation.closures),
+        "closures": len(observation.zero_window_periods),
         "first_rto_s": round(rto_s, 4),
         "longest_wait_s": round(_longest_wait_s(marked, probes), 6),
     }
@@ -61,13 +63,13 @@ def explain(observation: Observation) -> Answer:
         name=NAME,
         sentence=(
             f"The sender probed the closed window {times(count)}; a wait that doubles from "
-            f"{format_seconds(rto_s)} makes {expected} in {_lengths(len(observation.closures))}"
+            f"{format_seconds(rto_s)} makes {expected} in {_lengths(len(observation.zero_window_periods))}"
             f"{silence}. Wireshark calls these frames keep-alives."
         ),
         numbers=numbers,
         evidence=frames(end, probes, "window probes", "tcp.analysis.keep_alive"),
         confidence="high" if end.capture and end.capture.complete is not False else "medium",
-        contradicting=_contradicting(count, expected, len(observation.closures), kernel),
+        contradicting=_contradicting(count, expected, len(observation.zero_window_periods), kernel),
         not_observed=[] if kernel is not None else [f"the kernel's own count ({COUNTER})"],
         strength=round(0.6 * min(1.0, observation.closed_ns / 1e9 / (observation.sending_s or 1e9)), 3),
     )
@@ -77,7 +79,7 @@ def _lengths(closures: int) -> str:
     return f"{counted(closures, 'closure')} of {'this length' if closures == 1 else 'these lengths'}"
 
 
-def _first_rto_s(observation: Observation, closure: Closure) -> float:
+def _first_rto_s(observation: Observation, closure: ZeroWindowPeriod) -> float:
     """Return the wait before the first probe of a closure: the retransmission time-out when it began."""
     samples = observation.sender.samples
     if samples is None or not samples.has("rto"):

@@ -7,7 +7,7 @@ import numpy as np
 from testbed.analysis.findings.evidence import frames
 from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, silent, times, unseen
 from testbed.analysis.join.observation import Observation
-from testbed.analysis.packets.zero_window import Closure, Ending
+from testbed.analysis.packets.zero_window import ZeroWindowEnd, ZeroWindowPeriod
 from testbed.result import Finding
 from testbed.units import counted, format_bytes
 
@@ -19,10 +19,11 @@ def explain(observation: Observation) -> Answer:
     end = observation.window_end
     if end is None or end.connection is None:
         return unseen(NAME, NO_WINDOW)
-    opened = [c for c in observation.closures if c.ending is Ending.REOPENED and c.reopened_bytes > 0]
+    opened = [c for c in observation.zero_window_periods if c.end is ZeroWindowEnd.REOPENED and c.reopened_bytes > 0]
     if not opened:
         return silent(
-            NAME, "no closed window opened again" if observation.closures else "the receive window never closed"
+            NAME,
+            "no closed window opened again" if observation.zero_window_periods else "the receive window never closed",
         )
     sizes = [closure.reopened_bytes for closure in opened]
     mss = observation.mss_bytes
@@ -81,7 +82,7 @@ def _greatest_window_bytes(observation: Observation) -> int:
     return int(marked.window_bytes[~observation.from_sender(marked)].max(initial=0))
 
 
-def _reads_per_closure(observation: Observation, closures: list[Closure]) -> int | None:
+def _reads_per_closure(observation: Observation, closures: list[ZeroWindowPeriod]) -> int | None:
     reads = observation.receiver.calls("read")
     if reads is None:
         return None

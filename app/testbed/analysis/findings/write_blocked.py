@@ -45,7 +45,7 @@ def explain(observation: Observation) -> Answer:
     noticeable_s = max(NOTICEABLE_S, duration_s * (BUFFERING_SHARE if inside > BOUNDED_BYTES else NOTICEABLE_SHARE))
     if not hardly_began(observation) and blocked_s >= noticeable_s:
         return _blocked(observation, writes, blocked_s)
-    if observation.closures or inside > BOUNDED_BYTES:
+    if observation.zero_window_periods or inside > BOUNDED_BYTES:
         return _swallowed(observation, writes, blocked_s, inside)
     if blocked_s >= NOTICEABLE_S:
         return silent(NAME, f"writes took {format_seconds(blocked_s)} in all, but nothing was in their way")
@@ -111,7 +111,9 @@ def _swallowed(observation: Observation, writes: Calls, waited_s: float, inside:
         )
     if inside > BOUNDED_BYTES:
         buffers = f"up to {format_bytes(inside)} of them were still in the program, which buffers by itself"
-    closed = f"closed for {format_seconds(closed_s)}" if observation.closures else "exhausted again and again"
+    closed = (
+        f"closed for {format_seconds(closed_s)}" if observation.zero_window_periods else "exhausted again and again"
+    )
     share = min(1.0, closed_s / observation.sending_s) if observation.sending_s else 0.5
     return Finding(
         name=NAME,

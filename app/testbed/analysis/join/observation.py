@@ -14,7 +14,7 @@ from testbed.analysis.join.samples import ABSENT, FIN_ACKED, UNSYNCHRONISED, Int
 from testbed.analysis.join.timeline import Timeline, join
 from testbed.analysis.packets.flags import Mark
 from testbed.analysis.packets.model import CaptureFacts, Connection, Frames
-from testbed.analysis.packets.zero_window import Closure, find_closures
+from testbed.analysis.packets.zero_window import ZeroWindowPeriod, find_zero_window_periods
 
 Role = Literal["client", "server"]
 
@@ -112,17 +112,17 @@ class Observation:
         return next((end for end in (self.receiver, self.sender) if end.connection is not None), None)
 
     @cached_property
-    def closures(self) -> tuple[Closure, ...]:
+    def zero_window_periods(self) -> tuple[ZeroWindowPeriod, ...]:
         """When the receiver's window was closed."""
         end = self.window_end
         if end is None or end.connection is None:
             return ()
-        return find_closures(end.connection, of_client=not self.sender_is_client)
+        return find_zero_window_periods(end.connection, of_client=not self.sender_is_client)
 
     @property
     def closed_ns(self) -> int:
         """How long the receiver's window was closed in all; a clock that was set back takes nothing away."""
-        return sum(max(0, closure.duration_ns) for closure in self.closures)
+        return sum(max(0, period.duration_ns) for period in self.zero_window_periods)
 
     @property
     def one_capture(self) -> bool:
@@ -137,8 +137,8 @@ class Observation:
     def closed_at(self, at_ns: Int64) -> NDArray[np.bool_]:
         """Tell for each time whether the receiver's window was closed."""
         found = np.zeros(len(at_ns), np.bool_)
-        for closure in self.closures:
-            start_ns, end_ns = (time_ns - self.realtime_offset_ns for time_ns in (closure.start_ns, closure.end_ns))
+        for period in self.zero_window_periods:
+            start_ns, end_ns = (time_ns - self.realtime_offset_ns for time_ns in (period.start_ns, period.end_ns))
             found |= (at_ns >= start_ns) & (at_ns < end_ns)
         return found
 

@@ -1,4 +1,4 @@
-"""Find when a receiver's window was closed, why, and how it opened again."""
+"""Find when a receiver's window was zero, why it closed and how it opened again."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,21 +9,24 @@ from testbed.analysis.packets.flags import FIN, RST, SYN, Mark
 from testbed.analysis.packets.model import NONE, Connection, Frames, Int64
 
 
-class Cause(StrEnum):
-    """Why a window closed, seen from its right edge."""
+class ZeroWindowCause(StrEnum):
+    """Why a window closed, judged by its right edge: acknowledgement number plus window."""
 
     FILLED = "filled"
-    """The sender sent up to the edge and the edge stood still: nobody read."""
-    WITHDRAWN = "withdrawn"
-    """The edge moved back by more than the scale rounds: memory was short. (RFC 9293 discourages it)"""
+    """The edge stood still and the sender sent up to it: the receiving application did not read."""
+    SHRUNK = "shrunk"
+    """The edge moved left by more than the scale rounds: the receiver was short of memory.
+
+    RFC 9293, section 3.8.6, calls this shrinking the window and discourages it.
+    """
     ADVANCED = "advanced"
-    """The edge moved on and yet nothing was left: the sender sent beyond what had been offered."""
+    """The edge moved right and the window is zero all the same: the sender had sent beyond the offered window."""
     UNKNOWN = "unknown"
     """The frame before it, or the window scale, is not in the capture."""
 
 
-class Ending(StrEnum):
-    """How a closed window ended."""
+class ZeroWindowEnd(StrEnum):
+    """How a zero-window period ended."""
 
     REOPENED = "reopened"
     CONNECTION_END = "connection end"
@@ -31,12 +34,12 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Closure:
-    """One stretch of time in which one end told the other to send nothing.
+class ZeroWindowPeriod:
+    """One period in which an endpoint advertised a window of zero.
 
-    `of_client` says whose receive window it was. `first_frame` closed it at `start_ns`, `last_frame` ended it at
-    `end_ns` with a window of `reopened_bytes` (-1: not reopened, or scale unknown). `closed_frames` counts the
-    frames that said zero, `probes` the peer's window probes meanwhile.
+    `of_client` tells whose receive window it was. `first_frame` closed it at `start_ns`, `last_frame` ended it at
+    `end_ns` with a window of `reopened_bytes` (-1: not reopened, or scale unknown). `zero_window_frames` counts the
+    frames that advertised zero, `probes` the peer's window probes during the period.
     """
 
     of_client: bool
@@ -44,71 +47,72 @@ class Closure:
     end_ns: int
     first_frame: int
     last_frame: int
-    cause: Cause
-    ending: Ending
+    cause: ZeroWindowCause
+    end: ZeroWindowEnd
     reopened_bytes: int
-    closed_frames: int
+    zero_window_frames: int
     probes: int
 
     @property
     def duration_ns(self) -> int:
-        """How long it lasted, at the place of the capture."""
+        """How long it lasted, measured where the capture was made."""
         return self.end_ns - self.start_ns
 
 
-def find_closures(connection: Connection, *, of_client: bool) -> tuple[Closure, ...]:
-    """Return the closures of one end's receive window, in order of time."""
+def find_zero_window_periods(connection: Connection, *, of_client: bool) -> tuple[ZeroWindowPeriod, ...]:
+    """Return the zero-window periods of one endpoint's receive window, in order of time."""
     frames = connection.frames
-    mine = np.flatnonzero((frames.from_client == of_client) & (frames.tcp_flags & (SYN | RST) == 0))
-    closed = frames.window_raw[mine] == 0
-    if not closed.any():
+    own = np.flatnonzero((frames.from_client == of_client) & (frames.tcp_flags & (SYN | RST) == 0))
+    is_zero = frames.window_raw[own] == 0
+    if not is_zero.any():
         return ()
-    change = np.diff(closed.astype(np.int8), prepend=0)
+    change = np.diff(is_zero.astype(np.int8), prepend=0)
     starts, ends = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
     scale = (connection.client if of_client else connection.server).window_scale
     probes = np.flatnonzero((frames.from_client != of_client) & frames.having(Mark.WINDOW_PROBE))
     found = []
     for start in starts.tolist():
         at = int(np.searchsorted(ends, start))
-        stop = int(ends[at]) if at < len(ends) else len(mine)
-        first = int(mine[start])
-        last, ending = _ending(frames, mine, stop)
+        stop = int(ends[at]) if at < len(ends) else len(own)
+        first = int(own[start])
+        last, end = _find_end(frames, own, stop)
         between = np.searchsorted(probes, (first, last))
         found.append(
-            Closure(
+            ZeroWindowPeriod(
                 of_client=of_client,
                 start_ns=int(frames.time_ns[first]),
                 end_ns=int(frames.time_ns[last]),
                 first_frame=int(frames.number[first]),
                 last_frame=int(frames.number[last]),
-                cause=_cause(frames, mine, start, 1 << (scale or 0)),
-                ending=ending,
-                reopened_bytes=int(frames.window_bytes[last]) if ending is Ending.REOPENED else NONE,
-                closed_frames=stop - start,
+                cause=_find_cause(frames, own, start, 1 << (scale or 0)),
+                end=end,
+                reopened_bytes=int(frames.window_bytes[last]) if end is ZeroWindowEnd.REOPENED else NONE,
+                zero_window_frames=stop - start,
                 probes=int(between[1] - between[0]),
             )
         )
     return tuple(found)
 
 
-def _ending(frames: Frames, mine: Int64, stop: int) -> tuple[int, Ending]:
-    if stop < len(mine):
-        return int(mine[stop]), Ending.REOPENED
-    from_here = int(mine[-1])
-    over = np.flatnonzero(frames.tcp_flags[from_here:] & RST)
-    if len(over):
-        return from_here + int(over[0]), Ending.CONNECTION_END
-    both_closed = {bool(side) for side in frames.from_client[(frames.tcp_flags & FIN) != 0]}
-    return len(frames) - 1, Ending.CONNECTION_END if len(both_closed) == 2 else Ending.CAPTURE_END
+def _find_end(frames: Frames, own: Int64, stop: int) -> tuple[int, ZeroWindowEnd]:
+    """Return the frame that ends a period whose zero windows stop before `own[stop]`, and how it ends."""
+    if stop < len(own):
+        return int(own[stop]), ZeroWindowEnd.REOPENED
+    last_own = int(own[-1])
+    resets = np.flatnonzero(frames.tcp_flags[last_own:] & RST)
+    if len(resets):
+        return last_own + int(resets[0]), ZeroWindowEnd.CONNECTION_END
+    fin_senders = {bool(side) for side in frames.from_client[(frames.tcp_flags & FIN) != 0]}
+    return len(frames) - 1, ZeroWindowEnd.CONNECTION_END if len(fin_senders) == 2 else ZeroWindowEnd.CAPTURE_END
 
 
-def _cause(frames: Frames, mine: Int64, start: int, unit_bytes: int) -> Cause:
+def _find_cause(frames: Frames, own: Int64, start: int, unit_bytes: int) -> ZeroWindowCause:
     if start == 0:
-        return Cause.UNKNOWN
-    edge, before = (int(frames.right_edge_bytes[mine[at]]) for at in (start, start - 1))
-    if NONE in (edge, before):
-        return Cause.UNKNOWN
-    if edge > before:
-        return Cause.ADVANCED
-    # What is offered is a multiple of the scale's unit, so that an edge at rest may seem to step back by less.
-    return Cause.FILLED if before - edge < unit_bytes else Cause.WITHDRAWN
+        return ZeroWindowCause.UNKNOWN
+    edge, edge_before = (int(frames.right_edge_bytes[own[at]]) for at in (start, start - 1))
+    if NONE in (edge, edge_before):
+        return ZeroWindowCause.UNKNOWN
+    if edge > edge_before:
+        return ZeroWindowCause.ADVANCED
+    # Advertised windows are multiples of the scale's unit: an edge that stands still may seem to move left by less.
+    return ZeroWindowCause.FILLED if edge_before - edge < unit_bytes else ZeroWindowCause.SHRUNK

@@ -109,7 +109,7 @@ def test_a_window_update_that_was_lost(s: float, *, lost: bool) -> None:
     """The receiver's window opens, the sender hears of it with the answer to a probe."""
     transfer = slow_reader(read_delay_ms=2000)
     observation = transfer.observe()
-    closure = observation.closures[1]
+    closure = observation.zero_window_periods[1]
     opens = next(n for n, each in enumerate(transfer.segments) if each.time_ns == closure.end_ns and each.from_server)
     late = replace(transfer.segments[opens], time_ns=transfer.segments[opens].time_ns + 900 * MS)
     heard = [*transfer.segments[:opens], late]

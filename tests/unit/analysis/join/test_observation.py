@@ -18,8 +18,8 @@ def test_the_window_is_looked_at_in_the_receivers_capture() -> None:
     observation = slow_reader().observe()
     assert observation.window_end is observation.receiver
     assert observation.wire() is observation.sender
-    assert len(observation.closures) == 6
-    assert observation.closed_ns == sum(closure.duration_ns for closure in observation.closures)
+    assert len(observation.zero_window_periods) == 6
+    assert observation.closed_ns == sum(period.duration_ns for period in observation.zero_window_periods)
 
 
 def test_captures_alone_tell_nearly_as_much() -> None:
@@ -35,7 +35,7 @@ def test_samples_alone() -> None:
     observation = Observation(sender=End("client", samples=whole.sender.samples), receiver=End("server"))
     assert observation.sent_bytes == 60_000
     assert observation.window_end is None
-    assert observation.closures == ()
+    assert observation.zero_window_periods == ()
     assert observation.sending_s is not None
 
 
