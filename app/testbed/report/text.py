@@ -40,8 +40,8 @@ def requested_lines(
         sender += f", SO_SNDBUF {_size('sndbuf', requested['sndbuf'], given)}"
     if requested["nodelay"]:
         sender += ", TCP_NODELAY"
-    pause = f"a pause of {requested['delay']} after each" if requested["delay"] != "0" else "no pause"
-    receiver = f"read size {_size('read_size', requested['read_size'], given)}, {pause}"
+    read_delay = f"read delay {requested['read_delay']}" if requested["read_delay"] != "0" else "no read delay"
+    receiver = f"read size {_size('read_size', requested['read_size'], given)}, {read_delay}"
     if requested["rcvbuf"]:
         receiver += f", SO_RCVBUF {_size('rcvbuf', requested['rcvbuf'], given)}"
     kernel = kernel_text(requested)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from testbed.scenario.model import FIELDS, Cell
+from testbed.scenario.model import FIELDS, RECORD_KEYS, Cell
 from testbed.scenario.sentences import sentence
 
 MAX_CELLS: Final = 10_000
@@ -88,6 +88,7 @@ def _check_each(fields: Mapping[str, list[Any]]) -> list[Problem]:
 
 
 def _digest(cell: Cell) -> str:
+    # The names of the model's fields are part of the digest: to rename one would change the ids of all cells.
     text = json.dumps(cell.model_dump(), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
@@ -100,7 +101,8 @@ def cell_id(cell: Cell, varied: frozenset[str] = frozenset()) -> str:
     """Return the id of a cell: programs, family, the varied fields, and a digest of all fields."""
     requested = cell.requested()
     words = [_slug(requested[name]) for name in _NAMES_IN_ID]
-    words += [f"{name}_{_slug(requested[name])}" for name in FIELDS if name in varied and name not in _NAMES_IN_ID]
+    further = [key for key in FIELDS if key in varied and key not in _NAMES_IN_ID]
+    words += [f"{key}_{_slug(requested[RECORD_KEYS.get(key, key)])}" for key in further]
     return "-".join([*words, _digest(cell)])
 
 

@@ -121,6 +121,10 @@ KNOBS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min"
 """Fields that become metrics of the route to the other end."""
 
 
+RECORD_KEYS: Final = {"delay": "read_delay"}
+"""The keys of records where they differ from the keys of scenario files, which are short to type."""
+
+
 def _bytes(default: int, alias: str, description: str, maximum: int, minimum: int = 0) -> Any:  # noqa: ANN401 - as Field
     return Field(default, alias=alias, ge=minimum, le=maximum, description=description)
 
@@ -269,15 +273,15 @@ class Cell(BaseModel):
         return float(round(moving_s * slowness + READS_MARGIN * self.reading_s))
 
     def requested(self) -> dict[str, Any]:
-        """Return the fields under the names that files and options use, sizes in bytes, durations in text."""
+        """Return the fields under the keys of cell.json and result.json: sizes in bytes, durations as text."""
         fields = type(self).model_fields
         found: dict[str, Any] = {}
         for name, value in self:
-            alias = fields[name].alias or name
+            key = fields[name].alias or name
             is_duration = name.endswith("_us") and value is not None
-            found[alias] = format_duration_us(value) if is_duration else value
+            found[RECORD_KEYS.get(key, key)] = format_duration_us(value) if is_duration else value
         return found
 
 
 FIELDS: Final = {(info.alias or name): info for name, info in Cell.model_fields.items()}
-"""The fields by the name that people write."""
+"""The fields by the key that a scenario file uses; with dashes it is the option."""

@@ -44,7 +44,7 @@ def requested(given: dict[str, object]) -> str:
 def test_what_was_asked_echoes_what_sizes_come_to() -> None:
     text = requested({"chunk": "10k", "delay": "1s", "rcvbuf": "8192", "nodelay": "1", "repeat": "2"})
     assert "chunk 10k = 10240 bytes, TCP_NODELAY" in text
-    assert "read size 8192 bytes, a pause of 1s after each, SO_RCVBUF 8192 bytes" in text
+    assert "read size 8192 bytes, read delay 1s, SO_RCVBUF 8192 bytes" in text
     assert "2 lists of 200 nodes" in text
     assert "510 408 B in all" in text
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from testbed.scenario.expand import MAX_CELLS, ExpansionError, Problem, cell_id, expand, problems_of
@@ -23,6 +25,26 @@ def test_an_id_depends_on_the_cell_and_not_on_its_place() -> None:
 def test_an_id_names_what_varies() -> None:
     ids = [planned.id for planned in expand({"chunk": ["100", "10k"], "delay": "1s"})]
     assert [name.rpartition("-")[0] for name in ids] == ["py-py-ipv4-chunk_100", "py-py-ipv4-chunk_10240"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "id_"),
+    [
+        (
+            {"client": "c", "server": "c", "nodes": 5, "content": 10240, "rcvbuf": 8192, "latency": "20ms"}
+            | {"engine": "user", "congestion": "cubic", "sample_interval": "40ms"},
+            "c-c-ipv4-931e0b",
+        ),
+        (
+            {"client": "c", "nodes": 3, "content": 12288, "delay": "1s", "sndbuf": 8192, "rcvbuf": 8192}
+            | {"sample_interval": "400ms"},
+            "c-py-ipv4-8823d2",
+        ),
+    ],
+)
+def test_an_id_never_changes(fields: dict[str, Any], id_: str) -> None:
+    """These are the ids of kept runs: a cell has the same id in every version."""
+    assert cell_id(Cell(**fields)) == id_
 
 
 def test_an_id_is_a_name_for_folders_and_containers() -> None:

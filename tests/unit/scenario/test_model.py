@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from netem.spec import parse
-from testbed.scenario.model import GRACE_S, READS_MARGIN, SLOW_BYTES_PER_S, Cell
+from testbed.scenario.model import FIELDS, GRACE_S, READS_MARGIN, RECORD_KEYS, SLOW_BYTES_PER_S, Cell
 
 
 def test_defaults_are_those_of_testbed_run() -> None:
@@ -80,11 +80,14 @@ def test_the_default_time_out_follows_pauses_and_sizes() -> None:
     assert slow.deadline_s == pytest.approx(GRACE_S + READS_MARGIN * 255_204 / 8192, abs=0.6)
 
 
-def test_asked_reads_back_as_the_same_cell() -> None:
+def test_requested_reads_back_as_the_same_cell() -> None:
     cell = Cell(
         client="c", chunk="10k", delay="1.5s", latency="20ms", netem_client="loss 1%", timeout="90s", nodelay=True
     )
-    assert Cell.model_validate(cell.requested()) == cell
+    requested = cell.requested()
+    assert requested["read_delay"] == "1.5s"
+    written = {key: requested[RECORD_KEYS.get(key, key)] for key in FIELDS}
+    assert Cell.model_validate(written) == cell
 
 
 def test_knobs_and_settings_of_each_end() -> None:
