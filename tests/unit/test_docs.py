@@ -1,13 +1,17 @@
 """What the documentation says about files, commands, settings and dependencies, held against them."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+
+from tests.support.import_graph import imports_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
@@ -70,15 +74,43 @@ def test_make_help_tells_every_target() -> None:
     assert re.findall(r"^([a-z-]+):.*## \w", makefile, re.MULTILINE) == phony
 
 
-def test_every_dependency_has_its_reason() -> None:
+def requirement_name(requirement: str) -> str:
+    return re.split(r"[<>=\[; ]", requirement)[0]
+
+
+def test_every_dependency_has_its_reason_once() -> None:
     project = tomllib.loads(page("pyproject.toml"))
     requested = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
     requested += [name for extra in project["project"]["optional-dependencies"].values() for name in extra]
     for file in (ROOT / "requirements").glob("*.in"):
         requested += [line for line in file.read_text().splitlines() if not line.startswith("#")]
-    names = {re.split(r"[<>=\[; ]", requirement)[0] for requirement in requested}
     tables = page("docs/dependencies.md").partition("## On the machine")[0]
-    assert set(re.findall(r"^\| `(.+?)` \| .+ \|$", tables, re.MULTILINE)) == names
+    rows = re.findall(r"^\| `(.+?)` \| .+ \|$", tables, re.MULTILINE)
+    assert sorted(rows) == sorted({requirement_name(requirement) for requirement in requested})
+
+
+def foreign_imports(paths: Iterable[Path]) -> set[str]:
+    """Return the top names of what these files import, less the standard library's and our own."""
+    found = {name.split(".")[0] for path in paths for name in imports_of(ast.parse(path.read_text()), "")}
+    return found - set(sys.stdlib_module_names) - {"testbed", "netem", "tests", "benchmarks", "tools", ""}
+
+
+def test_what_is_declared_at_run_time_is_imported_and_the_reverse() -> None:
+    declared = tomllib.loads(page("pyproject.toml"))["project"]["dependencies"]
+    names = {requirement_name(requirement).partition(".")[0].replace("-", "_") for requirement in declared}
+    ours = foreign_imports([*(ROOT / "app").rglob("*.py"), *(ROOT / "netem").rglob("*.py")])
+    # The pytest plugin is loaded by pytest alone, which is an extra.
+    assert ours - {"pytest"} == names
+
+
+def test_what_is_declared_for_tests_and_checks_is_used() -> None:
+    extras = tomllib.loads(page("pyproject.toml"))["project"]["optional-dependencies"]
+    imported = foreign_imports((ROOT / "tests").rglob("*.py")) | {"pytest_timeout"}
+    assert "timeout = " in page("pyproject.toml"), "the setting of pytest-timeout, a plugin that nothing imports"
+    assert {name.replace("-", "_") for name in map(requirement_name, extras["test"])} <= imported
+    lanes = page("tools/lanes.py")
+    commands = {requirement_name(name).removesuffix("-bin").removesuffix("-py") for name in extras["lint"]}
+    assert [name for name in sorted(commands - {"types-docker"}) if f'_tool("{name}"' not in lanes] == []
 
 
 def test_every_dependency_is_locked_with_hashes() -> None:

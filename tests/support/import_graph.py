@@ -1,0 +1,117 @@
+"""The project's own modules, what each imports, and which of them form a circle.
+
+An import is a statement, or a call of `import_module` or `__import__` with a constant name: what the interpreter
+loads counts, however it is written.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("testbed", "netem")
+_DYNAMIC = ("import_module", "__import__")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file by its dotted name."""
+
+    name: str
+    path: Path
+
+    @property
+    def is_package(self) -> bool:
+        return self.path.name == "__init__.py"
+
+    @property
+    def is_main(self) -> bool:
+        return self.path.name == "__main__.py"
+
+    def tree(self) -> ast.Module:
+        return _parse(self.path)
+
+    def imports(self) -> set[str]:
+        """Return the modules that it imports, by their full names."""
+        package = self.name if self.is_package else self.name.rpartition(".")[0]
+        return set(imports_of(self.tree(), package))
+
+    def own_imports(self) -> set[str]:
+        """Return the project's modules among them."""
+        return {name for name in self.imports() if name.split(".")[0] in OURS}
+
+
+@cache
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+@cache
+def modules() -> tuple[Module, ...]:
+    """Return all modules of `app/testbed` and `netem`."""
+    found = []
+    for source, package in ((ROOT / "app", "testbed"), (ROOT, "netem")):
+        for path in sorted((source / package).rglob("*.py")):
+            parts = path.relative_to(source).with_suffix("").parts
+            found.append(Module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
+    return tuple(found)
+
+
+def imports_of(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yield what a tree imports; `package` is the one that relative names start from."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" if _is_module(f"{base}.{alias.name}") else base for alias in node.names)
+        elif isinstance(node, ast.Call):
+            yield from _dynamic_import(node)
+
+
+def _dynamic_import(call: ast.Call) -> Iterator[str]:
+    """Yield the module of `import_module("x")`, also where the function is handed on: `submit(import_module, "x")`."""
+    names = [ast.unparse(part).rpartition(".")[2] for part in (call.func, *call.args)]
+    if any(name in _DYNAMIC for name in names):
+        yield from (each.value for each in call.args if isinstance(each, ast.Constant) and isinstance(each.value, str))
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(module.name for module in modules())
+
+
+def _is_module(name: str) -> bool:
+    return name in _names()
+
+
+def circles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Return the strongly connected components of more than one node, by Tarjan's algorithm."""
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        order[node] = lowest[node] = len(order)
+        stack.append(node)
+        for target in graph.get(node, ()):
+            if target not in order:
+                visit(target)
+                lowest[node] = min(lowest[node], lowest[target])
+            elif target in stack:
+                lowest[node] = min(lowest[node], order[target])
+        if lowest[node] == order[node]:
+            at = stack.index(node)
+            component = stack[at:]
+            del stack[at:]
+            if len(component) > 1:
+                found.append(sorted(component))
+
+    for node in graph:
+        if node not in order:
+            visit(node)
+    return found
