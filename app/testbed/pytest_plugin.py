@@ -14,13 +14,13 @@ from typing import Final
 import pytest
 
 from testbed.errors import HostError
+from testbed.ownership import RUN
 from testbed.result import Result
 from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
 from testbed.scenario.expand import PlannedCell, Scenario, expand
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
-from testbed.stack.labels import RUN
 
 FAMILIES: Final = ("ipv4", "ipv6")
 SHOWN_LINES: Final = 60

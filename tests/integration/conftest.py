@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from testbed.ownership import RUN
 from testbed.pytest_plugin import (  # noqa: F401 - what pytest finds here it uses
     pytest_addoption,
     pytest_generate_tests,
@@ -24,7 +25,6 @@ from testbed.pytest_plugin import (  # noqa: F401 - what pytest finds here it us
 )
 from testbed.stack.clean import remove_all
 from testbed.stack.docker_engine import DockerEngine
-from testbed.stack.labels import RUN
 from tests.support.archives import packed
 
 START_S = 90.0

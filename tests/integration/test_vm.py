@@ -24,10 +24,10 @@ from testbed.pytest_plugin import CellShown
 from testbed.run.machines import Guests
 from testbed.scenario.expand import ExpansionError
 from testbed.stack.images import DOCKERFILES, Images
-from testbed.vm import owner
 from testbed.vm.build import ensure
 from testbed.vm.errors import GuestError
 from testbed.vm.guest import Guest
+from testbed.vm.run_dirs import runs_dir, sweep
 from testbed.vm.store import Image
 
 # Not the fixtures: the first of them may have to build the guest, and its steps have deadlines of their own.
@@ -171,7 +171,7 @@ def run_dirs(guests: Guests, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     guests.close()
     with TemporaryDirectory() as folder:  # a short path, as there is a socket in it
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        yield owner.runs_dir()
+        yield runs_dir()
 
 
 OWNER = """
@@ -200,7 +200,7 @@ def test_nothing_is_left_of_an_owner_that_is_ended(vm_image: Image, run_dirs: Pa
     there, _, _ = select.select([ended], [], [], PATIENCE_S)
     os.close(ended)
     assert there, "qemu lives on"
-    owner.sweep(run_dirs)
+    sweep(run_dirs)
     assert list(run_dirs.iterdir()) == []
 
 

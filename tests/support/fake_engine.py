@@ -5,7 +5,7 @@ import queue
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from testbed.stack.labels import ROLE
+from testbed.ownership import ROLE
 from testbed.stack.ports import ContainerSpec, Exit, Found, Handle, Image, Stream
 from tests.support.archives import packed
 

@@ -6,10 +6,10 @@ from contextlib import closing
 import click
 
 from testbed.errors import HostError, InputError
+from testbed.ownership import RUN, this_process
 from testbed.stack.clean import leftovers, remove_all
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
-from testbed.stack.labels import RUN, this_process
 from testbed.units import parse_duration_us
 
 HELP = """Remove containers, volumes and networks that runs on this host have left behind.

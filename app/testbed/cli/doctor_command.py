@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import click
 
 from testbed import cli
+from testbed.ownership import this_process
 from testbed.stack.doctor import Row, examine
-from testbed.stack.labels import this_process
 from testbed.vm.accel import qemu_version
 from testbed.vm.errors import GuestError
 from testbed.vm.store import cache_dir, list_images

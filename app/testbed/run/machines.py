@@ -131,7 +131,7 @@ class Guests:
         assert guest is not None
         missing = [tag for tag in tags if engine.image(tag) is None]
         if missing:
-            from testbed.vm.engine import copy_images  # noqa: PLC0415 - as above
+            from testbed.stack.docker_cli import copy_images  # noqa: PLC0415 - as above
 
             self._progress(f"copying {', '.join(missing)} into the guest")
             copy_images(missing, guest.docker_url)

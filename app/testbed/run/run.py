@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from testbed.errors import EngineLostError, HostError
+from testbed.ownership import RUN, this_process
 from testbed.result import CellRecord, Failure, ImageUsed, Result
 from testbed.run.cell import CellRun, Keep, Observer, Outcome
 from testbed.run.compliance import check_contract
@@ -24,7 +25,6 @@ from testbed.scenario.model import HOST
 from testbed.stack.cell import End, Identity, NoTunError, ordinary_user
 from testbed.stack.clean import leftovers, remove_all
 from testbed.stack.images import Images
-from testbed.stack.labels import RUN, this_process
 from testbed.stack.ports import Image, Runtime
 from testbed.units import counted
 

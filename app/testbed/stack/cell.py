@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from testbed.errors import HostError
+from testbed.ownership import Owner, labels
 from testbed.stack.clean import remove_all
-from testbed.stack.labels import Owner, labels
 from testbed.stack.ports import ContainerSpec, Handle, Processes, Runtime
 from testbed.stack.sysctls import refused_sysctl
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from testbed.errors import HostError
-from testbed.stack.labels import KEEP, OWNER, RUN, Owner, is_dead, parse_owner
+from testbed.ownership import KEEP, OWNER, RUN, Owner, is_dead, parse_owner
 from testbed.stack.ports import Found, Handle, Resources
 
 THREADS: Final = 8

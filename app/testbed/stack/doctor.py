@@ -1,17 +1,17 @@
 """Try what a run needs of this machine, one thing after another; every row says what to do when it is not there."""
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from threading import Thread
 from typing import Any, Final, Literal
 
 from testbed.errors import HostError
+from testbed.ownership import Owner, labels
 from testbed.stack.clean import leftovers, remove_all
+from testbed.stack.docker_cli import DockerCommandError, compose_version
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import CHECKOUT, DOCKERFILES, Images, bases
-from testbed.stack.labels import Owner, labels
 from testbed.stack.ports import ContainerSpec, Exit, Handle, Stream
 from testbed.units import counted
 
@@ -35,16 +35,11 @@ class Row:
 
 
 def _compose() -> Row:
-    hint = "`make setup` provides it; only `docker compose up` needs it"
     try:
-        done = subprocess.run(
-            ["docker", "compose", "version", "--short"], capture_output=True, text=True, timeout=30, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Row("compose", "limited", f"docker compose version: {error}", hint)
-    if done.returncode:
-        return Row("compose", "limited", "the compose plug-in is not installed", hint)
-    return Row("compose", "ok", done.stdout.strip())
+        return Row("compose", "ok", compose_version())
+    except DockerCommandError as error:
+        hint = "`make setup` provides it; only `docker compose up` needs it"
+        return Row("compose", "limited", f"the compose plug-in does not answer: {error.reason}", hint)
 
 
 def _engine(engine: DockerEngine) -> Row:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
-from testbed.vm import engine
+from testbed.stack import docker_cli
 from testbed.vm.accel import qemu_version
 from testbed.vm.errors import GuestError
 from testbed.vm.guest import Guest, Progress, ignore
@@ -73,8 +73,8 @@ def look_up_kernels(on_line: Progress = ignore) -> list[Kernel]:
     """Return the kernels that Debian offers today; raises GuestError."""
     arguments = {"SUITES": " ".join(SUITES.values()), "LOOKED_UP": datetime.now(UTC).date().isoformat()}
     with _context() as context:
-        engine.build(context, "kernels.Dockerfile", _KERNELS_TAG, arguments, on_line)
-    return parse_list(engine.read_file(_KERNELS_TAG, "/kernels.txt"))
+        docker_cli.build(context, "kernels.Dockerfile", _KERNELS_TAG, arguments, on_line)
+    return parse_list(docker_cli.read_file(_KERNELS_TAG, "/kernels.txt"))
 
 
 def _of_today(kernel: str) -> list[Image]:
@@ -93,7 +93,7 @@ def ensure(
     is made over, which takes a fifth of the time that a new one takes. Nobody removes it while this process lives.
     """
     qemu_version()
-    ids = engine.image_ids(images)
+    ids = docker_cli.image_ids(images)
     there = _of_today(kernel)
     for image in there:
         if dict(image.images) == ids and hold(image):
@@ -116,7 +116,7 @@ def build(
     """Build a guest image of Debian's newest kernel of a name or version, from nothing; raises GuestError."""
     start_s = time.monotonic()
     qemu_version()
-    ids = engine.image_ids(images)
+    ids = docker_cli.image_ids(images)
     progress("looking up kernels")
     chosen = select(look_up_kernels(on_line), kernel)
     with _part() as part:
@@ -182,13 +182,13 @@ def _make_disk(part: Path, kernel: Kernel, ids: dict[str, str], progress: Progre
     with _context() as context:
         progress(f"getting Debian's packages and kernel {kernel.version}")
         arguments = {"SUITE": kernel.suite, "VERSION": kernel.version}
-        engine.build(context, "guest.Dockerfile", tag, arguments, on_line)
-        engine.build(context, "maker.Dockerfile", _MAKER_TAG, {}, on_line)
+        docker_cli.build(context, "guest.Dockerfile", tag, arguments, on_line)
+        docker_cli.build(context, "maker.Dockerfile", _MAKER_TAG, {}, on_line)
     progress("writing the disk")
     disk_id = uuid.uuid5(uuid.NAMESPACE_URL, f"testbed {recipe_hash()} {kernel.version}")
-    engine.write_disk(tag, [_MAKER_TAG, str(DISK_MIB), str(disk_id)], lambda stream: _unpack(stream, part))
+    docker_cli.write_disk(tag, [_MAKER_TAG, str(DISK_MIB), str(disk_id)], lambda stream: _unpack(stream, part))
     for name in ("vmlinuz", "initrd"):
-        engine.copy_out(tag, f"/boot/{name}", part / name)
+        docker_cli.copy_out(tag, f"/boot/{name}", part / name)
     return Image(
         folder=part,
         kernel=kernel.name,
@@ -199,7 +199,7 @@ def _make_disk(part: Path, kernel: Kernel, ids: dict[str, str], progress: Progre
         images=ids,
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
         build_s=0,
-        packages=tuple(engine.read_file(tag, "/packages.txt").splitlines()),
+        packages=tuple(docker_cli.read_file(tag, "/packages.txt").splitlines()),
     )
 
 
@@ -223,7 +223,7 @@ def _fill(image: Image, progress: Progress) -> str:
         guest.power_off()
     with Guest(image, keep=True, progress=progress) as guest:
         progress("storing the state to resume from, warmed up")
-        engine.try_images(names, guest.docker_url)
+        docker_cli.try_images(names, guest.docker_url)
         guest.store_state()
     return release
 
@@ -234,14 +234,14 @@ def _refill(image: Image, changed: list[str], progress: Progress) -> None:
         progress(f"loading {len(changed)} images")
         _load(guest, changed)
         progress("storing the state to resume from, warmed up")
-        engine.try_images(changed, guest.docker_url)
+        docker_cli.try_images(changed, guest.docker_url)
         guest.store_state()
 
 
 def _load(guest: Guest, names: list[str]) -> None:
     """Load images of this machine into a guest; raises GuestError when they are no longer what the guest is for."""
     wanted = dict(guest.image.images)
-    engine.copy_images(names, guest.docker_url)
-    engine.remove_images_but(list(wanted), guest.docker_url)
-    if engine.image_ids(list(wanted)) != wanted:
+    docker_cli.copy_images(names, guest.docker_url)
+    docker_cli.remove_images_except(list(wanted), guest.docker_url)
+    if docker_cli.image_ids(list(wanted)) != wanted:
         raise GuestError("load our images into the guest", "they were built anew meanwhile", hint="Try again.")

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from testbed.errors import HostError
-from testbed.vm import owner
+from testbed.vm import run_dirs
 from testbed.vm.accel import Accelerator, choose
 from testbed.vm.errors import GuestError
 from testbed.vm.qemu import KVM, TCG, Descriptors, Machine, command, state_key
@@ -135,8 +135,8 @@ class Guest:
         return GuestError(attempt, failure, console=self.console()) if failure else None
 
     def _start(self) -> None:
-        parent = owner.runs_dir()
-        owner.sweep(parent)
+        parent = run_dirs.runs_dir()
+        run_dirs.sweep(parent)
         cache = cache_dir()
         cache.mkdir(parents=True, exist_ok=True)
         remove_parts(cache)
@@ -162,7 +162,7 @@ class Guest:
         how = "resume" if state else "boot"
         kernel = f"kernel {self.image.version}"
         self._progress(f"{how.removesuffix('e')}ing {kernel} with {self._machine.accelerator}")
-        folder = owner.make_run_dir(parent)
+        folder = run_dirs.make_run_dir(parent)
         self._cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         relay, qmp = self._launch(folder)
         timeout_s = self._timeout_s or (RESUME_S if state else BOOT_S[self._machine.accelerator])
@@ -222,7 +222,7 @@ class Guest:
         pid = relay.launch()
         for sock in theirs:
             sock.close()
-        owner.note(folder, machine=pid)
+        run_dirs.note_processes(folder, machine=pid)
         self._qmp = Qmp(control)
         relay.explain = self._qmp.explain
         return relay, self._qmp

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from testbed.errors import EngineLostError, HostError
+from testbed.ownership import Owner
 from testbed.run.cell import CellRun, Outcome
 from testbed.run.contract import endpoint_environment, sidecar_environment
 from testbed.scenario.model import ROLES, Cell
 from testbed.stack.cell import End, Identity, NoTunError
-from testbed.stack.labels import Owner
 from tests.support.fake_engine import FakeEngine, FakeProcess, Script, client, server
 
 OWNER = Owner("host.1", "boot", 1, 2)

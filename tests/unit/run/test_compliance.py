@@ -1,9 +1,9 @@
 import pytest
 
 from testbed.errors import ContractError, HostError
+from testbed.ownership import Owner
 from testbed.run.compliance import check_contract
 from testbed.stack.cell import Identity
-from testbed.stack.labels import Owner
 from testbed.stack.ports import Image
 from tests.support.fake_engine import FakeEngine, FakeProcess
 

@@ -5,13 +5,13 @@ import pytest
 
 from testbed.analysis import cell
 from testbed.errors import ContractError, HostError
+from testbed.ownership import KEEP, RUN, Owner, labels
 from testbed.result import Result
 from testbed.run.cell import Keep
 from testbed.run.machines import Place
 from testbed.run.run import Run, RunReport
 from testbed.scenario.expand import PlannedCell, Scenario, expand
 from testbed.stack.images import DOCKERFILES, Images
-from testbed.stack.labels import KEEP, RUN, Owner, labels
 from testbed.stack.ports import Found, Image
 from testbed.vm.errors import GuestError
 from tests.support.fake_engine import FakeEngine, FakeProcess

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from testbed.errors import HostError
+from testbed.ownership import Owner
 from testbed.stack.cell import OUTPUT, USER, End, Identity, cell_stack, ordinary_user, start_container
-from testbed.stack.labels import Owner
 from tests.support.fake_engine import FakeEngine
 
 IDENTITY = Identity("r", "c", Owner("host.1", "boot", 1, 2))

@@ -1,6 +1,6 @@
 from testbed.errors import HostError
+from testbed.ownership import Owner, labels, this_process
 from testbed.stack.clean import leftovers, remove_all
-from testbed.stack.labels import Owner, labels, this_process
 from testbed.stack.ports import ContainerSpec
 from tests.support.fake_engine import FakeEngine
 

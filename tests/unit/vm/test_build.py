@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from testbed.stack import docker_cli
 from testbed.vm import build as builder
-from testbed.vm import engine
 from testbed.vm.build import KEPT_PER_KERNEL, ensure, recipe_hash, superseded
 from testbed.vm.store import Image
 
@@ -33,7 +33,7 @@ def image(folder: Path, **changes: object) -> Image:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(builder, "qemu_version", lambda: "QEMU")
-    monkeypatch.setattr(engine, "image_ids", lambda names, host="": {name: IDS[name] for name in names})
+    monkeypatch.setattr(docker_cli, "image_ids", lambda names, host="": {name: IDS[name] for name in names})
     monkeypatch.setattr(builder, "build", lambda *_: "built")
     return tmp_path / "testbed" / "vm"
 

@@ -1,8 +1,8 @@
-"""Labels on everything that the project makes in an engine, and whose it is.
+"""Resource labels and ownership: which run a Docker object belongs to, and whether the process that made it still runs.
 
-Cleaning goes by these labels, never by a name. The owner is a process, told apart from a later one with the same id
-by its start time, and from one in another boot or process namespace by their ids; so a dead owner on this host is
-known for certain, and anybody else's things are left alone.
+Objects are selected by these labels, never by name. The owner is a process: its start time tells it from a later one
+with the same id, and `host` and `boot` tell it from one in another process namespace or another boot. A dead owner on
+this host is therefore known for certain, and objects of other hosts are left alone.
 """
 
 import os
@@ -16,7 +16,10 @@ CELL: Final = "testbed.cell"
 ROLE: Final = "testbed.role"
 OWNER: Final = "testbed.owner"
 KEEP: Final = "testbed.keep"
-"""On things of a run with --keep: no later run sweeps them up."""
+"""On objects of a run with --keep: later runs do not remove them."""
+
+_NO_PROCESS: Final = "ZX"
+"""States of proc(5) in which a process has ended: a zombie still has its id and its start time, but runs no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Owner:
 
 
 def parse_owner(text: str) -> Owner | None:
-    """Return the owner that a label names; None when it is not of our making."""
+    """Return the owner that a label names; None when the text is no such label."""
     host, _, rest = text.partition("/")
     fields = rest.split("/")
     if not host or len(fields) != 3 or not (fields[1].isdecimal() and fields[2].isdecimal()):
@@ -41,14 +44,20 @@ def parse_owner(text: str) -> Owner | None:
     return Owner(host, fields[0], int(fields[1]), int(fields[2]))
 
 
-def start_ticks(pid: int) -> int | None:
-    """Return when the process started, in clock ticks since the boot; None when there is no such process."""
+def start_ticks(pid: int, proc: Path = Path("/proc")) -> int | None:
+    """Return when a process started, in clock ticks since boot (proc(5), stat field 22); None when none runs."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
+        stat = (proc / str(pid) / "stat").read_text()
+    except OSError:
         return None
-    # proc(5): field 22; the command in parentheses may hold spaces, so count from its end.
-    return int(stat.rpartition(")")[2].split()[19])
+    # The command in parentheses may contain spaces and parentheses, so count from its end.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in _NO_PROCESS else int(fields[19])
+
+
+def is_running(pid: int, started_ticks: int | None) -> bool:
+    """Return whether the process of this namespace that started then still runs; None: it had ended already."""
+    return started_ticks is not None and start_ticks(pid) == started_ticks
 
 
 def _first_line(path: str) -> str:
@@ -59,7 +68,7 @@ def _first_line(path: str) -> str:
 
 
 def this_process() -> Owner:
-    """Return the owner that this process is."""
+    """Return this process as an owner."""
     namespace = str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
     machine = _first_line("/etc/machine-id")[:12] or os.uname().nodename.replace("/", "_")
     boot = _first_line("/proc/sys/kernel/random/boot_id").replace("-", "")[:12]
@@ -68,12 +77,12 @@ def this_process() -> Owner:
 
 
 def is_dead(owner: Owner, me: Owner) -> bool:
-    """Return whether the owner was a process of this host that has ended; False when that cannot be known."""
+    """Return whether the owner was a process of this host that has ended; False when that is unknown."""
     if owner.host != me.host:
         return False
-    return owner.boot != me.boot or start_ticks(owner.pid) != owner.start_ticks
+    return owner.boot != me.boot or not is_running(owner.pid, owner.start_ticks)
 
 
 def labels(run: str, cell: str, role: str, owner: Owner, *, keep: bool = False) -> Mapping[str, str]:
-    """Return the labels of one thing."""
+    """Return the labels of one Docker object."""
     return {RUN: run, CELL: cell, ROLE: role, OWNER: str(owner)} | ({KEEP: "1"} if keep else {})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.vm import engine
+from testbed.stack import docker_cli
 
 
 def test_a_build_that_is_interrupted_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,5 +20,5 @@ def test_a_build_that_is_interrupted_ends(tmp_path: Path, monkeypatch: pytest.Mo
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        engine.build(tmp_path, "Dockerfile", "tag", {}, interrupt)
+        docker_cli.build(tmp_path, "Dockerfile", "tag", {}, interrupt)
     assert not Path("/proc", seen[0]).exists()

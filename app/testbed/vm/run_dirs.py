@@ -1,7 +1,4 @@
-"""Folders of running guests, each with a note of who owns it, so that what the dead left behind can be swept.
-
-A process is known by its id and the time it was started, because ids are given out again.
-"""
+"""Folders of running guest VMs, each with a note of the processes that own it, so that leftovers can be removed."""
 
 import json
 import os
@@ -13,19 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from testbed.ownership import is_running, start_ticks
 from testbed.vm.errors import GuestError
 
 _NOTE: Final = "owner.json"
-
-
-def start_ticks(pid: int, proc: Path = Path("/proc")) -> int | None:
-    """Return when a process was started, in clock ticks since boot (proc(5), stat field 22); None if there is none."""
-    try:
-        stat = (proc / str(pid) / "stat").read_text()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+_NOTE_GRACE_S: Final = 60
+"""A folder without a note may belong to a process that is about to write one."""
 
 
 def runs_dir() -> Path:
@@ -41,12 +31,12 @@ def runs_dir() -> Path:
 def make_run_dir(parent: Path) -> Path:
     """Make a folder for one guest, owned by this process."""
     folder = Path(tempfile.mkdtemp(prefix="guest-", dir=parent))
-    note(folder, owner=os.getpid())
+    note_processes(folder, owner=os.getpid())
     return folder
 
 
-def note(folder: Path, **processes: int) -> None:
-    """Write down processes that belong to a folder, by what they are."""
+def note_processes(folder: Path, **processes: int) -> None:
+    """Record the ids and start times of processes that belong to a folder, by their part: `owner`, `machine`."""
     facts = {name: [pid, start_ticks(pid)] for name, pid in processes.items()}
     with suppress(OSError, ValueError):
         facts = json.loads((folder / _NOTE).read_text()) | facts
@@ -55,7 +45,7 @@ def note(folder: Path, **processes: int) -> None:
     part.replace(folder / _NOTE)
 
 
-def _read(folder: Path) -> dict[str, list[int]]:
+def _read_note(folder: Path) -> dict[str, list[int]]:
     try:
         facts = json.loads((folder / _NOTE).read_text())
     except (OSError, ValueError):
@@ -63,21 +53,21 @@ def _read(folder: Path) -> dict[str, list[int]]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _lives(process: list[int] | None) -> bool:
-    return process is not None and start_ticks(process[0]) == process[1] is not None
+def _runs(process: list[int] | None) -> bool:
+    return process is not None and is_running(*process)
 
 
 def sweep(parent: Path) -> int:
-    """End the machines and remove the folders whose owner is dead; return how many there were."""
+    """Kill the machines and remove the folders whose owner has ended; return how many folders there were."""
     swept = 0
     for folder in parent.glob("guest-*"):
-        facts = _read(folder)
+        facts = _read_note(folder)
         if not facts and _is_young(folder):
             continue
-        if _lives(facts.get("owner")):
+        if _runs(facts.get("owner")):
             continue
         machine = facts.get("machine")
-        if machine is not None and _lives(machine):
+        if machine is not None and _runs(machine):
             with suppress(OSError):
                 os.kill(machine[0], signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
@@ -86,8 +76,7 @@ def sweep(parent: Path) -> int:
 
 
 def _is_young(folder: Path) -> bool:
-    """Return whether a folder may still be waiting for its note."""
     try:
-        return folder.stat().st_mtime > time.time() - 60
+        return folder.stat().st_mtime > time.time() - _NOTE_GRACE_S
     except OSError:
         return True
