@@ -182,7 +182,7 @@ def _small(made: Bed) -> Iterator[Figure]:
     offered = int(near.run(FLOOD, SECONDS))
     counters = near.stop()["counters"]["link"]
     yield Figure("100-byte datagrams offered", offered / SECONDS, "1/s")
-    yield Figure("100-byte datagrams through the engine", counters["measured"]["packets_sent"] / SECONDS, "1/s")
+    yield Figure("100-byte datagrams through the engine", counters["measured"]["packets_out"] / SECONDS, "1/s")
 
 
 def _delays(client: docker.DockerClient, image: str) -> Iterator[Figure]:

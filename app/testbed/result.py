@@ -86,25 +86,25 @@ class OneWayDelays(Delays):
 class LinkCounters(_Record):
     """Packets that the engine counted after the probing; null where it does not tell. A super-packet is one."""
 
-    packets_seen: int | None = None
-    bytes_seen: int | None = Field(default=None, description="as on the wire, headers of every segment included")
-    packets_sent: int | None = None
-    passed: int | None = Field(default=None, description="exempt: neighbour discovery, or not matched by the filter")
+    packets_in: int | None = None
+    bytes_in: int | None = Field(default=None, description="as on the wire, headers of every segment included")
+    packets_out: int | None = None
+    exempt: int | None = Field(default=None, description="neighbour discovery, or not matched by the filter")
     delayed: int | None = None
-    lost: int | None = Field(default=None, description="by whatever cause")
-    lost_model: int | None = Field(default=None, description="by `loss`")
-    lost_list: int | None = Field(default=None, description="by `drop-list`")
-    lost_blackhole: int | None = Field(default=None, description="by `blackhole`")
-    lost_limit: int | None = Field(default=None, description="no room left within `limit`")
+    dropped: int | None = Field(default=None, description="by any cause")
+    dropped_loss: int | None = Field(default=None, description="by `loss`")
+    dropped_list: int | None = Field(default=None, description="by `drop-list`")
+    dropped_blackhole: int | None = Field(default=None, description="by `blackhole`")
+    dropped_limit: int | None = Field(default=None, description="no room left within `limit`")
     duplicated: int | None = None
     corrupted: int | None = None
-    uncorruptible: int | None = Field(default=None, description="drawn for corruption, but a super-packet")
+    corruption_skipped: int | None = Field(default=None, description="drawn for corruption, but a super-packet")
     reordered: int | None = Field(default=None, description="by `reorder`; jitter is not counted")
     ce_marked: int | None = None
     packets_queued: int | None = Field(default=None, description="still waiting at the end")
-    queue_high_water: int | None = Field(default=None, description="most packets that waited at once")
-    overflowed: int | None = Field(default=None, description="frames that the engine was too slow to take")
-    refused: int | None = Field(default=None, description="frames that the device did not take")
+    queue_packets_max: int | None = Field(default=None, description="most packets that waited at once")
+    rx_overruns: int | None = Field(default=None, description="frames that came faster than the engine read them")
+    tx_rejected: int | None = Field(default=None, description="frames that the device did not accept")
 
 
 class Link(_Record):

@@ -21,5 +21,5 @@ class BlackholeStage:
         for start_ns, end_ns in self._holes:
             if start_ns <= age_ns < end_ns:
                 packet.copies = 0
-                packet.lost_by = "lost_blackhole"
+                packet.dropped_by = "dropped_blackhole"
                 return

@@ -25,7 +25,7 @@ class CorruptStage:
         if not self._threshold or self._threshold < self._draw() or len(packet.frame) <= self._start:
             return
         if is_super_packet(packet.frame, self._start):
-            self._counters.uncorruptible += 1
+            self._counters.corruption_skipped += 1
             return
         frame = bytearray(packet.frame)
         complete_checksum(frame, self._start)

@@ -20,6 +20,6 @@ class DropList:
         first, last = self._ranges[self._next_range]
         if self._number >= first:
             packet.copies = 0
-            packet.lost_by = "lost_list"
+            packet.dropped_by = "dropped_list"
         if self._number == last:
             self._next_range += 1

@@ -39,11 +39,11 @@ class EcnStage:
 
     def apply(self, packet: Packet) -> None:
         """Mark the packet lost by the model; a packet already marked counts as marked, as in the kernel."""
-        if packet.lost_by != "lost_model":
+        if packet.dropped_by != "dropped_loss":
             return
         marked = mark_ce(packet.frame, self._start)
         if marked is not None:
             packet.frame = marked
             packet.copies += 1
-            packet.lost_by = None
+            packet.dropped_by = None
             self._counters.ce_marked += 1

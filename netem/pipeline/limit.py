@@ -19,4 +19,4 @@ class LimitStage:
             queue.release(packet.arrived_ns)
             if len(queue) >= self._limit_packets:
                 packet.copies = 0
-                packet.lost_by = "lost_limit"
+                packet.dropped_by = "dropped_limit"

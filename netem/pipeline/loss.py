@@ -84,4 +84,4 @@ class LossStage:
         """Draw for every packet, also for one that another stage has already lost: nothing shifts the draws."""
         if self._lost():
             packet.copies -= 1
-            packet.lost_by = packet.lost_by or "lost_model"
+            packet.dropped_by = packet.dropped_by or "dropped_loss"

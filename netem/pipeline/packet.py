@@ -10,7 +10,7 @@ NEVER_NS = -1
 class Packet:
     """A frame and what the stages have decided about it so far."""
 
-    __slots__ = ("arrived_ns", "copies", "due_ns", "frame", "lost_by", "overtakes", "wire_bytes")
+    __slots__ = ("arrived_ns", "copies", "dropped_by", "due_ns", "frame", "overtakes", "wire_bytes")
 
     def __init__(self, frame: Frame, wire_bytes: int, arrived_ns: int) -> None:
         self.frame = frame
@@ -20,7 +20,7 @@ class Packet:
         self.due_ns = arrived_ns
         self.copies = 1
         """0 is lost, 2 is duplicated; a packet both lost and duplicated is sent once, as in netem."""
-        self.lost_by: str | None = None
+        self.dropped_by: str | None = None
         """Name of the counter to blame, None when not lost."""
         self.overtakes = False
         """Sent at once, ahead of everything that waits."""

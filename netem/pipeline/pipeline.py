@@ -100,12 +100,12 @@ class Pipeline:
         start = self._start
         size = len(frame)
         counters = self._counters
-        counters.packets_seen += 1
+        counters.packets_in += 1
         if start and size > start and frame[1]:
             size = wire_bytes(frame, start)
         else:
             size -= start
-        counters.bytes_seen += size
+        counters.bytes_in += size
         plain_ipv4 = size > 13 and frame[start + 12] == _IPV4_HIGH_BYTE and frame[start + 13] == _IPV4_LOW_BYTE
         if self._exempts_nd and not plain_ipv4 and is_neighbour_discovery(frame, start):
             self._pass(frame, size, now_ns)
@@ -124,7 +124,7 @@ class Pipeline:
             line.append((due_ns, now_ns, size, frame))
 
     def _pass(self, frame: Frame, size: int, now_ns: int) -> None:
-        self._counters.passed += 1
+        self._counters.exempt += 1
         self._passes = True
         self._queue.ready.append((now_ns, NEVER_NS, size, frame))
 
@@ -158,7 +158,7 @@ class Pipeline:
         self._schedule(packet)
 
     def _lose(self, packet: Packet) -> None:
-        name = packet.lost_by or "lost_model"
+        name = packet.dropped_by or "dropped_loss"
         setattr(self._counters, name, getattr(self._counters, name) + 1)
 
     def _schedule(self, packet: Packet) -> None:
@@ -176,14 +176,14 @@ class Pipeline:
             queue.ready.append(entry)
             return
         queue.add(entry)
-        self._counters.queue_high_water = max(self._counters.queue_high_water, len(queue))
+        self._counters.queue_packets_max = max(self._counters.queue_packets_max, len(queue))
         if self._gate is not None:
             self._gate.arrived(queue, packet.arrived_ns)
 
     def pop_due(self, now_ns: int) -> list[Frame]:
         """Return the frames due by now, in the order in which they leave."""
         queue = self._queue
-        self._counters.queue_high_water = max(self._counters.queue_high_water, len(queue))
+        self._counters.queue_packets_max = max(self._counters.queue_packets_max, len(queue))
         if self._gate is not None:
             self._gate.advance(queue, now_ns)
         else:
@@ -193,7 +193,7 @@ class Pipeline:
             return []
         entries = list(ready)
         ready.clear()
-        self._counters.packets_sent += len(entries)
+        self._counters.packets_out += len(entries)
         impaired = entries
         if self._passes:
             self._passes = False

@@ -11,23 +11,23 @@ MAX_SAMPLES = 4096  # a percentile of 4096 even samples is within 0.8 percentile
 class Counters:
     """Mutable counts that the stages raise; packets unless the name says bytes."""
 
-    packets_seen: int = 0
-    bytes_seen: int = 0
-    packets_sent: int = 0
-    passed: int = 0
+    packets_in: int = 0
+    bytes_in: int = 0
+    packets_out: int = 0
+    exempt: int = 0
     """Exempt from the impairment: neighbour discovery, or not matched by the filter."""
     delayed: int = 0
-    lost_model: int = 0
-    lost_list: int = 0
-    lost_blackhole: int = 0
-    lost_limit: int = 0
+    dropped_loss: int = 0
+    dropped_list: int = 0
+    dropped_blackhole: int = 0
+    dropped_limit: int = 0
     duplicated: int = 0
     corrupted: int = 0
-    uncorruptible: int = 0
+    corruption_skipped: int = 0
     """Drawn for corruption but a super-packet, whose checksums the kernel would renew."""
     reordered: int = 0
     ce_marked: int = 0
-    queue_high_water: int = 0
+    queue_packets_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)

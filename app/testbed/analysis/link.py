@@ -18,12 +18,12 @@ QUANTILES: Final = {"min": 0, "p1": 1, "p10": 10, "p25": 25, "p50": 50, "p75": 7
 _DIRECTION: Final = {"client": "egress", "server": "ingress"}
 """Where the client's sidecar saw the probes that suffered what frames of this role suffer."""
 
-_LOSSES: Final = ("lost_model", "lost_list", "lost_blackhole", "lost_limit")
+_DROPS: Final = ("dropped_loss", "dropped_list", "dropped_blackhole", "dropped_limit")
 _OF_KERNEL: Final = {
-    "packets": "packets_sent",
+    "packets": "packets_out",
     "delayed": "delayed",
-    "drops": "lost",
-    "dropped": "lost_model",
+    "drops": "dropped",
+    "dropped": "dropped_loss",
     "corrupted": "corrupted",
     "duplicated": "duplicated",
     "reordered": "reordered",
@@ -62,14 +62,14 @@ def counters(counted: Mapping[str, Any]) -> LinkCounters | None:
     measured = counted.get("measured")
     if not measured:
         return None
-    if "packets_seen" not in measured:
+    if "packets_in" not in measured:
         found = {ours: measured[name] for name, ours in _OF_KERNEL.items() if name in measured}
-        if {"lost", "lost_model"} <= found.keys():
-            found["lost_limit"] = found["lost"] - found["lost_model"]
+        if {"dropped", "dropped_loss"} <= found.keys():
+            found["dropped_limit"] = found["dropped"] - found["dropped_loss"]
         return LinkCounters(**found)
     known = {name: measured[name] for name in LinkCounters.model_fields if name in measured}
-    known["lost"] = sum(measured.get(name, 0) for name in _LOSSES)
-    return LinkCounters(**known, overflowed=counted.get("overflowed_frames"), refused=counted.get("refused_frames"))
+    known["dropped"] = sum(measured.get(name, 0) for name in _DROPS)
+    return LinkCounters(**known, rx_overruns=counted.get("rx_overruns"), tx_rejected=counted.get("tx_rejected"))
 
 
 def _realised(counted: Mapping[str, Any]) -> Delays | None:

@@ -10,18 +10,18 @@ from testbed.units import counted, format_figures, format_seconds
 _KNOBS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
 _WAYS: Final = {"client": "client to server", "server": "server to client"}
 _CAUSES: Final = {
-    "lost_model": "loss model",
-    "lost_list": "drop-list",
-    "lost_blackhole": "blackhole",
-    "lost_limit": "limit",
+    "dropped_loss": "loss model",
+    "dropped_list": "drop-list",
+    "dropped_blackhole": "blackhole",
+    "dropped_limit": "limit",
 }
 _OTHERS: Final = {
     "duplicated": "duplicated",
     "corrupted": "corrupted",
     "reordered": "reordered",
     "ce_marked": "CE-marked",
-    "overflowed": "overflowed before the engine",
-    "refused": "refused by the device",
+    "rx_overruns": "overrun before the engine",
+    "tx_rejected": "rejected by the device",
 }
 _SHOWN: Final = ("min", "p50", "p99", "max")
 
@@ -84,8 +84,8 @@ def _delay_text(delays: Delays) -> str:
 
 
 def _counted(counters: LinkCounters) -> list[str]:
-    lost = counters.lost
+    dropped = counters.dropped
     causes = [f"{count} by {name}" for field, name in _CAUSES.items() if (count := getattr(counters, field))]
-    seen = f" of {counters.packets_seen}" if counters.packets_seen is not None else ""
-    texts = [f"lost {lost}{seen}" + (f" ({', '.join(causes)})" if causes else "")] if lost is not None else []
+    total = f" of {counters.packets_in}" if counters.packets_in is not None else ""
+    texts = [f"dropped {dropped}{total}" + (f" ({', '.join(causes)})" if causes else "")] if dropped is not None else []
     return texts + [f"{count} {name}" for field, name in _OTHERS.items() if (count := getattr(counters, field))]

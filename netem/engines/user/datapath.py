@@ -14,7 +14,7 @@ from netem.pipeline import Entry, Pipeline, Plain
 
 LIBRARY = Path(__file__).with_name("libdatapath.so")
 _MAX_SAMPLES = 4096
-_COUNTED = ("packets_seen", "bytes_seen", "packets_sent", "passed", "delayed", "lost_limit", "queue_high_water")
+_COUNTED = ("packets_in", "bytes_in", "packets_out", "exempt", "delayed", "dropped_limit", "queue_packets_max")
 _RECORDED = ("packets", "min_ns", "max_ns", "stride", "until_next")
 _CONFIGURED = ("delay_ns", "limit_packets", "exempts_nd")
 _Times = ctypes.c_int64 * 3
@@ -39,7 +39,7 @@ def _load(library: Path) -> ctypes.CDLL:
         ("close", None, [pointer]),
         ("state", ctypes.POINTER(_LaneState), [pointer, lane]),
         ("queued", ctypes.c_int64, [pointer, lane]),
-        ("refused", ctypes.c_int64, [pointer]),
+        ("tx_rejected", ctypes.c_int64, [pointer]),
         ("next_due", ctypes.c_int64, [pointer, lane]),
         ("put", ctypes.c_int, [pointer, lane, times, frame, size]),
         ("take", ctypes.c_int64, [pointer, lane, times, frame]),
@@ -72,9 +72,9 @@ class DataPath:
         self._c.datapath_close(self._path)
 
     @property
-    def refused(self) -> int:
+    def tx_rejected(self) -> int:
         """Frames that the device will never take."""
-        return int(self._c.datapath_refused(self._path))
+        return int(self._c.datapath_tx_rejected(self._path))
 
     def queued(self, lane: int) -> int:
         """Return how many frames wait in a lane."""

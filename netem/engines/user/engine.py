@@ -80,8 +80,8 @@ class UserEngine:
     def change(self, impairment: Impairment) -> None:
         """Hand the worker another impairment; queued frames keep their times."""
         answer = self._ask({"op": "change", "text": format_impairment(impairment)})
-        if "refused" in answer:
-            raise SidecarError("change the impairment", str(answer["refused"]))
+        if "error" in answer:
+            raise SidecarError("change the impairment", str(answer["error"]))
         self._impairment = impairment
 
     def restart(self) -> None:
@@ -89,9 +89,9 @@ class UserEngine:
         self._ask({"op": "restart"})
 
     def counters(self) -> dict[str, Any]:
-        """Return the worker's statistics and what overflowed before it."""
+        """Return the worker's statistics and the frames that overran the TAP before it."""
         answer = self._ask({"op": "describe"})
-        answer["overflowed_frames"] = interface_statistic(TAP, "tx_dropped")
+        answer["rx_overruns"] = interface_statistic(TAP, "tx_dropped")
         return answer
 
     def open_plain(self) -> None:

@@ -37,7 +37,7 @@ class Sender:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._waiting: deque[Frame] = deque()
-        self.refused = 0
+        self.tx_rejected = 0
         """Frames that the device will never take (too long, or the device is down)."""
 
     @property
@@ -58,7 +58,7 @@ class Sender:
                 if error.errno in _TRANSIENT:
                     self._waiting.extend(frames[index:])
                     return
-                self.refused += 1
+                self.tx_rejected += 1
 
     def flush(self) -> None:
         """Try again with what waits."""

@@ -142,7 +142,7 @@ class Worker:
             for pipeline, each in zip(self._pipelines, (impairment, for_probes(impairment)), strict=True):
                 pipeline.change(each, time.monotonic_ns(), resources=resources)
         except (SpecError, SidecarError) as error:
-            return {"refused": str(error)}
+            return {"error": str(error)}
         self._impairment = impairment
         for tap in self._taps:
             announce_offloads(tap, super_packets=not wants_segments(impairment))
@@ -156,7 +156,7 @@ class Worker:
             "data_path": "python" if self._tasks(self._impairment) is None else "c",
             "measured": measured,
             "probes": probes,
-            "refused_frames": self._sender.refused + (self._fast.refused if self._fast else 0),
+            "tx_rejected": self._sender.tx_rejected + (self._fast.tx_rejected if self._fast else 0),
             "cpu_s": round(times.user + times.system, 3),
         }
 

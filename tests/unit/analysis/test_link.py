@@ -12,7 +12,7 @@ from testbed.result import CellRecord
 from testbed.scenario.model import Cell
 
 NOBODY = Observation(End("client"), End("server"))
-MEASURED = {"packets_seen": 10, "bytes_seen": 900, "packets_sent": 7, "lost_model": 2, "lost_limit": 1, "queue": 3}
+MEASURED = {"packets_in": 10, "bytes_in": 900, "packets_out": 7, "dropped_loss": 2, "dropped_limit": 1, "queue": 3}
 
 
 def record(client: dict[str, Any], server: dict[str, Any] | None = None) -> CellRecord:
@@ -27,18 +27,18 @@ def record(client: dict[str, Any], server: dict[str, Any] | None = None) -> Cell
 
 
 def test_the_counters_of_the_user_engine() -> None:
-    found = counters({"measured": MEASURED, "overflowed_frames": 4, "refused_frames": 0})
+    found = counters({"measured": MEASURED, "rx_overruns": 4, "tx_rejected": 0})
     assert found is not None
-    assert (found.packets_seen, found.bytes_seen, found.packets_sent) == (10, 900, 7)
-    assert (found.lost, found.lost_model, found.lost_limit) == (3, 2, 1)
-    assert (found.overflowed, found.refused, found.lost_list) == (4, 0, None)
+    assert (found.packets_in, found.bytes_in, found.packets_out) == (10, 900, 7)
+    assert (found.dropped, found.dropped_loss, found.dropped_limit) == (3, 2, 1)
+    assert (found.rx_overruns, found.tx_rejected, found.dropped_list) == (4, 0, None)
 
 
 def test_the_counters_of_the_kernel_engine() -> None:
     found = counters({"measured": {"packets": 7, "bytes": 900, "drops": 3, "dropped": 2, "ecn_marked": 1, "qlen": 0}})
     assert found is not None
-    assert (found.packets_sent, found.lost, found.lost_model, found.lost_limit) == (7, 3, 2, 1)
-    assert (found.ce_marked, found.packets_queued, found.packets_seen) == (1, 0, None)
+    assert (found.packets_out, found.dropped, found.dropped_loss, found.dropped_limit) == (7, 3, 2, 1)
+    assert (found.ce_marked, found.packets_queued, found.packets_in) == (1, 0, None)
 
 
 @pytest.mark.parametrize("told", [{}, {"measured": {}}])

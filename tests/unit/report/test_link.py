@@ -2,7 +2,7 @@ from testbed.report.link import kernel_text, measured_texts, requested_text
 from testbed.result import Delays, Link, LinkCounters, Metrics, OneWayDelays, Result
 from testbed.scenario.model import Cell
 
-COUNTERS = LinkCounters(packets_seen=102, lost=3, lost_model=2, lost_list=1, lost_limit=0, duplicated=4)
+COUNTERS = LinkCounters(packets_in=102, dropped=3, dropped_loss=2, dropped_list=1, dropped_limit=0, duplicated=4)
 HELD = Delays(packets=99, ms={"min": 20.01, "p50": 20.04, "p99": 21.5, "max": 30})
 ONE_WAY = OneWayDelays(packets=90, ms={"p1": 20.0, "p50": 20.1}, unmatched_sent=3, unmatched_received=0)
 
@@ -54,7 +54,7 @@ def test_asked_and_realised() -> None:
         "client to server: asked delay 20ms",
         "  held min 20.01, p50 20.04, p99 21.5, max 30 ms (99 packets)",
         "  one way p50 20.1 ms (90 packets)",
-        "  lost 3 of 102 (2 by loss model, 1 by drop-list), 4 duplicated",
+        "  dropped 3 of 102 (2 by loss model, 1 by drop-list), 4 duplicated",
     ]
 
 

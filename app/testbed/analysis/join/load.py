@@ -113,7 +113,7 @@ def _link_losses(record: CellRecord) -> dict[str, int]:
         told = [
             value
             for name, value in measured.items()
-            if (name.startswith("lost_") or name == "corrupted") and isinstance(value, int)
+            if (name.startswith("dropped_") or name == "corrupted") and isinstance(value, int)
         ]
         if told:
             found[role] = sum(told)

@@ -23,7 +23,7 @@ struct datapath {
     struct pool pool;
     struct fifo outgoing; /* has left its lane, not yet taken by the device */
     struct buffer *spare; /* to read into */
-    int64_t refused, armed_ns;
+    int64_t tx_rejected, armed_ns;
     int out, control, timer, poll;
     bool watches_out;
 };
@@ -33,7 +33,7 @@ struct datapath *datapath_open(const int taps[LANES], int out, int control);
 void datapath_close(struct datapath *path);
 struct state *datapath_state(struct datapath *path, int lane);
 int64_t datapath_queued(const struct datapath *path, int lane);
-int64_t datapath_refused(const struct datapath *path);
+int64_t datapath_tx_rejected(const struct datapath *path);
 int64_t datapath_next_due(const struct datapath *path, int lane);
 /* A frame goes from one side to the other with its times: due, arrived, and its bytes on the wire; -1: none is left. */
 int datapath_put(struct datapath *path, int lane, const int64_t times[3], const unsigned char *frame, size_t length);
@@ -60,7 +60,7 @@ static void send_outgoing(struct datapath *path)
         if (send(path->out, buffer->data, buffer->length, 0) < 0) {
             if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
                 return;
-            path->refused++;
+            path->tx_rejected++;
         }
         pool_put(&path->pool, fifo_take(&path->outgoing));
     }
@@ -200,9 +200,9 @@ int64_t datapath_queued(const struct datapath *path, int lane)
     return lane_queued(&path->lanes[lane]);
 }
 
-int64_t datapath_refused(const struct datapath *path)
+int64_t datapath_tx_rejected(const struct datapath *path)
 {
-    return path->refused;
+    return path->tx_rejected;
 }
 
 int64_t datapath_next_due(const struct datapath *path, int lane)

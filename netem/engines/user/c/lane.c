@@ -157,8 +157,8 @@ static void release(struct lane *lane, int64_t now_ns)
 
 static void note_queue(struct lane *lane)
 {
-    if ((int64_t)lane->count > lane->state.queue_high_water)
-        lane->state.queue_high_water = (int64_t)lane->count;
+    if ((int64_t)lane->count > lane->state.queue_packets_max)
+        lane->state.queue_packets_max = (int64_t)lane->count;
 }
 
 /* What a lane does to a frame: netem/pipeline/pipeline.py, statistics.py. */
@@ -186,10 +186,10 @@ int lane_push(struct lane *lane, struct buffer *buffer, int64_t now_ns)
     struct state *state = &lane->state;
     buffer->arrived_ns = now_ns;
     buffer->wire_bytes = wire_bytes_of(buffer);
-    state->packets_seen++;
-    state->bytes_seen += buffer->wire_bytes;
+    state->packets_in++;
+    state->bytes_in += buffer->wire_bytes;
     if (state->exempts_nd && is_neighbour_discovery(buffer)) {
-        state->passed++;
+        state->exempt++;
         buffer->arrived_ns = NEVER;
         return lane_put(lane, buffer, now_ns);
     }
@@ -198,7 +198,7 @@ int lane_push(struct lane *lane, struct buffer *buffer, int64_t now_ns)
         /* What is overdue no longer counts as queued, however late it is collected. */
         release(lane, now_ns);
         if ((int64_t)lane->count >= state->limit_packets) {
-            state->lost_limit++;
+            state->dropped_limit++;
             pool_put(lane->pool, buffer);
             return 0;
         }
@@ -216,7 +216,7 @@ void lane_pop(struct lane *lane, int64_t now_ns, struct fifo *outgoing)
     note_queue(lane);
     release(lane, now_ns);
     while ((buffer = fifo_take(&lane->ready)) != NULL) {
-        lane->state.packets_sent++;
+        lane->state.packets_out++;
         if (buffer->arrived_ns != NEVER)
             record_delay(&lane->state, now_ns - buffer->arrived_ns);
         fifo_append(outgoing, buffer);

@@ -22,7 +22,7 @@ enum {
 /* What Python sees of a lane, and sets between two runs; LaneState in datapath.py is its mirror. */
 struct state {
     int64_t delay_ns, limit_packets, exempts_nd;
-    int64_t packets_seen, bytes_seen, packets_sent, passed, delayed, lost_limit, queue_high_water;
+    int64_t packets_in, bytes_in, packets_out, exempt, delayed, dropped_limit, queue_packets_max;
     int64_t delays, min_ns, max_ns, stride, until_next, kept;
     int64_t samples[MAX_SAMPLES];
 };

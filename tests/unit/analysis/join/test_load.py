@@ -58,8 +58,8 @@ def test_the_twin_is_the_cell_that_differs_in_its_family_only(tmp_path: Path) ->
 
 
 def test_losses_of_the_link_are_counted(tmp_path: Path) -> None:
-    measured = {"packets_seen": 9, "lost_model": 2, "lost_limit": 1, "corrupted": 4}
-    none = {"packets_seen": 9, "lost_model": 0}
+    measured = {"packets_in": 9, "dropped_loss": 2, "dropped_limit": 1, "corrupted": 4}
+    none = {"packets_in": 9, "dropped_loss": 0}
     sidecars = {
         role: {"stopped": {"counters": {"link": {"measured": counted}}}}
         for role, counted in (("client", measured), ("server", none))

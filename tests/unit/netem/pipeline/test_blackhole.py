@@ -8,7 +8,7 @@ MS = 10**6
 def test_everything_in_the_hole_is_lost() -> None:
     pipeline, left = send_numbered("blackhole 3ms 2ms blackhole 8ms 1ms", 10)
     assert [number for _, number in left] == [0, 1, 2, 5, 6, 7, 9]
-    assert pipeline.stats().counters.lost_blackhole == 3
+    assert pipeline.stats().counters.dropped_blackhole == 3
 
 
 def test_time_counts_from_the_first_packet() -> None:

@@ -7,7 +7,7 @@ def test_exactly_the_listed_packets_are_lost() -> None:
     pipeline, left = send_numbered("drop-list 2,3,7-9", 12)
     assert [number + 1 for _, number in left] == [1, 4, 5, 6, 10, 11, 12]
     counters = pipeline.stats().counters
-    assert (counters.lost_list, counters.lost_model) == (5, 0)
+    assert (counters.dropped_list, counters.dropped_loss) == (5, 0)
 
 
 def test_exempt_packets_are_not_counted() -> None:

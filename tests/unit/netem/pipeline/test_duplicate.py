@@ -29,4 +29,4 @@ def test_a_copy_has_its_own_loss() -> None:
     pipeline, left = send_numbered("duplicate 100% loss 50%", 20_000)
     # original and no copy when the original draws a loss; else the original, and the copy if that draws none
     assert len(left) == pytest.approx(20_000 * (0.5 * 1 + 0.5 * (1 + 0.5)), abs=Z * (20_000 * 0.25) ** 0.5)
-    assert pipeline.stats().counters.lost_model == pytest.approx(5000, abs=Z * (20_000 * 0.1875) ** 0.5)
+    assert pipeline.stats().counters.dropped_loss == pytest.approx(5000, abs=Z * (20_000 * 0.1875) ** 0.5)

@@ -35,11 +35,11 @@ def test_capable_packets_are_marked_instead_of_lost() -> None:
     left = send(pipeline, [(0, ipv4(tos=2)), (1, ipv4(tos=0)), (2, ipv6(traffic_class=1)), (3, ipv4(tos=3))])
     assert [frame for _, frame in left] == [ipv4(tos=3), ipv6(traffic_class=3), ipv4(tos=3)]
     counters = pipeline.stats().counters
-    assert (counters.ce_marked, counters.lost_model) == (3, 1)
+    assert (counters.ce_marked, counters.dropped_loss) == (3, 1)
 
 
 def test_a_drop_list_still_loses() -> None:
     pipeline = Pipeline(parse("loss 100% ecn drop-list 1"))
     assert send(pipeline, [(0, ipv4(tos=2))]) == []
-    assert pipeline.stats().counters.lost_list == 1
+    assert pipeline.stats().counters.dropped_list == 1
     assert pipeline.stats().counters.ce_marked == 0

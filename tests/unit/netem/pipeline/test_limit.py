@@ -6,8 +6,8 @@ from tests.support.frames import numbered, send_numbered
 def test_a_full_queue_loses_the_tail() -> None:
     pipeline, left = send_numbered("limit 3 delay 1s", 10, every_ns=1)
     assert [number for _, number in left] == [0, 1, 2]
-    assert pipeline.stats().counters.lost_limit == 7
-    assert pipeline.stats().counters.lost_model == 0
+    assert pipeline.stats().counters.dropped_limit == 7
+    assert pipeline.stats().counters.dropped_loss == 0
 
 
 def test_a_limit_of_nothing_loses_everything() -> None:
@@ -19,7 +19,7 @@ def test_what_is_overdue_no_longer_takes_room() -> None:
     for at_ns in (0, 1, 10, 11):
         pipeline.push(numbered(at_ns), at_ns)
     assert len(pipeline.pop_due(20)) == 4
-    assert pipeline.stats().counters.lost_limit == 0
+    assert pipeline.stats().counters.dropped_limit == 0
 
 
 def test_without_one_the_queue_holds_what_the_delay_keeps_in_flight() -> None:

@@ -106,8 +106,8 @@ def test_a_two_state_chain_has_bursts_of_one_over_p31() -> None:
 def test_what_is_lost_is_counted_as_lost_by_the_model() -> None:
     pipeline, left = send_numbered("loss 50%", 2000)
     counters = pipeline.stats().counters
-    assert counters.lost_model == 2000 - len(left) > 0
-    assert counters.lost_limit == counters.lost_list == counters.lost_blackhole == 0
+    assert counters.dropped_loss == 2000 - len(left) > 0
+    assert counters.dropped_limit == counters.dropped_list == counters.dropped_blackhole == 0
 
 
 def test_a_packet_lost_and_duplicated_is_sent_once() -> None:

@@ -12,7 +12,7 @@ def test_it_changes_nothing() -> None:
     counters = Counters()
     packet = Packet(b"frame", 5, 7)
     Noop(Build(Impairment(), Random(1), counters, TimeQueue(), Resources(), 0)).apply(packet)
-    assert (packet.frame, packet.copies, packet.due_ns, packet.lost_by, packet.overtakes) == (
+    assert (packet.frame, packet.copies, packet.due_ns, packet.dropped_by, packet.overtakes) == (
         b"frame",
         1,
         7,

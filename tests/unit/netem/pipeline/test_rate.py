@@ -56,5 +56,5 @@ def test_delay_comes_before_rate_and_is_shared_by_a_queue() -> None:
 def test_what_finds_no_room_is_lost_by_the_limit() -> None:
     pipeline, left = send_numbered("limit 10 rate 8kbit", 100, every_ns=S // 100, size=100)
     counters = pipeline.stats().counters
-    assert counters.lost_limit == 100 - len(left) == 100 - 19  # ten wait, one leaves each 100 ms
-    assert counters.queue_high_water == 10
+    assert counters.dropped_limit == 100 - len(left) == 100 - 19  # ten wait, one leaves each 100 ms
+    assert counters.queue_packets_max == 10

@@ -35,7 +35,7 @@ def test_many_delays_take_bounded_memory(batch: int) -> None:
 
 
 def test_plain_values_for_json() -> None:
-    values = Statistics(Counters(packets_seen=3), 1, None).as_dict()
-    assert values["packets_seen"] == 3
+    values = Statistics(Counters(packets_in=3), 1, None).as_dict()
+    assert values["packets_in"] == 3
     assert values["packets_queued"] == 1
     assert values["delay_ns"] is None

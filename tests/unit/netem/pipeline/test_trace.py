@@ -44,7 +44,7 @@ def test_the_long_run_rate_is_that_of_the_trace() -> None:
         "limit 100000 trace t", 40_000, every_ns=0, size=1500, resources=Resources(traces={"t": stamps})
     )
     assert left[-1][0] == 10_000 * 9 * MS
-    assert pipeline.stats().counters.lost_limit == 0
+    assert pipeline.stats().counters.dropped_limit == 0
 
 
 @given(

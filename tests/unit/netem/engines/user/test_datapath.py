@@ -182,7 +182,7 @@ def test_what_the_device_will_never_take_is_counted(bench: Bench) -> None:
     bench.wire.close()
     bench.kernel.send(bytes(60))
     bench.run_once()
-    assert bench.path.refused == 1
+    assert bench.path.tx_rejected == 1
     assert bench.path.take_unsent() == []
 
 

@@ -141,11 +141,11 @@ def test_what_the_device_cannot_take_now_waits_and_keeps_its_place(code: int) ->
     assert not sender.blocked
     sender.send([b"5"])
     assert refusing.sent == [b"1", b"2", b"3", b"4", b"5"]
-    assert sender.refused == 0
+    assert sender.tx_rejected == 0
 
 
 def test_what_the_device_will_never_take_is_counted(bench: Bench) -> None:
     sender = Sender(Refusing(1, errno.EMSGSIZE))  # type: ignore[arg-type]
     sender.send([b"1", b"2", b"3"])
-    assert sender.refused == 2
+    assert sender.tx_rejected == 2
     assert not sender.blocked
