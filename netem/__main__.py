@@ -24,11 +24,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _run() -> int:
-    from netem.contract.events import EventLog, write_stdout
+    from netem.contract.events import EventStream
     from netem.contract.settings import from_environment
     from netem.sidecar.supervisor import Supervisor
+    from netem.system.output import write_stdout
 
-    log = EventLog(write_stdout, time.monotonic_ns, time.time_ns)
+    log = EventStream(write_stdout, time.monotonic_ns, time.time_ns)
     try:
         settings = from_environment(os.environ)
     except SidecarError as error:

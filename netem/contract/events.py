@@ -4,16 +4,14 @@ The clocks come in as functions, so that the form of an event can be tested with
 """
 
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-KEPT = ("link", "verified", "stopped")
+RECORDED = ("link", "verified", "stopped")
 """Events whose last occurrence link.json holds."""
 
 
-class EventLog:
+class EventStream:
     """Write events to `write`, and keep for link.json what a reader of the run folder needs."""
 
     def __init__(
@@ -22,43 +20,26 @@ class EventLog:
         self._write = write
         self._monotonic_ns = monotonic_ns
         self._realtime_ns = realtime_ns
-        self.kept: dict[str, Any] = {}
+        self.recorded: dict[str, Any] = {}
 
     def emit(self, event: str, /, **facts: object) -> int:
         """Write one event with both clocks and return its CLOCK_MONOTONIC; NaN is refused, because JSON has none."""
         at_ns = self._monotonic_ns()
-        self._write(self._keep(at_ns, event, facts))
+        self._write(self._record(at_ns, event, facts))
         return at_ns
 
-    def keep(self, event: str, /, **facts: object) -> str:
+    def record(self, event: str, /, **facts: object) -> str:
         """Do all of it but write; return the line."""
-        return self._keep(self._monotonic_ns(), event, facts)
+        return self._record(self._monotonic_ns(), event, facts)
 
-    def _keep(self, at_ns: int, event: str, facts: dict[str, object]) -> str:
+    def _record(self, at_ns: int, event: str, facts: dict[str, object]) -> str:
         stamped = {"event": event, "monotonic_ns": at_ns, "realtime_ns": self._realtime_ns(), **facts}
-        if event in KEPT:
-            self.kept[event] = stamped
+        if event in RECORDED:
+            self.recorded[event] = stamped
         elif event in ("change", "error"):
-            self.kept.setdefault(f"{event}s", []).append(stamped)
+            self.recorded.setdefault(f"{event}s", []).append(stamped)
         return json.dumps(stamped, allow_nan=False, separators=(",", ":")) + "\n"
 
-    def tell(self, line: str) -> None:
+    def write(self, line: str) -> None:
         """Write a line that was kept."""
         self._write(line)
-
-
-def write_stdout(line: str) -> None:
-    """Write a line to standard output, whole and at once; a reader that has gone is no reason to fail."""
-    data = line.encode()
-    try:
-        while data:
-            data = data[os.write(1, data) :]
-    except BrokenPipeError:
-        return
-
-
-def write_link_json(path: Path, kept: dict[str, Any]) -> None:
-    """Write link.json so that it is either the old one or the new one, never half."""
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n")
-    partial.replace(path)

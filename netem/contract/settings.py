@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar, cast
 
 from netem.contract.errors import SidecarError
-from netem.system.route import CONGESTION_NAME, Knobs
-from netem.system.sysctls import KEY
+from netem.contract.limits import CONGESTION_NAME, MIN_CAPTURE_MAX_BYTES, PORT, SYSCTL_KEY
+from netem.contract.route_metrics import RouteMetrics
 
 EngineChoice = Literal["auto", "kernel", "user"]
 Family = Literal["ipv4", "ipv6"]
 OnEngineDeath = Literal["open", "closed"]
 FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
-MIN_CAPTURE_MAX_BYTES = 8_000_000
-"""Two points, at most, keep four files each, of no less than 1 MB: tcpdump's unit."""
 
 _T = TypeVar("_T")
 
@@ -32,9 +30,9 @@ class Settings:
     peers: tuple[str, ...] = ()
     families: tuple[Family, ...] = FAMILIES
     probes: int = 20
-    probed: bool = False
-    late_ms: float = 2.0
-    port: int = 8888
+    wait_for_probes: bool = False
+    delay_tolerance_ms: float = 2.0
+    port: int = PORT
     capture: bool = True
     snaplen_bytes: int = 128
     capture_max_bytes: int = 1 << 30
@@ -42,7 +40,7 @@ class Settings:
     output: str = "/var/lib/testbed"
     deadline_s: float = 30.0
     on_engine_death: OnEngineDeath = "closed"
-    knobs: Knobs = field(default_factory=Knobs)
+    route_metrics: RouteMetrics = field(default_factory=RouteMetrics)
     sysctls: tuple[str, ...] = ()
 
 
@@ -63,8 +61,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         peers=tuple(reader.text("NETEM_PEERS", "").split()),
         families=reader.families("NETEM_FAMILIES", default.families),
         probes=reader.integer("NETEM_PROBES", default.probes, 0, 100_000),
-        probed=reader.flag("NETEM_PROBED", default=default.probed),
-        late_ms=reader.number("NETEM_LATE_MS", default.late_ms, 0.0, 10_000.0),
+        wait_for_probes=reader.flag("NETEM_WAIT_FOR_PROBES", default=default.wait_for_probes),
+        delay_tolerance_ms=reader.number("NETEM_DELAY_TOLERANCE_MS", default.delay_tolerance_ms, 0.0, 10_000.0),
         port=reader.integer("NETEM_PORT", default.port, 1, 65_535),
         capture=reader.flag("NETEM_CAPTURE", default=default.capture),
         snaplen_bytes=_limit(reader, "NETEM_SNAPLEN", default.snaplen_bytes, 64, 262_144),
@@ -75,8 +73,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         output=reader.text("NETEM_OUTPUT", default.output),
         deadline_s=reader.number("NETEM_DEADLINE_S", default.deadline_s, 0.1, 3600.0),
         on_engine_death=cast("OnEngineDeath", reader.choice("NETEM_ON_ENGINE_DEATH", ("closed", "open"))),
-        knobs=_knobs(reader),
-        sysctls=reader.matching("NETEM_SYSCTLS", KEY, "names of network settings, such as net.ipv4.tcp_rmem"),
+        route_metrics=_route_metrics(reader),
+        sysctls=reader.matching("NETEM_SYSCTLS", SYSCTL_KEY, "names of network settings, such as net.ipv4.tcp_rmem"),
     )
 
 
@@ -85,10 +83,10 @@ def _limit(reader: "_Reader", name: str, default: int, low: int, high: int) -> i
     return 0 if reader.text(name, "") == "0" else reader.integer(name, default, low, high)
 
 
-def _knobs(reader: "_Reader") -> Knobs:
+def _route_metrics(reader: "_Reader") -> RouteMetrics:
     names = reader.matching("NETEM_ROUTE_CONGESTION", CONGESTION_NAME, "the name of a congestion control")
     quickack = reader.optional("NETEM_ROUTE_QUICKACK", 0, 1)
-    return Knobs(
+    return RouteMetrics(
         congestion=" ".join(names),
         mtu_bytes=reader.optional("NETEM_ROUTE_MTU", 68, 65_535),
         advmss_bytes=reader.optional("NETEM_ROUTE_ADVMSS", 1, 65_495),

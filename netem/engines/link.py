@@ -43,10 +43,10 @@ class Link(Protocol):
     def counters(self) -> dict[str, Any]:
         """Return the statistics of the link so far."""
 
-    def open_plain(self) -> None:
+    def bypass(self) -> None:
         """Give the device its plain egress back, when the engine has died."""
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Do what little must be done when the namespace ends with the sidecar."""
 
     def close(self) -> None:
@@ -88,10 +88,10 @@ class PlainLink:
         """Return no statistics."""
         return {}
 
-    def open_plain(self) -> None:
+    def bypass(self) -> None:
         """Do nothing: the link is plain."""
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Do nothing."""
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from netem.contract.errors import from_os_error
-from netem.contract.events import EventLog
+from netem.contract.events import EventStream
 from netem.observe.inet_diag import CONNECTED, LISTENING, SocketId, TcpSocket
 from netem.observe.netlink import DestroyedSockets, SocketDiagnosis
 from netem.observe.progress import ProgressTracker
@@ -35,7 +35,7 @@ class SocketWatch:
     def __init__(
         self,
         reactor: Reactor,
-        log: EventLog,
+        log: EventStream,
         *,
         port: int,
         interval_ms: int,

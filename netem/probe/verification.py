@@ -28,7 +28,7 @@ class Verification:
                 family,
                 impairment=impairment,
                 probes=settings.probes,
-                late_tolerance_ns=round(settings.late_ms * 1e6),
+                late_tolerance_ns=round(settings.delay_tolerance_ms * 1e6),
                 on_done=self._one_done,
             )
             for peer in settings.peers

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from netem.contract.errors import SidecarError, from_os_error, from_spec_error
-from netem.contract.events import EventLog, write_link_json
+from netem.contract.events import EventStream
 from netem.contract.settings import Settings
 from netem.engines.choose import choose_link
 from netem.engines.link import Link
@@ -26,12 +26,13 @@ from netem.probe.verification import Verification
 from netem.sidecar.control import CONTROL_SOCKET, READY_FILE, ControlServer
 from netem.sidecar.profile import ProfileRunner
 from netem.spec import Impairment, SpecError, format_impairment, parse
+from netem.system.output import write_link_json
 from netem.system.reactor import Reactor
-from netem.system.route import set_knobs
+from netem.system.route import set_route_metrics
 from netem.system.sysctls import read_sysctls
 
 _HINT_LATE = (
-    "free the host's processor, allow more with NETEM_LATE_MS (compose: TESTBED_LATE_MS), "
+    "free the host's processor, allow more with NETEM_DELAY_TOLERANCE_MS (compose: TESTBED_DELAY_TOLERANCE_MS), "
     "or do without this proof with NETEM_PROBES=0 (testbed run: --probes 0)"
 )
 
@@ -39,7 +40,7 @@ _HINT_LATE = (
 class Supervisor:
     """Run one sidecar to its end; `run` returns the exit status."""
 
-    def __init__(self, settings: Settings, log: EventLog) -> None:
+    def __init__(self, settings: Settings, log: EventStream) -> None:
         self._settings = settings
         self._log = log
         self._folder = Path(settings.output)
@@ -78,7 +79,7 @@ class Supervisor:
         self._prepare_folders()
         self._impairment = _read_impairment(settings)
         self._profile = ProfileRunner(self._reactor, settings.profile, self._change) if settings.profile else None
-        route = set_knobs(settings.device, settings.families, settings.knobs)
+        route = set_route_metrics(settings.device, settings.families, settings.route_metrics)
         later = self._profile.impairments() if self._profile is not None else ()
         link = self._link = choose_link(settings, self._impairment, later)
         link.make_devices()
@@ -164,7 +165,7 @@ class Supervisor:
 
     def _unprobed(self) -> bool:
         """Whether a peer's probes are still to come; nothing may change under them, and they may use up draws."""
-        if not self._settings.probed or self._responder is None:
+        if not self._settings.wait_for_probes or self._responder is None:
             return False
         return self._responder.finished < len(self._settings.families)
 
@@ -215,7 +216,7 @@ class Supervisor:
         )
         if self._settings.on_engine_death == "open":
             # The endpoint goes on over a plain link; the sidecar serves on, but ends as failed.
-            self._link.open_plain()
+            self._link.bypass()
             self._report(error)
             return
         self._fail(error)
@@ -247,13 +248,13 @@ class Supervisor:
                 self._attempt(part.close)
         if link is not None:
             # A sidecar that was told to go takes its namespace along; one that failed may leave others in it.
-            self._attempt(link.close if self._failed else link.leave)
+            self._attempt(link.close if self._failed else link.abandon)
         # Who hears `stopped` fetches the files: link.json must be there by then.
-        stopped = self._log.keep("stopped", **facts) if self._ready else ""
+        stopped = self._log.record("stopped", **facts) if self._ready else ""
         self._attempt(lambda: READY_FILE.unlink(missing_ok=True))
-        self._attempt(lambda: write_link_json(self._folder / "link.json", self._log.kept))
+        self._attempt(lambda: write_link_json(self._folder / "link.json", self._log.recorded))
         if stopped:
-            self._log.tell(stopped)
+            self._log.write(stopped)
 
     def _attempt(self, step: Any) -> None:  # noqa: ANN401 - whatever the step returns is not looked at
         try:

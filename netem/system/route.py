@@ -5,47 +5,17 @@ takes a congestion control that `tcp_allowed_congestion_control` keeps from prog
 """
 
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from netem.contract.errors import SidecarError
+from netem.contract.limits import MIN_IPV6_MTU_BYTES
+from netem.contract.route_metrics import RouteMetrics
 from netem.system.process import run
-
-MIN_IPV6_MTU_BYTES = 1280  # RFC 8200, section 5
-CONGESTION_NAME = re.compile(r"[a-z0-9_-]{1,15}")  # TCP_CA_NAME_MAX is 16, with the final zero
 
 _FLAGS = {"ipv4": "-4", "ipv6": "-6"}
 _AVAILABLE = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
-
-
-@dataclass(frozen=True, slots=True)
-class Knobs:
-    """Metrics of a route; None and empty leave the kernel its own."""
-
-    congestion: str = ""
-    mtu_bytes: int | None = None
-    advmss_bytes: int | None = None
-    initcwnd_segments: int | None = None
-    initrwnd_segments: int | None = None
-    rto_min_ms: int | None = None
-    quickack: bool | None = None
-
-    def metrics(self) -> dict[str, str | int]:
-        """Return what is asked under the names that `ip -j route` prints."""
-        quickack = None if self.quickack is None else int(self.quickack)
-        every: dict[str, str | int | None] = {
-            "congestion": self.congestion or None,
-            "mtu": self.mtu_bytes,
-            "advmss": self.advmss_bytes,
-            "initcwnd": self.initcwnd_segments,
-            "initrwnd": self.initrwnd_segments,
-            "rto_min": self.rto_min_ms,
-            "quickack": quickack,
-        }
-        return {name: value for name, value in every.items() if value is not None}
 
 
 def ip_words(metrics: dict[str, str | int]) -> list[str]:
@@ -97,9 +67,9 @@ def metrics_of(route: dict[str, Any]) -> dict[str, str | int]:
     return {name: value for part in route.get("metrics", []) for name, value in part.items()}
 
 
-def refuse_impossible(knobs: Knobs, families: Sequence[str], device_mtu_bytes: int) -> None:
+def refuse_impossible(wanted: RouteMetrics, families: Sequence[str], device_mtu_bytes: int) -> None:
     """Raise SidecarError for what the kernel takes and then cannot carry out."""
-    mtu_bytes = knobs.mtu_bytes
+    mtu_bytes = wanted.mtu_bytes
     if mtu_bytes is None:
         return
     if "ipv6" in families and mtu_bytes < MIN_IPV6_MTU_BYTES:
@@ -110,22 +80,22 @@ def refuse_impossible(knobs: Knobs, families: Sequence[str], device_mtu_bytes: i
         )
 
 
-def set_knobs(device: str, families: Sequence[str], knobs: Knobs) -> dict[str, dict[str, str | int]]:
+def set_route_metrics(device: str, families: Sequence[str], wanted: RouteMetrics) -> dict[str, dict[str, str | int]]:
     """Set the routes of `device` and return, by family, the metrics read back; nothing asked, nothing done.
 
     Raises SidecarError with the kernel's reason, or with what it made of a value.
     """
-    requested = knobs.metrics()
+    requested = wanted.by_name()
     if not requested:
         return {}
-    refuse_impossible(knobs, families, _device_mtu_bytes(device))
+    refuse_impossible(wanted, families, _device_mtu_bytes(device))
     in_force = {}
     for family in families:
         routes = _routes(device, family)
         if not routes:
             raise SidecarError("set the route", f"{device} has no {family} network", "name others in NETEM_FAMILIES")
         for route in routes:
-            _ip(family, change_words(route, device, requested), knobs)
+            _ip(family, change_words(route, device, requested), wanted)
         changed = _routes(device, family)
         wrong = differences(requested, changed)
         if wrong:
@@ -149,18 +119,18 @@ def _routes(device: str, family: str) -> list[dict[str, Any]]:
     return subnet_routes(json.loads(completed.stdout or "[]"))
 
 
-def _ip(family: str, words: list[str], knobs: Knobs) -> None:
+def _ip(family: str, words: list[str], wanted: RouteMetrics) -> None:
     completed = run(["ip", _FLAGS[family], "route", *words])
     if completed.status:
         message = (completed.stderr.strip().splitlines() or ["no message"])[0].removeprefix("Error: ").rstrip(".")
-        raise SidecarError("set the route", f"{message} (ip route {' '.join(words)})", _hint(message, knobs))
+        raise SidecarError("set the route", f"{message} (ip route {' '.join(words)})", _hint(message, wanted))
 
 
-def _hint(message: str, knobs: Knobs) -> str:
+def _hint(message: str, wanted: RouteMetrics) -> str:
     if "congestion" not in message:
         return "start the container with the capability NET_ADMIN" if "not permitted" in message else ""
     try:
         available = ", ".join(_AVAILABLE.read_text().split())
     except OSError:
         available = "what net.ipv4.tcp_available_congestion_control says"
-    return f"this kernel has {available}; for another load its module on the host: modprobe tcp_{knobs.congestion}"
+    return f"this kernel has {available}; for another load its module on the host: modprobe tcp_{wanted.congestion}"

@@ -1,13 +1,11 @@
 """Read network settings of the kernel as they are in this namespace."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from netem.contract.errors import from_os_error
 
 ROOT = Path("/proc/sys")
-KEY = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
 
 
 def read_sysctls(keys: Sequence[str], root: Path = ROOT) -> dict[str, str]:

@@ -22,7 +22,7 @@ ERASE_LINE = "\x1b[2K"
 ASKED_MS = 50
 """The stack's default delay of each direction."""
 
-LATE_MS = "2000"
+DELAY_TOLERANCE_MS = "2000"
 """What the link may be late: the tests share the machine with whatever else it does, and how exact links are is the
 subject of others."""
 
@@ -57,7 +57,8 @@ class Stack:
 def stack(**environment: str) -> Iterator[Stack]:
     subnet = f"fd7c:9a41:53be:{secrets.randbelow(1 << 16):x}::/64"
     made = Stack(
-        f"testbed-test-{secrets.token_hex(3)}", {"TESTBED_SUBNET6": subnet, "TESTBED_LATE_MS": LATE_MS, **environment}
+        f"testbed-test-{secrets.token_hex(3)}",
+        {"TESTBED_SUBNET6": subnet, "TESTBED_DELAY_TOLERANCE_MS": DELAY_TOLERANCE_MS, **environment},
     )
     try:
         yield made

@@ -175,7 +175,7 @@ def test_a_profile_runs_by_the_sidecars_own_clock(made: Bed) -> None:
 
 def test_a_profile_does_not_begin_under_the_probes_of_a_peer(made: Bed) -> None:
     profile = json.dumps([{"at": "0s", "netem": "delay 300ms"}])
-    server = made.sidecar("server", engine="user", profile=profile, probed=1)
+    server = made.sidecar("server", engine="user", profile=profile, wait_for_probes=1)
     server.wait("link")
     client = made.sidecar("client", peers="server")
     ready_ns = server.wait("ready")["monotonic_ns"]

@@ -32,7 +32,10 @@ def _cell(planned: PlannedCell) -> dict[str, Any]:
 def _kernel_lines(cell: Cell, role: Role) -> list[str]:
     lines = [
         f"{what} {', '.join(f'{name}={value}' for name, value in values.items())}"
-        for what, values in (("route to the other end:", cell.knobs(role)), ("kernel settings:", cell.sysctls(role)))
+        for what, values in (
+            ("route to the other end:", cell.route_metrics(role)),
+            ("kernel settings:", cell.sysctls(role)),
+        )
         if values
     ]
     entries = profile_of(cell.profile, role)

@@ -7,7 +7,7 @@ from netem.spec import Impairment, parse
 from testbed.result import Delays, Link, LinkCounters, Result
 from testbed.units import counted, format_figures, format_seconds
 
-_KNOBS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
+_ROUTE_METRICS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
 _WAYS: Final = {"client": "client to server", "server": "server to client"}
 _CAUSES: Final = {
     "dropped_loss": "loss model",
@@ -51,8 +51,10 @@ def requested_text(requested: Mapping[str, Any], impairment: Mapping[str, str]) 
 
 def kernel_text(requested: Mapping[str, Any]) -> str:
     """Return what is asked of the kernel at either end; empty when nothing is."""
-    knobs = [f"{name} {_ends(requested[name])}" for name in _KNOBS if requested.get(name)]
-    return ", ".join([*knobs, *(f"{key} {_ends(value)}" for key, value in (requested.get("sysctl") or {}).items())])
+    route_metrics = [f"{name} {_ends(requested[name])}" for name in _ROUTE_METRICS if requested.get(name)]
+    return ", ".join(
+        [*route_metrics, *(f"{key} {_ends(value)}" for key, value in (requested.get("sysctl") or {}).items())]
+    )
 
 
 def _ends(text: str) -> str:

@@ -274,7 +274,7 @@ class CellRun:
     def _note_endings(self, watch: Watch) -> None:
         for name, member in watch.members.items():
             if member.sidecar is not None:
-                self.outcome.sidecars[name.removesuffix("-netem")] = dict(member.sidecar.kept)
+                self.outcome.sidecars[name.removesuffix("-netem")] = dict(member.sidecar.recorded)
             elif member.exit is not None:
                 exit_ = member.exit
                 self.outcome.endings[name] = Ending(exit_code=exit_.code, oom_killed=exit_.oom_killed)

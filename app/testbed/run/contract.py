@@ -12,7 +12,7 @@ from testbed.stack.cell import EVENTS, OUTPUT
 PORT: Final = 8888
 SIDECAR_DEADLINE_S: Final = 30
 
-EMULATED_LATE_MS: Final = 15
+EMULATED_DELAY_TOLERANCE_MS: Final = 15
 """Measured in an emulated guest: 0.5 ms late when the host is idle, 6 ms when six others want its two processors."""
 
 EMULATED_SLOWNESS: Final = 20
@@ -66,9 +66,9 @@ def patience(*, emulated: bool) -> int:
     return EMULATED_PATIENCE if emulated else 1
 
 
-def _route_environment(knobs: dict[str, str]) -> dict[str, str]:
+def _route_environment(route_metrics: dict[str, str]) -> dict[str, str]:
     words = {"on": "1", "off": "0"}
-    told = {f"NETEM_ROUTE_{name.upper()}": words.get(value, value) for name, value in knobs.items()}
+    told = {f"NETEM_ROUTE_{name.upper()}": words.get(value, value) for name, value in route_metrics.items()}
     if "NETEM_ROUTE_RTO_MIN" in told:
         told["NETEM_ROUTE_RTO_MIN_MS"] = told.pop("NETEM_ROUTE_RTO_MIN").removesuffix("ms")
     return told
@@ -103,13 +103,13 @@ def sidecar_environment(cell: Cell, role: Role, *, emulated: bool = False) -> di
         "NETEM_DEADLINE_S": str(deadline_s),
         "NETEM_ND": str(int(cell.nd)),
         "NETEM_PROBES": str(cell.probes),
-        "NETEM_PROBED": str(int(role == "server" and _waits_for_probes(cell, emulated=emulated))),
+        "NETEM_WAIT_FOR_PROBES": str(int(role == "server" and _waits_for_probes(cell, emulated=emulated))),
         "NETEM_SNAPLEN": str(cell.snaplen_bytes),
         "NETEM_CAPTURE_MAX_BYTES": str(cell.capture_max_bytes),
         "NETEM_SAMPLE_INTERVAL_MS": str(cell.sample_interval_us // 1000),
         "NETEM_ON_ENGINE_DEATH": cell.on_engine_death,
         "NETEM_SYSCTLS": " ".join(cell.sysctls(role)),
-        **_route_environment(cell.knobs(role)),
+        **_route_environment(cell.route_metrics(role)),
         **({"NETEM_PROFILE": json.dumps(profile)} if profile else {}),
-        **({"NETEM_LATE_MS": str(EMULATED_LATE_MS)} if emulated else {}),
+        **({"NETEM_DELAY_TOLERANCE_MS": str(EMULATED_DELAY_TOLERANCE_MS)} if emulated else {}),
     }

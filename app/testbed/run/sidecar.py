@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-KEPT: Final = ("link", "verified", "stopped")
+RECORDED: Final = ("link", "verified", "stopped")
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class SidecarState:
     connections: int = 0
     idles: int = 0
     error: dict[str, Any] | None = None
-    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
+    recorded: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: int = 0
 
     def take(self, line: str) -> None:
@@ -33,8 +33,8 @@ class SidecarState:
         self._apply(event["event"], event)
 
     def _apply(self, name: str, event: dict[str, Any]) -> None:
-        if name in KEPT:
-            self.kept[name] = event
+        if name in RECORDED:
+            self.recorded[name] = event
         elif name == "ready":
             self.ready = True
         elif name == "listening":

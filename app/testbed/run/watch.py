@@ -47,7 +47,7 @@ class Member:
     @property
     def done(self) -> bool:
         """Return whether it has ended or, of a sidecar, said that all is written; its end takes the engine longer."""
-        return self.ended or (self.sidecar is not None and "stopped" in self.sidecar.kept)
+        return self.ended or (self.sidecar is not None and "stopped" in self.sidecar.recorded)
 
 
 class _Lines:

@@ -91,16 +91,16 @@ Netem = Annotated[str, AfterValidator(_impairment)]
 Kernel = Annotated[str, AfterValidator(_kernel)]
 
 
-def _knob(read: ends.Read) -> BeforeValidator:
+def _both_ends(read: ends.Read) -> BeforeValidator:
     return BeforeValidator(partial(canonical, read=read))
 
 
-Congestion = Annotated[str, _knob(ends.congestion)]
-Mtu = Annotated[str, _knob(ends.whole(68, 65_535, "bytes"))]
-Mss = Annotated[str, _knob(ends.whole(1, 65_495, "bytes"))]
-Segments = Annotated[str, _knob(ends.whole(1, 65_535, "segments"))]
-RtoMin = Annotated[str, _knob(ends.milliseconds)]
-Switch = Annotated[str, _knob(ends.switch)]
+Congestion = Annotated[str, _both_ends(ends.congestion)]
+Mtu = Annotated[str, _both_ends(ends.whole(68, 65_535, "bytes"))]
+Mss = Annotated[str, _both_ends(ends.whole(1, 65_495, "bytes"))]
+Segments = Annotated[str, _both_ends(ends.whole(1, 65_535, "segments"))]
+RtoMin = Annotated[str, _both_ends(ends.milliseconds)]
+Switch = Annotated[str, _both_ends(ends.switch)]
 Sysctls = Annotated[dict[str, str], BeforeValidator(ends.sysctls)]
 Profile = Annotated[Entries, BeforeValidator(read_profile)]
 
@@ -117,7 +117,7 @@ MIN_CAPTURE_MAX_BYTES: Final = 8_000_000
 """The least that a sidecar can keep to (netem/contract/settings.py)."""
 MIN_IPV6_MTU_BYTES: Final = 1280
 
-KNOBS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
+ROUTE_METRICS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
 """Fields that become metrics of the route to the other end."""
 
 
@@ -212,7 +212,7 @@ class Cell(BaseModel):
         if self.sample_interval_us % 1000 or self.sample_interval_us > MAX_SAMPLE_INTERVAL_US:
             raise ValueError("sample_interval is no whole number of milliseconds up to a minute")
         for role in ROLES:
-            mtu = self.knobs(role).get("mtu", "")
+            mtu = self.route_metrics(role).get("mtu", "")
             if self.family == "ipv6" and mtu and int(mtu) < MIN_IPV6_MTU_BYTES:
                 raise ValueError(f"an MTU of {mtu} bytes: IPv6 needs {MIN_IPV6_MTU_BYTES} (RFC 8200)")
         return self
@@ -235,9 +235,9 @@ class Cell(BaseModel):
         """Return all that the link of this role will be, one after another."""
         return [parse_impairment(self.impairment(role)), *profile_changes(profile_of(self.profile, role))]
 
-    def knobs(self, role: Role) -> dict[str, str]:
+    def route_metrics(self, role: Role) -> dict[str, str]:
         """Return what is set on this role's route to the other, by the name of the field."""
-        given = {name: split_ends(getattr(self, name)) for name in KNOBS}
+        given = {name: split_ends(getattr(self, name)) for name in ROUTE_METRICS}
         return {name: values[role] for name, values in given.items() if role in values}
 
     def sysctls(self, role: Role) -> dict[str, str]:

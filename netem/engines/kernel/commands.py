@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from netem.contract.for_probes import for_probes
 from netem.contract.ports import CONTROL_PORT, PROBE_PORT
-from netem.engines.user.redirect import match_udp
 from netem.spec import Impairment, tc_words
+from netem.system.match_udp import match_udp
 
 ROOT, MEASURED, PROBES = "1:", "20:", "30:"
 PLACES = {MEASURED: (0x00010002, 0x00200000), PROBES: (0x00010003, 0x00300000)}

@@ -113,13 +113,13 @@ class KernelEngine:
             for name, counts in now.items()
         }
 
-    def open_plain(self) -> None:
+    def bypass(self) -> None:
         """Remove the qdisc; what it holds is lost."""
         if self._installed:
             self._installed = False
             tc.batch(f"give {self._device} its plain egress back", commands.remove(self._device))
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Leave everything to the end of the namespace, which is at hand."""
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ class KernelEngine:
             with contextlib.suppress(SidecarError):
                 tc.batch("end the mirror", commands.unmirror(self._device))
         self._remove_helper()
-        self.open_plain()
+        self.bypass()
 
     def _netems(self, impairment: Impairment) -> dict[str, Impairment]:
         twin = {commands.PROBES: replace(for_probes(impairment), seed=None)}

@@ -94,15 +94,15 @@ class UserEngine:
         answer["rx_overruns"] = interface_statistic(TAP, "tx_dropped")
         return answer
 
-    def open_plain(self) -> None:
+    def bypass(self) -> None:
         """Take the redirect away."""
         if self._redirected:
             self._redirected = False
             tc.batch(f"give {self._device} its plain egress back", redirect.remove(self._device))
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Take the redirect away, end the worker, leave the devices to the end of the namespace, which is at hand."""
-        self.open_plain()
+        self.bypass()
         for tap in self._taps:
             make_persistent(tap)
         if self._control is not None:
@@ -113,7 +113,7 @@ class UserEngine:
         """Take the redirect away, end the worker and remove the devices; go on after an error and raise it last."""
         failure: SidecarError | None = None
         try:
-            self.open_plain()
+            self.bypass()
         except SidecarError as error:
             failure = error
         if self._control is not None:

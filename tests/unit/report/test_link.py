@@ -43,7 +43,7 @@ def test_a_profile_is_announced() -> None:
     assert text == "each way: unimpaired; changed by a profile; engine auto, seed 0"
 
 
-def test_knobs_are_shown_as_they_were_given() -> None:
+def test_route_metrics_are_shown_as_they_were_given() -> None:
     cell = Cell(congestion={"client": "cubic"}, mtu=1400, sysctl={"net.ipv4.tcp_sack": 0})
     assert kernel_text(cell.requested()) == "congestion (client=cubic), mtu 1400, net.ipv4.tcp_sack 0"
     assert kernel_text(Cell().requested()) == ""

@@ -1,7 +1,7 @@
 import pytest
 
+from netem.contract.route_metrics import RouteMetrics
 from netem.contract.settings import from_environment
-from netem.system.route import Knobs
 from testbed.run.contract import endpoint_environment, sidecar_environment, sidecar_seed
 from testbed.scenario.ends import ROLES
 from testbed.scenario.model import Cell
@@ -65,7 +65,7 @@ def test_a_sidecar_is_told_nothing_of_what_is_not_asked() -> None:
     assert told["NETEM_ON_ENGINE_DEATH"] == "closed"
 
 
-def test_each_sidecar_is_told_its_own_knobs() -> None:
+def test_each_sidecar_gets_its_own_route_metrics() -> None:
     cell = Cell(
         congestion={"client": "cubic"},
         mtu=1400,
@@ -93,7 +93,7 @@ def test_each_sidecar_is_told_its_own_knobs() -> None:
         "net.ipv4.tcp_sack net.ipv4.tcp_rmem",
     )
     settings = from_environment(server)
-    assert settings.knobs == Knobs(mtu_bytes=1400, rto_min_ms=300, quickack=True)
+    assert settings.route_metrics == RouteMetrics(mtu_bytes=1400, rto_min_ms=300, quickack=True)
     assert (settings.impair_nd, settings.probes, settings.snaplen_bytes, settings.sample_interval_ms) == (
         True,
         0,
@@ -120,10 +120,10 @@ def test_each_sidecar_is_told_its_own_profile() -> None:
     ],
 )
 def test_a_servers_link_that_must_not_begin_under_the_probes_waits_for_their_end(cell: Cell, waits: str) -> None:
-    assert sidecar_environment(cell, "server")["NETEM_PROBED"] == waits
-    assert sidecar_environment(cell, "client")["NETEM_PROBED"] == "0"
+    assert sidecar_environment(cell, "server")["NETEM_WAIT_FOR_PROBES"] == waits
+    assert sidecar_environment(cell, "client")["NETEM_WAIT_FOR_PROBES"] == "0"
 
 
 def test_an_emulated_machine_does_not_start_the_server_under_the_probes() -> None:
-    assert sidecar_environment(Cell(), "server", emulated=True)["NETEM_PROBED"] == "1"
-    assert sidecar_environment(Cell(probes=0), "server", emulated=True)["NETEM_PROBED"] == "0"
+    assert sidecar_environment(Cell(), "server", emulated=True)["NETEM_WAIT_FOR_PROBES"] == "1"
+    assert sidecar_environment(Cell(probes=0), "server", emulated=True)["NETEM_WAIT_FOR_PROBES"] == "0"

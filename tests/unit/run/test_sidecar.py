@@ -27,7 +27,7 @@ def test_from_link_to_stopped() -> None:
     state.take('{"event": "idle"}')
     state.take('{"event": "stopped", "counters": {}}')
     assert (state.connections, state.idles) == (0, 1)
-    assert set(state.kept) == {"link", "verified", "stopped"}
+    assert set(state.recorded) == {"link", "verified", "stopped"}
 
 
 @pytest.mark.parametrize("line", ["", "rubbish", "[]", "3", '{"no": "event"}', '{"event": 3}', '{"event": "unknown"}'])

@@ -90,10 +90,10 @@ def test_requested_reads_back_as_the_same_cell() -> None:
     assert Cell.model_validate(written) == cell
 
 
-def test_knobs_and_settings_of_each_end() -> None:
+def test_route_metrics_and_settings_of_each_end() -> None:
     cell = Cell(congestion="client=cubic", mtu=1400, sysctl={"net.ipv4.tcp_sack": {"server": 0}})
-    assert cell.knobs("client") == {"congestion": "cubic", "mtu": "1400"}
-    assert cell.knobs("server") == {"mtu": "1400"}
+    assert cell.route_metrics("client") == {"congestion": "cubic", "mtu": "1400"}
+    assert cell.route_metrics("server") == {"mtu": "1400"}
     assert (cell.sysctls("client"), cell.sysctls("server")) == ({}, {"net.ipv4.tcp_sack": "0"})
     assert (cell.requested()["congestion"], cell.requested()["mtu"]) == ("client=cubic", "1400")
 

@@ -1,15 +1,14 @@
 import json
-from pathlib import Path
 
 import pytest
 
-from netem.contract.events import EventLog, write_link_json
+from netem.contract.events import EventStream
 
 
-def make_log() -> tuple[EventLog, list[str]]:
+def make_log() -> tuple[EventStream, list[str]]:
     lines: list[str] = []
     clock = iter(range(1, 100))
-    return EventLog(lines.append, lambda: next(clock), lambda: 1000), lines
+    return EventStream(lines.append, lambda: next(clock), lambda: 1000), lines
 
 
 def test_one_object_a_line_with_both_clocks() -> None:
@@ -31,18 +30,18 @@ def test_the_last_of_each_kept_event_and_all_changes_and_errors() -> None:
     log.emit("change", impairment="a")
     log.emit("change", impairment="b")
     log.emit("error", message="x")
-    assert log.kept["link"]["engine"] == "kernel"
-    assert [change["impairment"] for change in log.kept["changes"]] == ["a", "b"]
-    assert [error["message"] for error in log.kept["errors"]] == ["x"]
-    assert "ready" not in log.kept
+    assert log.recorded["link"]["engine"] == "kernel"
+    assert [change["impairment"] for change in log.recorded["changes"]] == ["a", "b"]
+    assert [error["message"] for error in log.recorded["errors"]] == ["x"]
+    assert "ready" not in log.recorded
 
 
 def test_a_line_may_be_kept_first_and_told_later() -> None:
     log, lines = make_log()
-    line = log.keep("stopped", counters={})
-    assert log.kept["stopped"]["counters"] == {}
+    line = log.record("stopped", counters={})
+    assert log.recorded["stopped"]["counters"] == {}
     assert lines == []
-    log.tell(line)
+    log.write(line)
     assert json.loads(lines[0])["event"] == "stopped"
 
 
@@ -50,11 +49,3 @@ def test_no_nan() -> None:
     log, _ = make_log()
     with pytest.raises(ValueError, match="JSON"):
         log.emit("verified", rtt=float("nan"))
-
-
-def test_link_json_is_replaced_whole(tmp_path: Path) -> None:
-    path = tmp_path / "link.json"
-    path.write_text("old")
-    write_link_json(path, {"link": {"engine": "none"}})
-    assert json.loads(path.read_text()) == {"link": {"engine": "none"}}
-    assert list(tmp_path.iterdir()) == [path]

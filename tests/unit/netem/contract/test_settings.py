@@ -1,8 +1,8 @@
 import pytest
 
 from netem.contract.errors import SidecarError
+from netem.contract.route_metrics import RouteMetrics
 from netem.contract.settings import Settings, from_environment
-from netem.system.route import Knobs
 
 
 def test_nothing_given_is_the_defaults() -> None:
@@ -32,8 +32,8 @@ def test_everything_given() -> None:
             "NETEM_PEERS": "a  b",
             "NETEM_FAMILIES": "ipv6",
             "NETEM_PROBES": "0",
-            "NETEM_PROBED": "1",
-            "NETEM_LATE_MS": "12.5",
+            "NETEM_WAIT_FOR_PROBES": "1",
+            "NETEM_DELAY_TOLERANCE_MS": "12.5",
             "NETEM_PORT": "80",
             "NETEM_CAPTURE": "0",
             "NETEM_SNAPLEN": "64",
@@ -62,8 +62,8 @@ def test_everything_given() -> None:
         peers=("a", "b"),
         families=("ipv6",),
         probes=0,
-        probed=True,
-        late_ms=12.5,
+        wait_for_probes=True,
+        delay_tolerance_ms=12.5,
         port=80,
         capture=False,
         snaplen_bytes=64,
@@ -72,7 +72,7 @@ def test_everything_given() -> None:
         output="/x",
         deadline_s=1.5,
         on_engine_death="open",
-        knobs=Knobs(
+        route_metrics=RouteMetrics(
             congestion="cubic",
             mtu_bytes=1400,
             advmss_bytes=1000,

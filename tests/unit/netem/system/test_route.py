@@ -3,14 +3,14 @@ from typing import Any
 import pytest
 
 from netem.contract.errors import SidecarError
+from netem.contract.route_metrics import RouteMetrics
 from netem.system.route import (
-    Knobs,
     change_words,
     differences,
     ip_words,
     metrics_of,
     refuse_impossible,
-    set_knobs,
+    set_route_metrics,
     subnet_routes,
 )
 
@@ -34,18 +34,18 @@ OTHERS: list[dict[str, Any]] = [
     {"dst": "10.0.0.0/8", "gateway": "192.168.80.7", "protocol": "kernel", "flags": []},
     {"dst": "10.1.0.0/16", "protocol": "boot", "flags": []},
 ]
-ALL = Knobs("cubic", 1400, 1000, 4, 5, 300, quickack=True)
+ALL = RouteMetrics("cubic", 1400, 1000, 4, 5, 300, quickack=True)
 
 
 def test_what_is_not_asked_is_left_alone() -> None:
-    assert Knobs().metrics() == {}
-    assert ip_words(Knobs(mtu_bytes=1400).metrics()) == ["mtu", "1400"]
+    assert RouteMetrics().by_name() == {}
+    assert ip_words(RouteMetrics(mtu_bytes=1400).by_name()) == ["mtu", "1400"]
 
 
 def test_the_words_of_ip() -> None:
     words = "congctl cubic mtu 1400 advmss 1000 initcwnd 4 initrwnd 5 rto_min 300ms quickack 1"
-    assert " ".join(ip_words(ALL.metrics())) == words
-    assert Knobs(quickack=False).metrics() == {"quickack": 0}
+    assert " ".join(ip_words(ALL.by_name())) == words
+    assert RouteMetrics(quickack=False).by_name() == {"quickack": 0}
 
 
 def test_only_the_networks_of_the_device_are_changed() -> None:
@@ -54,7 +54,7 @@ def test_only_the_networks_of_the_device_are_changed() -> None:
 
 
 def test_the_rest_of_a_route_stays() -> None:
-    metrics = Knobs(initcwnd_segments=4).metrics()
+    metrics = RouteMetrics(initcwnd_segments=4).by_name()
     assert " ".join(change_words(IPV4, "eth0", metrics)) == (
         "change 192.168.80.0/20 dev eth0 proto kernel scope link src 192.168.80.2 initcwnd 4"
     )
@@ -64,7 +64,7 @@ def test_the_rest_of_a_route_stays() -> None:
 
 
 def test_what_the_kernel_made_of_it_is_compared() -> None:
-    requested = Knobs(mtu_bytes=1400, congestion="cubic").metrics()
+    requested = RouteMetrics(mtu_bytes=1400, congestion="cubic").by_name()
     clipped = IPV4 | {"metrics": [{"mtu": 1300}]}
     assert differences(requested, [clipped]) == [
         "congestion of 192.168.80.0/20 is not set, not cubic.",
@@ -72,7 +72,7 @@ def test_what_the_kernel_made_of_it_is_compared() -> None:
     ]
     assert differences(requested, [IPV4 | {"metrics": [{"mtu": 1400, "congestion": "cubic"}]}]) == []
     assert metrics_of(IPV4) == {}
-    assert differences(Knobs(quickack=False).metrics(), [IPV4]) == []
+    assert differences(RouteMetrics(quickack=False).by_name(), [IPV4]) == []
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,14 @@ def test_what_the_kernel_made_of_it_is_compared() -> None:
 )
 def test_an_mtu_that_cannot_be(mtu_bytes: int, families: tuple[str, ...], why: str) -> None:
     with pytest.raises(SidecarError, match=why):
-        refuse_impossible(Knobs(mtu_bytes=mtu_bytes), families, 1500)
+        refuse_impossible(RouteMetrics(mtu_bytes=mtu_bytes), families, 1500)
 
 
 def test_an_mtu_that_can_be() -> None:
-    refuse_impossible(Knobs(mtu_bytes=1279), ("ipv4",), 1500)
-    refuse_impossible(Knobs(mtu_bytes=1500), ("ipv6",), 1500)
-    refuse_impossible(Knobs(), ("ipv6",), 1000)
+    refuse_impossible(RouteMetrics(mtu_bytes=1279), ("ipv4",), 1500)
+    refuse_impossible(RouteMetrics(mtu_bytes=1500), ("ipv6",), 1500)
+    refuse_impossible(RouteMetrics(), ("ipv6",), 1000)
 
 
 def test_nothing_asked_nothing_done() -> None:
-    assert set_knobs("no-such-device", ("ipv4", "ipv6"), Knobs()) == {}
+    assert set_route_metrics("no-such-device", ("ipv4", "ipv6"), RouteMetrics()) == {}

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from netem.contract.errors import SidecarError
-from netem.system.sysctls import KEY, read_sysctls
+from netem.contract.limits import SYSCTL_KEY
+from netem.system.sysctls import read_sysctls
 
 
 def test_values_have_single_blanks(tmp_path: Path) -> None:
@@ -19,4 +20,4 @@ def test_a_key_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["net", "net.", "net..ipv4", "kernel.shmmax", "net.ipv4/x", "net.ipv4.tcp_sack=0"])
 def test_what_is_no_key(key: str) -> None:
-    assert not KEY.fullmatch(key)
+    assert not SYSCTL_KEY.fullmatch(key)

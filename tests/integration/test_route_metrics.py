@@ -86,7 +86,7 @@ def test_settings_of_one_end_and_of_both(testbed_cell: Run, family: str) -> None
     assert shown.result.link["client"].sysctls == {"net.ipv4.tcp_timestamps": "0"}
 
 
-def test_without_knobs_nothing_is_set(testbed_cell: Run, family: str) -> None:
+def test_without_route_metrics_nothing_is_set(testbed_cell: Run, family: str) -> None:
     shown = passed(testbed_cell(family=family, nodes=1))
     assert [(link.route, link.sysctls) for link in shown.result.link.values()] == [({}, {})] * 2
     assert connection(shown.folder, "client").frames.timestamp_value.any()
