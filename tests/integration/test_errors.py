@@ -56,7 +56,7 @@ def test_an_engine_that_goes_away(command: Command, testbed_engine: DockerEngine
     [
         (("run", "--chunk", "10kbit", "--delay", "1"), ["--chunk: '10kbit' names bits", "--delay: '1' has no unit"]),
         (("run", "--dellay", "1s"), ["No such option '--dellay'", "--delay"]),
-        (("run", "--jitter", "5ms"), ["jitter needs a latency"]),
+        (("run", "--jitter", "5ms"), ["jitter 5ms needs a latency"]),
         (("matrix", "missing.yaml"), ["missing.yaml: No such file or directory"]),
         (("clean", "--older-than", "3"), ["--older-than: '3' has no unit"]),
         (("nonsense",), ["No such command 'nonsense'"]),

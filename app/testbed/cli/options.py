@@ -12,8 +12,8 @@ from pydantic.fields import FieldInfo
 
 from testbed.cli.files import read_text
 from testbed.errors import InputError
-from testbed.scenario.expand import problems_of
 from testbed.scenario.model import FIELDS, Cell
+from testbed.scenario.validate import validate
 from testbed.units import format_duration_us
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -114,17 +114,18 @@ def cell_options() -> list[click.Option]:
 
 
 def given_fields(ctx: click.Context) -> dict[str, Any]:
-    """Return the fields that options or the environment set.
-
-    Raises InputError with one line for each option that does not fit.
-    """
+    """Return the fields that options or the environment set, as the user wrote them."""
     set_here = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-    fields = {name: ctx.params[name] for name in FIELDS if ctx.get_parameter_source(name) in set_here}
-    problems = problems_of(fields)
-    if problems:
-        lines = [f"--{p.field.replace('_', '-')}: {p.message}" if p.field else p.message for p in problems]
-        raise InputError(lines, hint=f"{ctx.command_path} --help")
-    return fields
+    return {name: ctx.params[name] for name in FIELDS if ctx.get_parameter_source(name) in set_here}
+
+
+def requested_cell(ctx: click.Context, given: Mapping[str, Any]) -> Cell:
+    """Return the cell with these fields; raises InputError with one line for each option that is wrong."""
+    answer = validate(given)
+    if isinstance(answer, Cell):
+        return answer
+    lines = [f"--{each.field.replace('_', '-')}: {each.message}" if each.field else each.message for each in answer]
+    raise InputError(lines, hint=f"{ctx.command_path} --help")
 
 
 def odd_names(ctx: click.Context, environment: Mapping[str, str]) -> list[str]:
@@ -139,17 +140,22 @@ def odd_names(ctx: click.Context, environment: Mapping[str, str]) -> list[str]:
     return found
 
 
+def output_option() -> click.Option:
+    """Return the option for the folder of the runs."""
+    return click.Option(
+        ["--output"],
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("runs"),
+        show_default=True,
+        show_envvar=True,
+        help="Folder that holds the run folders.",
+    )
+
+
 def run_options() -> list[click.Option]:
     """Return the options of every command that runs cells."""
     return [
-        click.Option(
-            ["--output"],
-            type=click.Path(file_okay=False, path_type=Path),
-            default=Path("runs"),
-            show_default=True,
-            show_envvar=True,
-            help="Folder that run folders are made in.",
-        ),
+        output_option(),
         click.Option(
             ["--keep"],
             type=click.Choice(["never", "failed", "always"]),

@@ -7,7 +7,7 @@ import click
 from testbed import cli
 from testbed.cli.display import Display
 from testbed.cli.files import gather_files
-from testbed.cli.options import cell_options, given_fields, run_options
+from testbed.cli.options import cell_options, given_fields, requested_cell, run_options
 from testbed.cli.plan import plan_document, plan_lines
 from testbed.cli.session import (
     Settings,
@@ -18,11 +18,10 @@ from testbed.cli.session import (
     settings,
     shown,
 )
-from testbed.errors import InputError
 from testbed.report.text import requested_lines, verdict
 from testbed.run.run import RunReport
 from testbed.scenario.ends import ROLES
-from testbed.scenario.expand import ExpansionError, PlannedCell, Scenario, expand
+from testbed.scenario.expand import PlannedCell, Scenario, cell_id
 from testbed.wire.text import visible
 
 HELP = """Run one cell and show what happened.
@@ -34,18 +33,12 @@ Sizes: k and KiB are 1024 bytes, kB is 1000. Durations carry a unit: 500us, 20ms
 """
 
 
-def _planned(fields: dict[str, object]) -> PlannedCell:
-    try:
-        return expand(fields)[0]
-    except ExpansionError as error:
-        raise InputError([problem.message for problem in error.problems]) from error
-
-
 @click.pass_context
 def _run(ctx: click.Context, /, **params: object) -> int:
     chosen = settings(params)
     given = given_fields(ctx)
-    planned = _planned(given)
+    cell = requested_cell(ctx, given)
+    planned = PlannedCell(cell_id(cell), cell)
     scenario = Scenario("command line", "", (planned,), gather_files([planned], Path.cwd()))
     if chosen.dry_run:
         if chosen.as_json:

@@ -3,15 +3,15 @@
 import hashlib
 import itertools
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from testbed.scenario.model import FIELDS, RECORD_KEYS, Cell
-from testbed.scenario.sentences import sentence
+from testbed.scenario.validate import Problem, validate
 
 MAX_CELLS: Final = 10_000
 """A slip of the pen multiplies fast; ten thousand cells of a second each are three hours."""
@@ -41,15 +41,6 @@ class Scenario:
     """Tables of distributions (`NAME.dist`) and traces that the texts of the cells name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with the value number `index` of `field`; an empty field means the fields together."""
-
-    field: str
-    index: int
-    message: str
-
-
 class ExpansionError(ValueError):
     """Carry every problem of a set of fields."""
 
@@ -58,33 +49,12 @@ class ExpansionError(ValueError):
         super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
 
 
-def problems_of(fields: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with single values, one for each field."""
-    try:
-        Cell.model_validate(fields)
-    except ValidationError as error:
-        found = {str(e["loc"][0]) if e["loc"] else "": sentence(e, FIELDS) for e in error.errors(include_url=False)}
-        return [Problem(field, 0, message) for field, message in found.items()]
-    return []
-
-
 def _values(name: str, value: object) -> list[Any]:
     if not isinstance(value, list | tuple):
         return [value]
     if name in LISTS and not all(isinstance(each, list | tuple) for each in value):
         return [value]
     return list(value)
-
-
-def _check_each(fields: Mapping[str, list[Any]]) -> list[Problem]:
-    problems = []
-    for name, values in fields.items():
-        if not values:
-            problems.append(Problem(name, 0, "an empty list gives no cell"))
-        for index, value in enumerate(values):
-            wrong = [problem for problem in problems_of({name: value}) if problem.field == name]
-            problems += [Problem(name, index, problem.message) for problem in wrong]
-    return problems
 
 
 def _digest(cell: Cell) -> str:
@@ -106,37 +76,55 @@ def cell_id(cell: Cell, varied: frozenset[str] = frozenset()) -> str:
     return "-".join([*words, _digest(cell)])
 
 
-def _product(fields: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    for values in itertools.product(*fields.values()):
-        yield dict(zip(fields, values, strict=True))
+def _covering(lists: Mapping[str, list[Any]]) -> Iterator[tuple[int, ...]]:
+    """Choose each value at least once; a field without values is left out."""
+    for row in range(max(map(len, lists.values()), default=0)):
+        yield tuple(min(row, len(values) - 1) for values in lists.values())
+
+
+def _check_lists(lists: Mapping[str, list[Any]]) -> list[Problem]:
+    problems = [Problem(name, 0, "an empty list gives no cell") for name, values in lists.items() if not values]
+    count = math.prod(len(values) for values in lists.values())
+    if count > MAX_CELLS:
+        problems.append(Problem("", 0, f"these lists make {count} cells, more than {MAX_CELLS}"))
+    return problems
+
+
+def _validate_each(
+    lists: Mapping[str, list[Any]], choices: Iterable[tuple[int, ...]]
+) -> tuple[list[Cell], list[Problem]]:
+    """Validate each choice of one value from each list, once."""
+    cells, problems = [], []
+    for choice in choices:
+        index_of = dict(zip(lists, choice, strict=True))
+        answer = validate({name: lists[name][index] for name, index in index_of.items() if index >= 0})
+        if isinstance(answer, Cell):
+            cells.append(answer)
+        else:
+            problems += [replace(problem, index=index_of.get(problem.field, 0)) for problem in answer]
+    return cells, problems
+
+
+def _in_order(problems: Iterable[Problem], names: Iterable[str]) -> list[Problem]:
+    """Return each problem once: of values in the order of the fields, then of combinations."""
+    place = {name: number for number, name in enumerate(names)}
+    return sorted(dict.fromkeys(problems), key=lambda each: (place.get(each.field, len(place)), each.index))
 
 
 def expand(fields: Mapping[str, Any]) -> list[PlannedCell]:
-    """Return the cells that the fields' product holds, in the order in which they are written.
+    """Return the cells of the product of the fields' lists, in the order in which they are written.
 
-    Raises ExpansionError with all problems at once: of values first, then of values that do not go together.
+    Raises ExpansionError with all problems at once.
     """
     lists = {name: _values(name, value) for name, value in fields.items()}
-    problems = _check_each(lists)
-    count = 1
-    for values in lists.values():
-        count *= len(values)
-    if count > MAX_CELLS:
-        problems.append(Problem("", 0, f"these lists make {count} cells, more than {MAX_CELLS}"))
-    if problems:
-        raise ExpansionError(problems)
+    problems = _check_lists(lists)
+    choices = _covering(lists) if problems else itertools.product(*(range(len(values)) for values in lists.values()))
+    cells, wrong = _validate_each(lists, choices)
     varied = frozenset(name for name, values in lists.items() if len(values) > 1)
-    cells: dict[str, PlannedCell] = {}
-    for combination in _product(lists):
-        wrong = problems_of(combination)
-        if wrong:
-            problems += [problem for problem in wrong if problem not in problems]
-            continue
-        cell = Cell.model_validate(combination)
-        planned = PlannedCell(cell_id(cell, varied), cell)
-        if planned.id in cells:
-            problems.append(Problem("", 0, f"the same cell twice: {planned.id}"))
-        cells[planned.id] = planned
-    if problems:
-        raise ExpansionError(problems)
-    return list(cells.values())
+    planned = [PlannedCell(cell_id(cell, varied), cell) for cell in cells]
+    twice = [id_ for id_, count in Counter(each.id for each in planned).items() if count > 1]
+    if not problems:
+        problems = [Problem("", 0, f"the same cell twice: {id_}") for id_ in twice]
+    if wrong or problems:
+        raise ExpansionError(_in_order([*problems, *wrong], lists))
+    return planned

@@ -13,7 +13,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.tokens import TagToken
 
 from testbed.errors import InputError
-from testbed.scenario.expand import ExpansionError, PlannedCell, Problem, Scenario, expand
+from testbed.scenario.expand import ExpansionError, PlannedCell, Scenario, expand
+from testbed.scenario.validate import Problem
 
 MAX_FILE_CHARACTERS: Final = 1 << 20
 """A scenario is written by hand; a mebibyte is someone's data file."""

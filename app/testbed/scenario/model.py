@@ -182,9 +182,10 @@ class Cell(BaseModel):
     @model_validator(mode="after")
     def _check_link(self) -> Self:
         if self.jitter_us and not self.latency_us:
-            raise ValueError("jitter needs a latency to vary")
+            raise ValueError(f"jitter {format_duration_us(self.jitter_us)} needs a latency to vary")
         if self.jitter_us > self.latency_us:
-            raise ValueError("jitter is greater than latency: frames would have to arrive before they are sent")
+            jitter, latency = format_duration_us(self.jitter_us), format_duration_us(self.latency_us)
+            raise ValueError(f"jitter {jitter} exceeds latency {latency}: frames would arrive before they are sent")
         for role in ROLES:
             text = self._netem_of(role)
             if self.latency_us and text and parse_impairment(text).delay is not None:

@@ -5,8 +5,10 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 import pytest
@@ -15,6 +17,8 @@ from click.testing import CliRunner
 from testbed import cli
 from testbed.__main__ import main
 from testbed.errors import DeadlineError, HostError, InputError
+from testbed.scenario.model import Cell
+from testbed.scenario.validate import Problem, validate
 
 COMMANDS = list(cli.COMMANDS)
 
@@ -142,6 +146,28 @@ def test_every_wrong_option_is_named_at_once() -> None:
     ]
 
 
+def test_a_command_line_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    validated = []
+
+    def counting(fields: Mapping[str, Any]) -> Cell | list[Problem]:
+        validated.append(dict(fields))
+        return validate(fields)
+
+    monkeypatch.setattr("testbed.cli.options.validate", counting)
+    monkeypatch.setattr("testbed.scenario.expand.validate", counting)
+    shown = CliRunner().invoke(cli.cli, ["run", "--dry-run", "--nodes", "7"])
+    assert shown.exit_code == 0, shown.output
+    assert validated == [{"nodes": "7"}]
+
+
+def test_options_that_do_not_go_together_are_one_line() -> None:
+    done = run("run", "--latency", "1ms", "--jitter", "5ms")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == (
+        "testbed: jitter 5ms exceeds latency 1ms: frames would arrive before they are sent"
+    )
+
+
 def test_no_engine_is_one_message_and_one_document() -> None:
     done = run("run", "--json", DOCKER_HOST="unix:///nowhere/docker.sock")
     assert done.returncode == 3
@@ -228,7 +254,7 @@ def test_a_link_that_cannot_be(tmp_path: Path, arguments: tuple[str, ...], says:
         (("run", "--json", "--sysctl", "x"), {}, "InputError", "--sysctl: 'x' is not KEY=VALUE"),
         (("run", "--nonsense"), {"TESTBED_RUN_JSON": "1"}, "UsageError", "No such option"),
         (("matrix", "-vq", "missing.yaml", "--json"), {}, "InputError", "missing.yaml: No such file"),
-        (("explain", "missing", "--json"), {}, "InputError", "missing: neither here nor"),
+        (("explain", "missing", "--json"), {}, "InputError", "missing: no such run, cell or file"),
     ],
 )
 def test_an_error_is_one_document_too(

@@ -1,9 +1,11 @@
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from testbed.scenario.expand import MAX_CELLS, ExpansionError, Problem, cell_id, expand, problems_of
+from testbed.scenario.expand import MAX_CELLS, ExpansionError, cell_id, expand
 from testbed.scenario.model import Cell
+from testbed.scenario.validate import Problem, validate
 
 
 def test_the_product_of_lists() -> None:
@@ -68,8 +70,8 @@ def test_values_that_do_not_go_together() -> None:
     with pytest.raises(ExpansionError) as caught:
         expand({"latency": ["0", "1ms"], "jitter": ["0", "5ms"]})
     assert {problem.message.split(":")[0] for problem in caught.value.problems} == {
-        "jitter needs a latency to vary",
-        "jitter is greater than latency",
+        "jitter 5ms needs a latency to vary",
+        "jitter 5ms exceeds latency 1ms",
     }
 
 
@@ -83,9 +85,27 @@ def test_too_many_cells() -> None:
         expand({"seed": list(range(101)), "nodes": list(range(101))})
 
 
-def test_a_choice_is_named_with_what_was_given() -> None:
-    assert problems_of({"family": "ipv5"}) == [Problem("family", 0, "'ipv4' or 'ipv6', not 'ipv5'")]
-    assert problems_of({"family": "ipv6"}) == []
+def test_each_cell_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    validated = []
+
+    def counting(fields: Mapping[str, Any]) -> Cell | list[Problem]:
+        validated.append(dict(fields))
+        return validate(fields)
+
+    monkeypatch.setattr("testbed.scenario.expand.validate", counting)
+    assert len(expand({"nodes": [1, 2, 3], "family": ["ipv4", "ipv6"], "delay": "1s"})) == len(validated) == 6
+
+
+def test_a_wrong_value_is_one_problem_however_many_cells_have_it() -> None:
+    with pytest.raises(ExpansionError) as caught:
+        expand({"delay": ["1", "1s", "2"], "nodes": list(range(100))})
+    assert [(problem.field, problem.index) for problem in caught.value.problems] == [("delay", 0), ("delay", 2)]
+
+
+def test_wrong_values_are_named_even_where_there_are_too_many_cells() -> None:
+    with pytest.raises(ExpansionError) as caught:
+        expand({"seed": list(range(101)), "nodes": [*range(100), "x"]})
+    assert [(problem.field, problem.index) for problem in caught.value.problems] == [("nodes", 100), ("", 0)]
 
 
 def test_a_profile_is_one_value_and_a_list_of_them_several() -> None:

@@ -36,7 +36,7 @@ def test_every_mistake_has_file_line_column_and_field() -> None:
         "s.yaml:3:18: client: 'c d' is neither py, c nor the name of an image",
         "s.yaml:4:5: servr: unknown field; did you mean 'server'?",
         "s.yaml:5:5: delay: '1' has no unit: write 1ms or 1s",
-        "s.yaml:6:5: jitter is greater than latency: frames would have to arrive before they are sent",
+        "s.yaml:6:5: jitter 5ms exceeds latency 1ms: frames would arrive before they are sent",
         "s.yaml:8:5: nodes: 0 or more, not -1",
     )
 

@@ -1,0 +1,24 @@
+import pytest
+
+from testbed.scenario.model import Cell
+from testbed.scenario.validate import Problem, validate
+
+
+def test_good_fields_give_the_cell() -> None:
+    assert validate({"family": "ipv6", "delay": "1s"}) == Cell(family="ipv6", delay="1s")
+
+
+@pytest.mark.parametrize(
+    ("fields", "problems"),
+    [
+        ({"family": "ipv5"}, [Problem("family", 0, "'ipv4' or 'ipv6', not 'ipv5'")]),
+        ({"famly": "ipv4"}, [Problem("famly", 0, "unknown field; did you mean 'family'?")]),
+        (
+            {"nodes": -1, "repeat": 0},
+            [Problem("nodes", 0, "0 or more, not -1"), Problem("repeat", 0, "1 or more, not 0")],
+        ),
+        ({"jitter": "5ms"}, [Problem("", 0, "jitter 5ms needs a latency to vary")]),
+    ],
+)
+def test_wrong_fields_give_one_problem_each(fields: dict[str, object], problems: list[Problem]) -> None:
+    assert validate(fields) == problems
