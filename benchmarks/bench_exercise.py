@@ -40,7 +40,7 @@ def measure() -> Iterator[Figure]:
 
 def _run(folder: str, chunk: str, buffers: str) -> dict[str, Any]:
     words = f"--client c --server c --nodes {NODES} --chunk {chunk} --delay 1s --read-size 8192 --congestion cubic"
-    argv = [sys.executable, "-m", "testbed.cli", "run", *words.split(), "--json", "--output", folder]
+    argv = [sys.executable, "-m", "testbed", "run", *words.split(), "--json", "--output", folder]
     argv += ["--sndbuf", buffers, "--rcvbuf", buffers]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     if done.returncode:

@@ -41,7 +41,7 @@ class Command:
     environment: dict[str, str] = field(default_factory=dict)
 
     def argv(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "testbed.cli", *arguments]
+        return [sys.executable, "-m", "testbed", *arguments]
 
     def env(self) -> dict[str, str]:
         return (

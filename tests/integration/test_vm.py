@@ -242,7 +242,7 @@ def test_without_qemu_the_command_says_what_to_install(tmp_path: Path) -> None:
         program = subprocess.run(["which", name], capture_output=True, text=True, check=True).stdout.strip()
         (bin_dir / name).symlink_to(program)
     done = subprocess.run(
-        [sys.executable, "-m", "testbed.cli", "run", "--kernel", KERNEL, "--nodes", "1", "--output", str(tmp_path)],
+        [sys.executable, "-m", "testbed", "run", "--kernel", KERNEL, "--nodes", "1", "--output", str(tmp_path)],
         env={**os.environ, "PATH": str(bin_dir)},
         check=False,
         capture_output=True,

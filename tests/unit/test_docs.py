@@ -59,7 +59,7 @@ def told_commands() -> list[str]:
 def test_commands_are_understood(command: str) -> None:
     """Runs are planned without an engine; of the other commands the help is asked for."""
     harmless = "--dry-run" if command.split()[1] in ("run", "matrix") else "--help"
-    argv = [sys.executable, "-m", "testbed.cli", *command.split()[1:], harmless]
+    argv = [sys.executable, "-m", "testbed", *command.split()[1:], harmless]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -11,7 +11,8 @@ from testbed.analysis.cell import analyse
 from testbed.analysis.findings.registry import explain
 from testbed.analysis.join.load import observe_connection
 from testbed.analysis.packets.model import Capture, Connection
-from testbed.cli.lookup import cells, connection_of, find, load_capture, output_option, place_argument
+from testbed.cli.lookup import cells, connection_of, find, load_capture, target_argument
+from testbed.cli.options import output_option
 from testbed.cli.session import shown, width
 from testbed.report.explain import WORTH_TELLING, explanation_lines
 from testbed.report.text import verdict
@@ -30,8 +31,8 @@ MOST: Final = 5
 """Connections of a capture that are explained when none is named."""
 
 
-def _analyze(place: str, output: Path, **params: Any) -> int:  # noqa: ANN401 - click's options
-    path = find(place, output)
+def _analyze(target: str, output: Path, **params: Any) -> int:  # noqa: ANN401 - click's options
+    path = find(target, output)
     if path.is_dir():
         return _run(path, as_json=params["json"])
     capture = load_capture(path)
@@ -111,7 +112,7 @@ command = click.Command(
     "analyze",
     callback=_analyze,
     params=[
-        place_argument("RUN|FILE.pcap"),
+        target_argument("RUN|FILE.pcap"),
         click.Option(["--stream"], type=int, help="Of a capture, this connection, as Wireshark numbers them."),
         output_option(),
         click.Option(["--json"], is_flag=True, show_envvar=True, help="Print one JSON document."),

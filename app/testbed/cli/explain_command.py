@@ -7,7 +7,8 @@ import click
 from testbed import cli
 from testbed.analysis.findings.registry import RULES, explain
 from testbed.analysis.join.load import load_cell
-from testbed.cli.lookup import chosen_names, find, one_cell, output_option, place_argument
+from testbed.cli.lookup import chosen_names, find, one_cell, target_argument
+from testbed.cli.options import output_option
 from testbed.cli.session import width
 from testbed.report.explain import WORTH_TELLING, explanation_lines
 from testbed.report.text import machine_text
@@ -19,9 +20,9 @@ newer version may find more than the result says that was written then.
 """
 
 
-def _explain(place: str, output: Path, **params: object) -> int:
+def _explain(target: str, output: Path, **params: object) -> int:
     names = chosen_names(tuple(params["finding"]), list(RULES))  # type: ignore[arg-type]
-    folder = one_cell(find(place, output))
+    folder = one_cell(find(target, output))
     seen = load_cell(folder)
     answer = explain(seen)
     findings = [f for f in answer.findings if f.name in names] if names else list(answer.findings)
@@ -47,7 +48,7 @@ command = click.Command(
     "explain",
     callback=_explain,
     params=[
-        place_argument("RUN/CELL"),
+        target_argument("RUN/CELL"),
         click.Option(["--finding"], multiple=True, metavar="NAME", help="Only this finding; may be given repeatedly."),
         click.Option(["--all"], is_flag=True, help="Also weak findings, and why others are silent."),
         output_option(),

@@ -16,29 +16,19 @@ from testbed.result import CellRecord
 LATEST: Final = "latest"
 
 
-def output_option() -> click.Option:
-    """Return the option for the folder of the runs."""
-    return click.Option(
-        ["--output"],
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path("runs"),
-        show_default=True,
-        show_envvar=True,
-        help="Folder that run folders are in.",
-    )
+def target_argument(metavar: str) -> click.Argument:
+    """Return the argument that names the target: a run, a cell or a file; the newest run by default."""
+    return click.Argument(["target"], metavar=f"[{metavar}]", default=LATEST, type=str)
 
 
-def place_argument(metavar: str) -> click.Argument:
-    """Return the argument that names a place; the newest run by default."""
-    return click.Argument(["place"], metavar=f"[{metavar}]", default=LATEST, type=str)
-
-
-def find(place: str, output: Path) -> Path:
+def find(target: str, output: Path) -> Path:
     """Return the file or folder: as given, else in the folder of the runs; raises InputError when there is none."""
-    for path in (Path(place), output / place):
+    for path in (Path(target), output / target):
         if path.exists():
             return path
-    raise InputError([f"{place}: neither here nor in {output}"], hint="name a run, RUN/CELL, or a path")
+    raise InputError(
+        [f"{target}: no such run, cell or file (looked in . and {output})"], hint="give a run, RUN/CELL, or a path"
+    )
 
 
 def cells(path: Path) -> list[Path]:
@@ -58,7 +48,7 @@ def one_cell(path: Path) -> Path:
     found = cells(path)
     if len(found) > 1:
         names = [f"  {path.name}/{cell.name}" for cell in found]
-        raise InputError([f"{path}: several cells, name one of them:", *names])
+        raise InputError([f"{path}: contains several cells; choose one:", *names])
     return found[0]
 
 

@@ -20,9 +20,9 @@ from testbed.cli.lookup import (
     find,
     load_capture,
     one_cell,
-    output_option,
-    place_argument,
+    target_argument,
 )
+from testbed.cli.options import output_option
 from testbed.errors import InputError
 from testbed.report.ladder import frame_document, ladder
 from testbed.report.text import machine_text
@@ -36,8 +36,8 @@ sender's first; S is SYN, F FIN, R RST, P PSH, A ACK.
 """
 
 
-def _packets(place: str, output: Path, **params: Any) -> int:  # noqa: ANN401 - click's options
-    seen, connection, file = _source(find(place, output), params["end"], params["stream"])
+def _packets(target: str, output: Path, **params: Any) -> int:  # noqa: ANN401 - click's options
+    seen, connection, file = _source(find(target, output), params["end"], params["stream"])
     chosen = np.ones(len(connection.frames), np.bool_)
     if params["range"]:
         chosen &= _in_range(connection, params["range"])
@@ -101,7 +101,7 @@ command = click.Command(
     "packets",
     callback=_packets,
     params=[
-        place_argument("RUN/CELL|FILE.pcap"),
+        target_argument("RUN/CELL|FILE.pcap"),
         click.Option(
             ["--end"],
             type=click.Choice(["client", "server"]),

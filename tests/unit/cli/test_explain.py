@@ -42,9 +42,9 @@ def problems(output: Path, name: str, *arguments: str) -> str:
     return f"{shown.exception.message} {shown.exception.hint}"
 
 
-@pytest.mark.parametrize("place", [(), ("latest",), ("one",), ("one/cell",)])
-def test_the_answer_and_its_findings(output: Path, place: tuple[str, ...]) -> None:
-    shown = call(output, "explain", *place)
+@pytest.mark.parametrize("target", [(), ("latest",), ("one",), ("one/cell",)])
+def test_the_answer_and_its_findings(output: Path, target: tuple[str, ...]) -> None:
+    shown = call(output, "explain", *target)
     assert shown.exit_code == 0
     assert shown.output.startswith("The receiver reads too slowly")
     assert "\nwindow-closed\n" in shown.output
@@ -68,7 +68,7 @@ def test_one_document(output: Path) -> None:
 
 
 def test_what_cannot_be_found(output: Path) -> None:
-    assert "neither here nor in" in problems(output, "explain", "nothing")
+    assert "no such run, cell or file (looked in . and" in problems(output, "explain", "nothing")
     assert "two/four" in problems(output, "explain", "two")
     assert "one of: window-closed" in problems(output, "explain", "--finding", "x")
     (output / "empty").mkdir()
