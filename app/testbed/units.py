@@ -77,7 +77,7 @@ def format_duration_us(duration_us: int) -> str:
     return f"{duration_us}us" if duration_us else "0"
 
 
-def counted(count: int | None, noun: str) -> str:
+def pluralize(count: int | None, noun: str) -> str:
     """Return how many there are of something: `1 node`, `2 nodes`, `0 retries`."""
     endings = ("s", "x", "sh", "ch")
     many = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith(endings) else "s")

@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from testbed.units import (
     MAX_DURATION_US,
-    counted,
     format_bytes,
     format_duration_us,
     format_figures,
@@ -12,6 +11,7 @@ from testbed.units import (
     format_seconds,
     parse_duration_us,
     parse_size_bytes,
+    pluralize,
 )
 
 
@@ -110,8 +110,8 @@ def test_size_is_number_times_unit(number: int, unit: tuple[str, int]) -> None:
 
 
 def test_formats() -> None:
-    assert [counted(count, "node") for count in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
-    assert [counted(2, noun) for noun in ("flush", "retry", "loss")] == ["2 flushes", "2 retries", "2 losses"]
+    assert [pluralize(count, "node") for count in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
+    assert [pluralize(2, noun) for noun in ("flush", "retry", "loss")] == ["2 flushes", "2 retries", "2 losses"]
     assert format_bytes(255204) == "255 204 B"
     assert format_duration_us(20_000) == "20ms"
     assert [format_rate(rate) for rate in (12.0, 7825.0, 2.5e6, 3.2e9)] == [

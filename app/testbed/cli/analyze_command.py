@@ -18,7 +18,7 @@ from testbed.report.explain import WORTH_TELLING, explanation_lines
 from testbed.report.text import verdict
 from testbed.result import Result
 from testbed.run.folder import write_json
-from testbed.units import counted, format_bytes
+from testbed.units import format_bytes, pluralize
 
 HELP = """Analyse a run again, or any capture.
 
@@ -43,12 +43,14 @@ def _analyze(target: str, output: Path, **params: Any) -> int:  # noqa: ANN401 -
             {"schema_version": 1, "file": str(path), "packets": capture.facts.packets, "connections": documents}
         )
         return 0
-    click.echo(f"{path}: {counted(capture.facts.packets, 'packet')}, {counted(len(capture), 'TCP connection')}")
+    click.echo(f"{path}: {pluralize(capture.facts.packets, 'packet')}, {pluralize(len(capture), 'TCP connection')}")
     for connection in connections:
         click.echo()
         click.echo("\n".join(_lines(connection, capture, path)))
     if len(capture) > len(connections) and params["stream"] is None:
-        click.echo(f"\n{counted(len(capture) - len(connections), 'more connection')}: --stream N explains one of them")
+        click.echo(
+            f"\n{pluralize(len(capture) - len(connections), 'more connection')}: --stream N explains one of them"
+        )
     return 0
 
 

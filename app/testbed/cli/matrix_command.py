@@ -23,7 +23,7 @@ from testbed.report.text import matrix_lines
 from testbed.result import Result
 from testbed.scenario.expand import PlannedCell, Scenario
 from testbed.scenario.file import parse_scenario
-from testbed.units import counted
+from testbed.units import pluralize
 from testbed.wire.text import visible
 
 HELP = """Run all cells of the scenario in FILE, one after another.
@@ -64,7 +64,7 @@ def _matrix(file: Path, **params: object) -> int:
     else:
         counts = Counter(result.status for result in report.results)
         summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-        click.echo(f"{counted(total, 'cell')}: {summary}")
+        click.echo(f"{pluralize(total, 'cell')}: {summary}")
         click.echo(f"run folder: {report.folder}")
     say_kept(report)
     return exit_code(report)

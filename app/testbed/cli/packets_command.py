@@ -27,7 +27,7 @@ from testbed.errors import InputError
 from testbed.report.ladder import frame_document, ladder
 from testbed.report.text import machine_text
 from testbed.result import Finding
-from testbed.units import counted
+from testbed.units import pluralize
 
 HELP = """Show the frames of a cell, or of a capture, as a ladder: time, direction, flags, seq, ack, window, our marks.
 
@@ -75,7 +75,7 @@ def _in_range(connection: Connection, text: str) -> NDArray[np.bool_]:
     number = connection.frames.number
     found: NDArray[np.bool_] = (number >= low) & (number <= high)
     if not found.any():
-        here = f"connection {connection.stream} has {counted(len(number), 'frame')} from {number[0]} to {number[-1]}"
+        here = f"connection {connection.stream} has {pluralize(len(number), 'frame')} from {number[0]} to {number[-1]}"
         raise InputError([f"--range {text}: no such frame; {here}"])
     return found
 

@@ -7,7 +7,7 @@ from testbed.scenario.ends import ROLES, Role
 from testbed.scenario.expand import PlannedCell, Scenario
 from testbed.scenario.model import HOST, Cell
 from testbed.scenario.profile import profile_changes, profile_of
-from testbed.units import counted, format_bytes
+from testbed.units import format_bytes, pluralize
 
 
 def plan_document(scenario: Scenario) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _kernel_lines(cell: Cell, role: Role) -> list[str]:
         if values
     ]
     entries = profile_of(cell.profile, role)
-    return [*lines, f"profile of {counted(len(profile_changes(entries)), 'change')}"] if entries else lines
+    return [*lines, f"profile of {pluralize(len(profile_changes(entries)), 'change')}"] if entries else lines
 
 
 def _deadline(cell: Cell) -> str:

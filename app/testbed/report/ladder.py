@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from testbed.analysis.packets.flags import ACK, FIN, PSH, RST, SYN, Mark
 from testbed.analysis.packets.model import NONE, Connection, Frames
-from testbed.units import counted
+from testbed.units import pluralize
 
 INNER: Final = 58
 """Characters between the two sides."""
@@ -62,7 +62,7 @@ def ladder(connection: Connection, chosen: NDArray[np.bool_] | None = None, limi
         last = position
         yield _line(frames, position)
     if len(shown) < len(at):
-        yield f"{'...':>7} {counted(len(at) - len(shown), 'more frame')}"
+        yield f"{'...':>7} {pluralize(len(at) - len(shown), 'more frame')}"
 
 
 def _line(frames: Frames, at: int) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from netem.spec import Impairment, parse
 from testbed.result import Delays, Link, LinkCounters, Result
-from testbed.units import counted, format_figures, format_seconds
+from testbed.units import format_figures, format_seconds, pluralize
 
 _ROUTE_METRICS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
 _WAYS: Final = {"client": "client to server", "server": "server to client"}
@@ -74,7 +74,7 @@ def measured_texts(result: Result) -> list[str]:
 
 def _measured(link: Link) -> list[str]:
     requested = f"asked {link.requested}" if link.requested else "asked nothing at first"
-    texts = [f"{requested}; {counted(link.changes, 'change')}" if link.changes else requested]
+    texts = [f"{requested}; {pluralize(link.changes, 'change')}" if link.changes else requested]
     for name, delays in (("held", link.realised), ("one way", link.one_way)):
         texts += [f"{name} {_delay_text(delays)}"] if delays else []
     return [*texts, ", ".join(_counted(link.counters))] if link.counters else texts
@@ -82,7 +82,7 @@ def _measured(link: Link) -> list[str]:
 
 def _delay_text(delays: Delays) -> str:
     shown = ", ".join(f"{name} {format_figures(delays.ms[name], 4)}" for name in _SHOWN if name in delays.ms)
-    return f"{shown} ms ({counted(delays.packets, 'packet')})"
+    return f"{shown} ms ({pluralize(delays.packets, 'packet')})"
 
 
 def _counted(counters: LinkCounters) -> list[str]:

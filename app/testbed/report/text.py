@@ -8,7 +8,7 @@ from testbed.report.chart import Ink, draw
 from testbed.report.link import kernel_text, measured_texts, requested_text
 from testbed.report.wrapping import WIDTH, wrapped
 from testbed.result import Finding, Result, Rtt
-from testbed.units import counted, format_bytes, format_figures, format_rate, format_seconds
+from testbed.units import format_bytes, format_figures, format_rate, format_seconds, pluralize
 
 _LABEL: Final = 10
 
@@ -24,7 +24,7 @@ def _row(label: str, text: str) -> str:
 
 def _size(name: str, count: int, given: Mapping[str, Any]) -> str:
     raw = str(given.get(name, count))
-    size = counted(count, "byte")
+    size = pluralize(count, "byte")
     return size if raw in (str(count), f"{count}B") else f"{raw} = {size}"
 
 
@@ -33,8 +33,8 @@ def requested_lines(
 ) -> list[str]:
     """Return what is asked for; `given` holds texts as the user wrote them, to show what a size came to."""
     content = _size("content", requested["content"], given)
-    lists = f"{counted(requested['repeat'], 'list')} of " if requested["repeat"] != 1 else ""
-    nodes = counted(requested["nodes"], "node")
+    lists = f"{pluralize(requested['repeat'], 'list')} of " if requested["repeat"] != 1 else ""
+    nodes = pluralize(requested["nodes"], "node")
     sender = f"chunk {_size('chunk', requested['chunk'], given)}"
     if requested["sndbuf"]:
         sender += f", SO_SNDBUF {_size('sndbuf', requested['sndbuf'], given)}"
@@ -73,7 +73,7 @@ def _rtt_text(rtt: Rtt | None) -> str:
     if rtt is None:
         return "round trip not measured"
     middle, least, most = (format_figures(value, 3) for value in (rtt.median, rtt.min, rtt.max))
-    return f"round trip {middle} ms (min {least}, max {most}, {counted(rtt.samples, 'probe')})"
+    return f"round trip {middle} ms (min {least}, max {most}, {pluralize(rtt.samples, 'probe')})"
 
 
 def _engines(result: Result) -> str:
@@ -91,7 +91,7 @@ def _measured(result: Result) -> list[str]:
         lines.append(
             _row(
                 "sender",
-                f"{format_bytes(metrics.bytes_written)} in {counted(metrics.write_calls, 'write')}, "
+                f"{format_bytes(metrics.bytes_written)} in {pluralize(metrics.write_calls, 'write')}, "
                 f"the last one accepted after {format_seconds(metrics.write_s)}",
             )
         )
@@ -101,7 +101,7 @@ def _measured(result: Result) -> list[str]:
     if metrics.bytes_read is not None:
         after = f", the last one after {format_seconds(metrics.duration_s)}" if metrics.duration_s else ""
         paused = f", pauses {format_seconds(metrics.read_sleep_s)} in all" if metrics.read_sleep_s else ""
-        reads = counted(metrics.read_calls, "read")
+        reads = pluralize(metrics.read_calls, "read")
         lines.append(_row("receiver", f"{format_bytes(metrics.bytes_read)} in {reads}{after}{paused}"))
     if metrics.goodput_bytes_per_s is not None:
         lines.append(_row("goodput", format_rate(metrics.goodput_bytes_per_s)))

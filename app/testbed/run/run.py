@@ -26,7 +26,7 @@ from testbed.stack.cell import End, Identity, NoTunError, ordinary_user
 from testbed.stack.clean import leftovers, remove_all
 from testbed.stack.images import Images
 from testbed.stack.ports import Image, Runtime
-from testbed.units import counted
+from testbed.units import pluralize
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -116,7 +116,7 @@ class Run:
             self._observer.note(f"left by a dead run: {failure.message}")
         runs = sorted({each.labels[RUN] for each in found})
         ended = "process has ended" if len(runs) == 1 else "processes have ended"
-        self._observer.note(f"removed {counted(len(found), 'leftover')} of {', '.join(runs)}, whose {ended}")
+        self._observer.note(f"removed {pluralize(len(found), 'leftover')} of {', '.join(runs)}, whose {ended}")
 
     def run(self, scenario: Scenario) -> RunReport:
         """Carry all cells out; raises HostError when not even the first can begin."""

@@ -13,7 +13,7 @@ from testbed.stack.docker_cli import DockerCommandError, compose_version
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import CHECKOUT, DOCKERFILES, Images, bases
 from testbed.stack.ports import ContainerSpec, Exit, Handle, Stream
-from testbed.units import counted
+from testbed.units import pluralize
 
 Verdict = Literal["ok", "missing", "limited"]
 
@@ -191,5 +191,5 @@ def examine(owner: Owner, progress: Callable[[str], None]) -> Iterator[Row]:
     else:
         yield from _sidecar(engine, owner, tag)
     left = leftovers(engine, owner)
-    fact = f"{counted(len(left), 'thing')} of dead runs" if left else "none of dead runs"
+    fact = f"{pluralize(len(left), 'thing')} of dead runs" if left else "none of dead runs"
     yield Row("leftovers", "limited" if left else "ok", fact, "`testbed clean` removes them" if left else "")

@@ -10,7 +10,7 @@ from testbed.analysis.findings.rule import Answer, Rule, silent
 from testbed.analysis.join.observation import CaptureState, End, Observation
 from testbed.analysis.packets.flags import Mark
 from testbed.result import Evidence, Finding
-from testbed.units import counted
+from testbed.units import pluralize
 
 NAME: Final = "capture-trust"
 
@@ -57,7 +57,7 @@ def explain(observation: Observation) -> Answer:
         return Finding(
             name=NAME,
             sentence=(
-                f"The captures are whole. {counted(offload, 'frame')} with more than one segment's payload "
+                f"The captures are whole. {pluralize(offload, 'frame')} with more than one segment's payload "
                 f"{'is' if offload == 1 else 'are'} segmentation offload (GSO): cut, if at all, behind the tap."
             ),
             numbers={"flaws": 0, "offloaded_frames": offload},
@@ -113,7 +113,7 @@ def _flaws_of_file(capture: CaptureState) -> list[tuple[str, tuple[str, ...]]]:
     if capture.facts is not None and capture.facts.cut_at_byte is not None:
         flaws.append((f"{capture.file} ends within a record, at byte {capture.facts.cut_at_byte}", FRAMES + END))
     if capture.facts is not None and capture.facts.dropped_packets:
-        flaws.append((f"{capture.file} lacks {counted(capture.facts.dropped_packets, 'dropped packet')}", FRAMES))
+        flaws.append((f"{capture.file} lacks {pluralize(capture.facts.dropped_packets, 'dropped packet')}", FRAMES))
     return flaws
 
 

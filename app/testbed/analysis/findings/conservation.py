@@ -8,7 +8,7 @@ from testbed.analysis.join.conservation import Conservation, check
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.timeline import Timeline
 from testbed.result import Finding
-from testbed.units import counted
+from testbed.units import pluralize
 
 NAME: Final = "conservation"
 
@@ -34,7 +34,7 @@ def explain(observation: Observation) -> Answer:
         name=NAME,
         sentence=(
             f"The instruments agree: in {_all(checked.states)} "
-            f"({counted(len(checked.checked), 'sample')}) the {source} are, to the byte, those read, those in the "
+            f"({pluralize(len(checked.checked), 'sample')}) the {source} are, to the byte, those read, those in the "
             "receiver's queue and those in the sender's."
         ),
         numbers=numbers,
@@ -57,7 +57,7 @@ def _gap(
     return Finding(
         name=NAME,
         sentence=(
-            f"The instruments disagree: in {counted(len(gaps), 'sample')} of {len(checked.checked)} in which nothing "
+            f"The instruments disagree: in {pluralize(len(gaps), 'sample')} of {len(checked.checked)} in which nothing "
             f"moved, read and queued bytes are {least} to {most} off what was written. A sample, a call or the right "
             "connection is missing."
         ),

@@ -12,7 +12,7 @@ from testbed.analysis.join.samples import Int64
 from testbed.analysis.packets.delays import time_to_ack_ns
 from testbed.analysis.packets.model import NONE, Connection
 from testbed.result import Finding
-from testbed.units import counted, format_seconds
+from testbed.units import format_seconds, pluralize
 
 NAME: Final = "delayed-ack"
 
@@ -39,12 +39,12 @@ def explain(observation: Observation) -> Answer:
     waited = len(_waited(observation, connection, took_ns))
     median_s = float(np.median(took_ns[late])) / 1e9
     sentence = (
-        f"{counted(count, 'frame')} of {total} with data ({percent(count / total)}) were acknowledged only after "
+        f"{pluralize(count, 'frame')} of {total} with data ({percent(count / total)}) were acknowledged only after "
         f"{format_seconds(median_s)} (median): the receiver's kernel waits, about 40 ms, for its program to read or "
         "answer."
     )
     if waited:
-        sentence += f" In {counted(waited, 'case')} the sender sent nothing until the acknowledgement came."
+        sentence += f" In {pluralize(waited, 'case')} the sender sent nothing until the acknowledgement came."
     return Finding(
         name=NAME,
         sentence=sentence,

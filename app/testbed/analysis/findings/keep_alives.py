@@ -9,7 +9,7 @@ from testbed.analysis.findings.rule import Answer, Rule, silent, unseen
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.flags import Mark
 from testbed.result import Finding
-from testbed.units import counted, format_seconds
+from testbed.units import format_seconds, pluralize
 
 NAME: Final = "keep-alives"
 
@@ -36,7 +36,7 @@ def explain(observation: Observation) -> Answer:
     return Finding(
         name=NAME,
         sentence=(
-            f"{counted(count, 'keep-alive')} ({by_sender} of the sender's) went into an open window, after "
+            f"{pluralize(count, 'keep-alive')} ({by_sender} of the sender's) went into an open window, after "
             f"{format_seconds(idle_s)} without traffic: SO_KEEPALIVE is set, this is no window probe."
         ),
         numbers={"keep_alives": count, "by_sender": by_sender, "idle_median_s": round(idle_s, 6)},

@@ -12,7 +12,7 @@ from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.predict import receiver_bytes, slow_reader_goodput
 from testbed.result import Finding
-from testbed.units import counted, format_bytes, format_rate, format_seconds
+from testbed.units import format_bytes, format_rate, format_seconds, pluralize
 
 NAME: Final = "read-rate"
 
@@ -78,7 +78,7 @@ def _sentence(numbers: Mapping[str, Any], *, paces: bool) -> str:
     starved = float(numbers["short_share"])
     observed, predicted = (format_rate(numbers[f"{name}_bytes_per_s"]) for name in ("observed", "predicted"))
     reads = (
-        f"{counted(numbers['reads'], 'read')}, one every {format_seconds(numbers['period_s'])}, of "
+        f"{pluralize(numbers['reads'], 'read')}, one every {format_seconds(numbers['period_s'])}, of "
         f"{format_bytes(numbers['requested_read_bytes'])} at most"
     )
     if not paces:

@@ -10,7 +10,7 @@ from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import Samples
 from testbed.analysis.packets.flags import RETRANSMISSIONS, Mark
 from testbed.result import Evidence, Finding
-from testbed.units import counted
+from testbed.units import pluralize
 
 NAME: Final = "retransmissions"
 
@@ -33,7 +33,7 @@ def explain(observation: Observation) -> Answer:
             "dsack_frames": int((~sent & marked.having(Mark.DUPLICATE_SACK)).sum()),
         }
         evidence += frames(end, again, "data sent again", "tcp.analysis.retransmission")
-    loss_probes = observation.sender.counted("TcpExtTCPLossProbes")
+    loss_probes = observation.sender.pluralize("TcpExtTCPLossProbes")
     if loss_probes is not None:
         numbers["tail_loss_probes"] = loss_probes
     lost = sum(observation.link_losses.values()) if observation.link_losses else None
@@ -51,7 +51,7 @@ def explain(observation: Observation) -> Answer:
     numbers["segments_again"] = count
     return Finding(
         name=NAME,
-        sentence=f"{counted(count, 'segment')} {'was' if count == 1 else 'were'} sent again{share}: {what}.",
+        sentence=f"{pluralize(count, 'segment')} {'was' if count == 1 else 'were'} sent again{share}: {what}.",
         numbers=numbers,
         evidence=evidence,
         confidence="high" if "dsack_segments" in numbers else "medium",
@@ -98,7 +98,7 @@ def _lost_on_link(observation: Observation) -> str | None:
         "corrupt" in requested for requested in observation.impairment.values()
     )
     (first, whose), *others = losses
-    told = [f"{counted(first, 'frame')} of the {whose}'s", *(f"{count} of the {role}'s" for count, role in others)]
+    told = [f"{pluralize(first, 'frame')} of the {whose}'s", *(f"{count} of the {role}'s" for count, role in others)]
     return f"the link lost {'or corrupted ' if corrupts else ''}{' and '.join(told)}"
 
 
@@ -107,7 +107,7 @@ def _judge(numbers: dict[str, float | int | str], count: int, lost: str | None) 
     segments = numbers.get("data_segments")
     share = f" ({percent(count / segments)} of {segments})" if isinstance(segments, int) and segments else ""
     timeouts = numbers.get("rto_count")
-    how = f"; {counted(timeouts, 'time-out')} ran out" if isinstance(timeouts, int) and timeouts else ""
+    how = f"; {pluralize(timeouts, 'time-out')} ran out" if isinstance(timeouts, int) and timeouts else ""
     twice = _twice(numbers)
     if lost:
         return lost + how, share
@@ -136,7 +136,9 @@ def _contradicting(numbers: dict[str, float | int | str], count: int, *, lost: b
         found.append(f"{min(twice, count)} of them arrived twice: sent again for nothing")
     seen_again = numbers.get("frames_again")
     if isinstance(seen_again, int) and seen_again > count:
-        found.append(f"the capture shows {seen_again} frames sent again, the kernel counts {counted(count, 'segment')}")
+        found.append(
+            f"the capture shows {seen_again} frames sent again, the kernel counts {pluralize(count, 'segment')}"
+        )
     return found
 
 

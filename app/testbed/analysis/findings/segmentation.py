@@ -13,7 +13,7 @@ from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.flags import RETRANSMISSIONS
 from testbed.analysis.packets.model import Connection, Frames
 from testbed.result import Finding
-from testbed.units import counted, format_bytes
+from testbed.units import format_bytes, pluralize
 
 NAME: Final = "segmentation"
 
@@ -41,13 +41,13 @@ def explain(observation: Observation) -> Answer:
     segments = int(numbers["segments"])
     ratio = len(writes) / segments
     if 1 / NOTICEABLE < ratio < NOTICEABLE:
-        return silent(NAME, f"{counted(len(writes), 'write')} went out in {counted(segments, 'segment')}")
+        return silent(NAME, f"{pluralize(len(writes), 'write')} went out in {pluralize(segments, 'segment')}")
     how = _glued(observation, ratio) if ratio > 1 else _cut(observation, writes, ratio)
     return Finding(
         name=NAME,
         sentence=(
-            f"{counted(len(writes), 'write')} of {format_bytes(int(np.median(writes.size_bytes)))} went out in "
-            f"{counted(segments, 'segment')} ({int(numbers['frames'])} captured frames): {how}."
+            f"{pluralize(len(writes), 'write')} of {format_bytes(int(np.median(writes.size_bytes)))} went out in "
+            f"{pluralize(segments, 'segment')} ({int(numbers['frames'])} captured frames): {how}."
         ),
         numbers=numbers,
         evidence=[

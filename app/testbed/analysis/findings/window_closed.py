@@ -10,7 +10,7 @@ from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.flags import Mark
 from testbed.analysis.packets.zero_window import ZeroWindowCause, ZeroWindowPeriod
 from testbed.result import Confidence, Evidence, Finding
-from testbed.units import counted, format_seconds
+from testbed.units import format_seconds, pluralize
 
 NAME: Final = "window-closed"
 
@@ -39,7 +39,7 @@ def explain(observation: Observation) -> Answer:
     causes = _causes(observation, closures)
     most = max(set(causes), key=causes.count)
     sentence = (
-        f"The receive window was closed for {format_seconds(closed_s)}{of} in {counted(len(closures), 'closure')}, "
+        f"The receive window was closed for {format_seconds(closed_s)}{of} in {pluralize(len(closures), 'closure')}, "
         f"the longest {format_seconds(longest_s)}, the first {format_seconds(numbers['first_at_s'])} after the start: "
         f"{CAUSES[most]}."
     )
@@ -80,7 +80,7 @@ def _numbers(observation: Observation, closures: tuple[ZeroWindowPeriod, ...]) -
         numbers["sending_s"] = observation.sending_s
         numbers["closed_share"] = min(1.0, numbers["closed_s"] / observation.sending_s)
     receiver = observation.receiver.samples
-    kernel = observation.receiver.counted(COUNTER)
+    kernel = observation.receiver.pluralize(COUNTER)
     if kernel is not None:
         numbers["kernel_closures"] = kernel
     for key, name in (("rcvbuf_bytes", "rcvbuf"), ("receive_queue_max_bytes", "receive_queue_bytes")):
@@ -113,9 +113,9 @@ def _confidence(observation: Observation) -> Confidence:
 
 
 def _contradicting(observation: Observation) -> list[str]:
-    kernel = observation.receiver.counted(COUNTER)
+    kernel = observation.receiver.pluralize(COUNTER)
     if kernel is not None and kernel != len(observation.zero_window_periods):
-        return [f"the receiver's kernel counts {counted(kernel, 'closure')}"]
+        return [f"the receiver's kernel counts {pluralize(kernel, 'closure')}"]
     sender = observation.sender.samples
     limited = sender.last("rwnd_limited") if sender is not None else None
     closed_s = observation.closed_ns / 1e9

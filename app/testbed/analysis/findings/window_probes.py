@@ -12,7 +12,7 @@ from testbed.analysis.packets.model import Frames
 from testbed.analysis.packets.zero_window import ZeroWindowPeriod
 from testbed.analysis.predict import MIN_RTO_S, probes_per_closure
 from testbed.result import Finding
-from testbed.units import counted, format_seconds
+from testbed.units import format_seconds, pluralize
 
 NAME: Final = "window-probes"
 
@@ -55,7 +55,7 @@ def explain(observation: Observation) -> Answer:
         "first_rto_s": round(rto_s, 4),
         "longest_wait_s": round(_longest_wait_s(marked, probes), 6),
     }
-    kernel = observation.sender.counted(COUNTER)
+    kernel = observation.sender.pluralize(COUNTER)
     if kernel is not None:
         numbers["kernel_probes"] = kernel
     silence = f"; {unanswered} got no answer, as answers are limited to one in 0.5 s" if unanswered else ""
@@ -76,7 +76,7 @@ def explain(observation: Observation) -> Answer:
 
 
 def _lengths(closures: int) -> str:
-    return f"{counted(closures, 'closure')} of {'this length' if closures == 1 else 'these lengths'}"
+    return f"{pluralize(closures, 'closure')} of {'this length' if closures == 1 else 'these lengths'}"
 
 
 def _first_rto_s(observation: Observation, closure: ZeroWindowPeriod) -> float:

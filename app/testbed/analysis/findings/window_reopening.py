@@ -9,7 +9,7 @@ from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, silent, time
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.zero_window import ZeroWindowEnd, ZeroWindowPeriod
 from testbed.result import Finding
-from testbed.units import counted, format_bytes
+from testbed.units import format_bytes, pluralize
 
 NAME: Final = "window-reopening"
 
@@ -60,7 +60,7 @@ def _sentence(sizes: list[int], mss: int | None, least: int | None, reads: int |
     )
     sentence = f"A closed window opened again {times(len(sizes))}, by {span} at once"
     if reads:
-        sentence += f", after {counted(reads, 'read')}{' (median)' if len(sizes) > 1 else ''}"
+        sentence += f", after {pluralize(reads, 'read')}{' (median)' if len(sizes) > 1 else ''}"
     if mss is None or least is None:
         return sentence + "."
     if least <= min(sizes) < mss:

@@ -13,7 +13,7 @@ from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import ABSENT
 from testbed.result import Finding
-from testbed.units import counted, format_bytes, format_seconds
+from testbed.units import format_bytes, format_seconds, pluralize
 
 NAME: Final = "write-blocked"
 
@@ -75,7 +75,7 @@ def _blocked(observation: Observation, writes: Calls, blocked_s: float) -> Answe
     compared = _waited_for(observation) if at_rest is None else _comparison(stall, at_rest)
     sentence = (
         f"write() was blocked for {format_seconds(blocked_s)} of {format_seconds(duration_s)} in "
-        f"{counted(len(which), 'call')}, the longest {format_seconds(float(numbers['longest_s']))}; "
+        f"{pluralize(len(which), 'call')}, the longest {format_seconds(float(numbers['longest_s']))}; "
         f"{first_blocked(numbers)}{compared}."
     )
     return Finding(
