@@ -1,7 +1,7 @@
-"""The command `testbed`, which is `python -m testbed` where the command itself is not installed.
+"""The command `testbed`, also `python -m testbed`.
 
-Nothing that takes long is imported before `main` runs: imports take most of the time until a command begins, and Ctrl-C
-is to end them as it ends everything else.
+Nothing slow is imported before `main` runs: imports take most of the start-up time, and Ctrl-C must end them as it ends
+everything else.
 """
 
 import os
@@ -9,11 +9,11 @@ import sys
 from typing import Final
 
 _INTERRUPTED: Final = 130
-"""As in testbed.cli, which may not have been imported yet."""
+"""The exit code of testbed.cli, which may not be imported yet."""
 
 
-def _hold_streams() -> None:
-    """Give streams that were closed before the start (`>&-`) a place to go, so that printing is no special case."""
+def _open_closed_streams() -> None:
+    """Open /dev/null for streams that were closed before the start (`>&-`), so that printing needs no special case."""
     if sys.stdout is None:
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     if sys.stderr is None:
@@ -21,8 +21,8 @@ def _hold_streams() -> None:
 
 
 def main() -> None:
-    """Be the command."""
-    _hold_streams()
+    """Run the command line and exit with its code."""
+    _open_closed_streams()
     try:
         from testbed.cli import run_cli  # noqa: PLC0415 - see above
 

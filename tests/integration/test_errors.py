@@ -24,7 +24,7 @@ def test_no_daemon(command: Command) -> None:
     done = command("run")
     assert done.returncode == 3
     assert "connect to the Docker engine at unix:///nowhere/docker.sock: No such file or directory" in done.stderr
-    assert "testbed: to do: start Docker" in done.stderr
+    assert "testbed: hint: start Docker" in done.stderr
     assert "Traceback" not in done.stderr
     assert command.runs() == []
     assert command("doctor").returncode == 3

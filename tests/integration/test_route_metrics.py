@@ -96,7 +96,7 @@ def test_without_route_metrics_nothing_is_set(testbed_cell: Run, family: str) ->
     ("arguments", "code", "says"),
     [
         (("--congestion", "nonesuch"), 3, "Unknown tcp congestion algorithm"),
-        (("--congestion", "nonesuch"), 3, "to do: this kernel has "),
+        (("--congestion", "nonesuch"), 3, "hint: this kernel has "),
         (("--mtu", "9000"), 3, "9000 bytes: the device has 1500"),
         (("--mtu", "1000", "--family", "ipv6"), 2, "IPv6 needs 1280"),
         (("--sysctl", "net.ipv4.tcp_nonesuch=1"), 3, "set net.ipv4.tcp_nonesuch: this kernel has no such setting"),

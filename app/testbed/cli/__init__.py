@@ -1,7 +1,7 @@
 """The command line: arguments in, exit codes out; nothing else in the project chooses an exit code.
 
-0 passed, 1 a scenario failed, 2 usage, 3 this machine cannot, 4 time-out, 130 interrupted. Commands are imported when
-they are called, so that `testbed --help` answers at once.
+0 passed, 1 a scenario failed, 2 usage error, 3 environment error, 4 time-out, 130 interrupted. A command is imported
+when it is called, so that `testbed --help` answers at once.
 """
 
 import importlib
@@ -22,23 +22,23 @@ TIMEOUT: Final = 4
 INTERRUPTED: Final = 130
 
 EXIT_CODES: Final = {
-    PASSED: "everything that was asked for passed",
-    FAILED: "a scenario failed, or the programs do not support it",
-    USAGE: "usage: an option, a value, a scenario file",
-    ENVIRONMENT: "this machine cannot: no engine, no image, no network, a sidecar that fails",
-    TIMEOUT: "a cell took longer than its time-out",
+    PASSED: "all cells passed",
+    FAILED: "a cell failed, or the programs support none of the cells",
+    USAGE: "usage error: an option, a value or a scenario file is wrong",
+    ENVIRONMENT: "environment error: Docker, image, network or sidecar unavailable",
+    TIMEOUT: "a cell exceeded its time-out",
     INTERRUPTED: "interrupted",
 }
 
 COMMANDS: Final = {
-    "run": "Run one cell and show what happened.",
+    "run": "Run one cell and show the result.",
     "matrix": "Run all cells of a scenario file.",
-    "explain": "Say why a cell went as it did, with the evidence.",
-    "packets": "Show the frames of a cell as a ladder.",
-    "analyze": "Analyse an old run again, or any capture.",
-    "clean": "Remove what earlier runs have left behind.",
-    "vm": "Build and look after guests with a kernel of choice.",
-    "doctor": "Try everything a run needs, and say what to do about the rest.",
+    "explain": "Explain the result of a cell, with evidence.",
+    "packets": "Show the frames of a cell as a ladder diagram.",
+    "analyze": "Analyse a kept run again, or any capture.",
+    "clean": "Remove the leftovers of earlier runs.",
+    "vm": "Manage guest VMs that run a chosen kernel.",
+    "doctor": "Check this machine for everything a run needs.",
 }
 
 
@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
     """A group whose commands live in `testbed.cli.NAME_command` and are imported when needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return the commands in the order in which people meet them."""
+        """Return the commands in the order of their usual use."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -71,9 +71,9 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="testbed")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Show what happens to a sender when the receiver reads slowly: over any link, IPv4 and IPv6, any program.
+    """Show what happens to a TCP sender when the receiver reads slowly: any link, IPv4 and IPv6, any program.
 
-    Results go to standard output, progress to standard error. Every option has a name in the environment, too.
+    Results go to standard output, progress to standard error. Most options can also be set by an environment variable.
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False
@@ -81,12 +81,12 @@ def cli(ctx: click.Context) -> None:
 
 def report_error(error: TestbedError) -> int:
     """Print an error and its hint; return the exit code for it."""
-    from testbed.wire.text import visible  # noqa: PLC0415 - only what has gone wrong pays for it
+    from testbed.wire.text import visible  # noqa: PLC0415 - only an error needs it
 
     for line in error.problems if isinstance(error, InputError) else (error.message,):
         click.echo(f"testbed: {visible(line)}", err=True)
     if error.hint:
-        click.echo(f"testbed: to do: {visible(error.hint)}", err=True)
+        click.echo(f"testbed: hint: {visible(error.hint)}", err=True)
     if isinstance(error, InputError):
         return USAGE
     return TIMEOUT if isinstance(error, DeadlineError) else ENVIRONMENT
@@ -99,7 +99,7 @@ def _from_system(error: OSError) -> TestbedError:
 
 def print_json(value: object) -> None:
     """Print one JSON document."""
-    import json  # noqa: PLC0415 - --help does not pay for it
+    import json  # noqa: PLC0415 - --help does not need it
 
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
@@ -108,16 +108,16 @@ def _document(kind: str, message: str, hint: str = "") -> dict[str, object]:
     return {"schema_version": 1, "error": {"kind": kind, "message": message, "hint": hint}}
 
 
-def _carry_out(arguments: list[str]) -> tuple[int, dict[str, object]]:
-    """Return the exit code and, of an error, the document that --json prints; the error is told by then."""
+def _execute(arguments: list[str]) -> tuple[int, dict[str, object]]:
+    """Return the exit code and, after an error, the document for --json; the error itself is already printed."""
     try:
         code = cli.main(arguments, prog_name="testbed", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code, _document("UsageError", error.format_message())
     except (TestbedError, OSError) as error:
-        told = error if isinstance(error, TestbedError) else _from_system(error)
-        return report_error(told), _document(type(told).__name__, told.message, told.hint)
+        known = error if isinstance(error, TestbedError) else _from_system(error)
+        return report_error(known), _document(type(known).__name__, known.message, known.hint)
     except (click.Abort, KeyboardInterrupt):
         click.echo("testbed: interrupted", err=True)
         return INTERRUPTED, _document("KeyboardInterrupt", "interrupted")
@@ -125,17 +125,17 @@ def _carry_out(arguments: list[str]) -> tuple[int, dict[str, object]]:
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    # Asked for here and not by click, which may have failed before it came to this option.
-    requested = [os.environ.get(f"TESTBED_{name.upper()}_JSON", "") for name in arguments[:1]]
-    return "--json" in arguments or any(word.lower() in ("1", "t", "true", "y", "yes", "on") for word in requested)
+    # Not from click, which may have failed before it parsed this option.
+    values = [os.environ.get(f"TESTBED_{name.upper()}_JSON", "") for name in arguments[:1]]
+    return "--json" in arguments or any(word.lower() in ("1", "t", "true", "y", "yes", "on") for word in values)
 
 
 def run_cli(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    code, document = _carry_out(given)
+    code, document = _execute(given)
     if document and _wants_json(given):
-        # Standard output may be what has failed; the error is told by now.
+        # Standard output itself may have failed; standard error has the error already.
         with suppress(OSError):
             print_json(document)
     return code

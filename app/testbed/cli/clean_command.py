@@ -1,4 +1,4 @@
-"""`testbed clean`: remove what runs have left in the engine."""
+"""`testbed clean`: remove the resources that earlier runs have left in Docker."""
 
 import time
 from contextlib import closing
@@ -12,10 +12,10 @@ from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
 from testbed.units import parse_duration_us
 
-HELP = """Remove containers, volumes and networks that runs on this host have left behind.
+HELP = """Remove containers, volumes and networks that earlier runs on this host have left behind.
 
-Goes by label, never by name. Without --all only what belongs to a process that has ended is removed, so that runs
-under way are left alone; run folders are never touched.
+Resources are selected by label, never by name. Without --all, only resources whose process has ended are removed, so
+a running run keeps its own. Run folders are never removed.
 """
 
 
@@ -78,11 +78,16 @@ command = click.Command(
         click.Option(
             ["--all", "everything"],
             is_flag=True,
-            help="Also of runs that may still be under way or elsewhere.",
+            help="Also remove resources of running or remote runs.",
         ),
-        click.Option(["--images"], is_flag=True, help="Also images built from other states of the checkout."),
-        click.Option(["--older-than"], metavar="DURATION", show_envvar=True, help="Only what is older, such as 1h."),
-        click.Option(["--dry-run"], is_flag=True, help="List it and do nothing."),
+        click.Option(["--images"], is_flag=True, help="Also remove images built from other versions of the source."),
+        click.Option(
+            ["--older-than"],
+            metavar="DURATION",
+            show_envvar=True,
+            help="Only resources older than this: 1h.",
+        ),
+        click.Option(["--dry-run"], is_flag=True, help="List the resources and remove nothing."),
         click.Option(["-q", "--quiet"], is_flag=True, help="Print nothing."),
     ],
     help=HELP,

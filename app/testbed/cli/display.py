@@ -1,4 +1,4 @@
-"""What a run shows while it goes: progress on standard error, a live line only on a terminal."""
+"""Show the progress of a run on standard error, with a live line if that is a terminal."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 PHASES: Final = {
-    "link": "making network and link",
+    "link": "creating network and link",
     "verify": "verifying the link",
     "transfer": "transferring",
     "collect": "collecting",
@@ -41,11 +41,11 @@ class Display:
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        """Show the live line where there is a terminal to show it on."""
+        """Show the live line if standard error is a terminal."""
         if self._quiet or not sys.stderr.isatty():
             yield
             return
-        from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
+        from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
         from rich.live import Live  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
@@ -69,10 +69,10 @@ class Display:
         if self._phase == "transfer":
             written, read = self._bytes
             between = format_bytes(max(0, written - read))
-            text += f"  written {format_bytes(written)}  read {format_bytes(read)}  in between {between}"
+            text += f"  written {format_bytes(written)}  read {format_bytes(read)}  unread {between}"
         return text
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         text = visible(text)
         if self._live is not None:
             self._live.console.print(text, highlight=False, markup=False)
@@ -80,16 +80,16 @@ class Display:
             click.echo(text, err=True)
 
     def build_progress(self, line: str) -> None:
-        """Show a line of an image's build: the steps, or with -v everything."""
+        """Show a line of an image build: the steps, or with -v everything."""
         if self._verbose or line.startswith("build ") or ": Step " in line:
-            self._say(line)
+            self._print(line)
         elif self._live is not None:
             self._enter(line[:100])
 
     def guest_progress(self, line: str) -> None:
-        """Say how a guest comes up: building one takes minutes."""
+        """Show how the boot of a guest VM proceeds: building one takes minutes."""
         if not self._quiet:
-            self._say(f"testbed: {line}")
+            self._print(f"testbed: {line}")
             self._enter(line)
 
     def _enter(self, phase: str) -> None:
@@ -100,7 +100,7 @@ class Display:
         """Enter a phase of the cell."""
         self._enter(name)
         if self._verbose:
-            self._say(f"{self._cell}{PHASES.get(name, name)}")
+            self._print(f"{self._cell}{PHASES.get(name, name)}")
 
     def progress(self, bytes_written: int, bytes_read: int) -> None:
         """Update the live line."""
@@ -117,5 +117,5 @@ class Display:
         self._on_end(planned, result)
 
     def note(self, sentence: str) -> None:
-        """Say something that the user may want to know."""
-        self._say(f"testbed: {sentence}")
+        """Print a note to the user."""
+        self._print(f"testbed: {sentence}")

@@ -1,4 +1,4 @@
-"""`testbed doctor`: what works on this machine, by trying it."""
+"""`testbed doctor`: check by trial what works on this machine."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,9 @@ from testbed.vm.accel import qemu_version
 from testbed.vm.errors import GuestError
 from testbed.vm.store import cache_dir, list_images
 
-HELP = """Try everything that a run needs, and say what to do about what is missing.
+HELP = """Check this machine for everything that a run needs, and print a hint for everything that is missing.
 
-Exit code 0 when runs can work here, 3 when not.
+Exit code 0 if runs can work here, 3 if not.
 """
 
 _MARKS = {"ok": "ok", "limited": "limited", "missing": "MISSING"}
@@ -22,7 +22,7 @@ _COLOURS = {"ok": "green", "limited": "yellow", "missing": "red"}
 
 def _line(row: Row) -> str:
     mark = click.style(f"{_MARKS[row.verdict]:<8}", fg=_COLOURS[row.verdict])
-    hint = f"\n{'':<32}to do: {row.hint}" if row.hint else ""
+    hint = f"\n{'':<32}hint: {row.hint}" if row.hint else ""
     return f"{mark}{row.name:<24}{row.fact}{hint}"
 
 
@@ -30,9 +30,9 @@ def _guests() -> Row:
     try:
         version = qemu_version()
     except GuestError as error:
-        return Row("guests", "limited", f"no --kernel: {error.message}", error.hint)
+        return Row("guest VMs", "limited", f"--kernel is unavailable: {error.message}", error.hint)
     kernels = dict.fromkeys(image.kernel for image in list_images(cache_dir()))
-    return Row("guests", "ok", f"{version}; built: {', '.join(kernels) or 'none, the first run builds one'}")
+    return Row("guest VMs", "ok", f"{version}; built: {', '.join(kernels) or 'none, the first run builds one'}")
 
 
 def _rows() -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""Files that the command line reads: texts, and the tables and traces that impairments name."""
+"""Read the files that a command line names: texts, and the tables and traces of impairments."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,8 +24,8 @@ def read_text(path: Path) -> str:
 def gather_files(cells: Sequence[PlannedCell], folder: Path) -> Mapping[str, bytes]:
     """Return the tables and traces that the cells' impairments name, from the folder of the scenario.
 
-    A table that is not there may be one of the sidecar's own image. Raises InputError for a trace that is not there,
-    and for a file that does not hold what it should.
+    A missing table may be part of the sidecar's image. Raises InputError for a missing trace and for a file with
+    invalid content.
     """
     impairments = list(
         dict.fromkeys(each for planned in cells for role in ROLES for each in planned.cell.impairments(role))
@@ -40,7 +40,7 @@ def gather_files(cells: Sequence[PlannedCell], folder: Path) -> Mapping[str, byt
         path = folder / name
         if path.parent != folder or not path.is_file():
             if parse is parse_trace:
-                problems.append(f"{path}: there is no such trace")
+                problems.append(f"{path}: no such trace file")
             continue
         try:
             parse(read_text(path))

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM: the first raises KeyboardInterrupt once, later ones are told that the clean-up is under way.
+"""Handle Ctrl-C and SIGTERM: the first raises KeyboardInterrupt, later ones print that the clean-up is under way.
 
-With one exception at most, a clean-up in two layers (the cell's, the run's) cannot be skipped by it twice.
+There is one exception at most, so a second signal cannot interrupt the clean-up of a cell and then that of its run.
 """
 
 import signal
@@ -22,7 +22,7 @@ def one_interrupt() -> Iterator[None]:
     def handle(_number: int, _frame: FrameType | None) -> None:
         nonlocal raised
         if raised:
-            click.echo("testbed: still removing what the run made", err=True)
+            click.echo("testbed: still cleaning up", err=True)
             return
         raised = True
         raise KeyboardInterrupt

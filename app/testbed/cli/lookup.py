@@ -36,8 +36,8 @@ def cells(path: Path) -> list[Path]:
     one = (path / "cell.json").is_file()
     found = [path] if one else sorted(record.parent for record in path.glob("*/cell.json"))
     if not found:
-        hint = f"a capture by itself is explained by: testbed analyze {path}" if path.is_file() else ""
-        raise InputError([f"{path}: neither a cell nor a run with cells"], hint=hint)
+        hint = f"for a capture file, use: testbed analyze {path}" if path.is_file() else ""
+        raise InputError([f"{path}: neither a cell nor a run that contains cells"], hint=hint)
     for folder in found:
         check_record(folder)
     return found
@@ -53,7 +53,7 @@ def one_cell(path: Path) -> Path:
 
 
 def check_record(folder: Path) -> None:
-    """Raise InputError when the record of a cell is none."""
+    """Raise InputError when cell.json is missing or invalid."""
     try:
         CellRecord.model_validate_json((folder / "cell.json").read_text())
     except (OSError, ValidationError) as error:
@@ -61,7 +61,7 @@ def check_record(folder: Path) -> None:
 
 
 def load_capture(path: Path) -> Capture:
-    """Return a capture; raises CaptureError or InputError when it cannot be read."""
+    """Return a capture; raises CaptureError or InputError when it is not readable."""
     try:
         return read_capture(path)
     except OSError as error:
@@ -69,20 +69,20 @@ def load_capture(path: Path) -> Capture:
 
 
 def connection_of(capture: Capture, path: Path, stream: int | None) -> Connection:
-    """Return the connection with this number, or the one that matters most; raises InputError when there is none."""
+    """Return the connection with this number, or the one with most payload; raises InputError when there is none."""
     if stream is not None:
         if not 0 <= stream < len(capture):
-            raise InputError([f"{path}: no connection {stream}; there are {len(capture)}, numbered from 0"])
+            raise InputError([f"{path}: no connection {stream}; the capture has {len(capture)}, numbered from 0"])
         return capture.connection(stream)
     chosen = choose_connection(capture)
     if chosen is None:
-        raise InputError([f"{path}: no TCP connection in it"])
+        raise InputError([f"{path}: the capture contains no TCP connection"])
     return chosen
 
 
 def chosen_names(requested: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Return the names that were asked for; raises InputError for one that does not exist."""
+    """Return the requested names; raises InputError for a name that does not exist."""
     wrong = [name for name in requested if name not in known]
     if wrong:
-        raise InputError([f"no finding {name!r}" for name in wrong], hint=f"one of: {', '.join(known)}")
+        raise InputError([f"unknown finding {name!r}" for name in wrong], hint=f"one of: {', '.join(known)}")
     return list(requested)

@@ -1,4 +1,4 @@
-"""`testbed matrix`: all cells of a scenario file, one after another."""
+"""`testbed matrix`: run all cells of a scenario file, one after another."""
 
 from collections import Counter
 from dataclasses import replace
@@ -12,10 +12,10 @@ from testbed.cli.files import gather_files, read_text
 from testbed.cli.options import run_options
 from testbed.cli.plan import plan_document, plan_lines
 from testbed.cli.session import (
-    carry_out,
     document,
+    execute,
     exit_code,
-    say_kept,
+    print_kept_hint,
     settings,
     width,
 )
@@ -28,8 +28,8 @@ from testbed.wire.text import visible
 
 HELP = """Run all cells of the scenario in FILE, one after another.
 
-FILE is YAML: `cells` holds fields as the options of `testbed run` are called (with _ for -), or a list of such
-mappings. Any field may hold a list of values; the cells are the product of the lists.
+FILE is YAML. `cells` is a mapping, or a list of mappings; its fields are the options of `testbed run`, with _ for -.
+Any field may have a list of values; the cells are the product of the lists.
 """
 
 
@@ -58,7 +58,7 @@ def _matrix(file: Path, **params: object) -> int:
                 click.echo(visible(line))
 
     display = Display(quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end)
-    report = carry_out(scenario, chosen, display)
+    report = execute(scenario, chosen, display)
     if chosen.as_json:
         cli.print_json(document(report))
     else:
@@ -66,7 +66,7 @@ def _matrix(file: Path, **params: object) -> int:
         summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
         click.echo(f"{pluralize(total, 'cell')}: {summary}")
         click.echo(f"run folder: {report.folder}")
-    say_kept(report)
+    print_kept_hint(report)
     return exit_code(report)
 
 

@@ -1,4 +1,4 @@
-"""Options that commands share, and those that are made from the model of a cell."""
+"""Make the options that commands share, and one option for each field of a cell."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -50,7 +50,7 @@ def _help(info: FieldInfo) -> str:
 
 
 class _Setting(click.ParamType[str]):
-    """A text KEY=VALUE; in the environment several are separated by semicolons, because values hold blanks."""
+    """A text KEY=VALUE; in the environment several are separated by semicolons, because values contain blanks."""
 
     name = "key=value"
     envvar_list_splitter = ";"
@@ -65,9 +65,9 @@ def _sysctl_option(flag: str, info: FieldInfo) -> click.Option:
 
 def _settings(_ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
     pairs = [text.strip().partition("=") for text in texts]
-    odd = [f"{param.opts[0]}: {key!r} is not KEY=VALUE" for key, equals, _ in pairs if not equals]
-    if odd:
-        raise InputError(odd)
+    wrong = [f"{param.opts[0]}: {key!r} is not KEY=VALUE" for key, equals, _ in pairs if not equals]
+    if wrong:
+        raise InputError(wrong)
     return {key.strip(): value for key, _, value in pairs}
 
 
@@ -109,7 +109,7 @@ def _option(name: str, info: FieldInfo) -> click.Option:
 
 
 def cell_options() -> list[click.Option]:
-    """Return one option for each field of a cell; their texts are read by the model, as those of a file."""
+    """Return one option for each field of a cell; the model parses their texts, as it does those of a file."""
     return [_option(name, info) for name, info in FIELDS.items()]
 
 
@@ -128,15 +128,15 @@ def requested_cell(ctx: click.Context, given: Mapping[str, Any]) -> Cell:
     raise InputError(lines, hint=f"{ctx.command_path} --help")
 
 
-def odd_names(ctx: click.Context, environment: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each variable that looks like an option of this command and is none."""
+def unknown_env_vars(ctx: click.Context, environment: Mapping[str, str]) -> list[str]:
+    """Return a warning for each variable that has this command's prefix but names none of its options."""
     prefix = f"{ctx.auto_envvar_prefix}_"
     known = [f"{prefix}{param.name.upper()}" for param in ctx.command.params if param.name]
     found = []
     for name in sorted(environment):
         if name.startswith(prefix) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            found.append(f"{name} is not the name of an option{f'; did you mean {near[0]}?' if near else ''}")
+            found.append(f"{name} is not an option of this command{f'; did you mean {near[0]}?' if near else ''}")
     return found
 
 
@@ -162,10 +162,10 @@ def run_options() -> list[click.Option]:
             default="never",
             show_default=True,
             show_envvar=True,
-            help="When to leave containers, volumes and network in place; `testbed clean` removes them.",
+            help="When to keep containers, volumes and network; `testbed clean` removes them.",
         ),
-        click.Option(["--dry-run"], is_flag=True, help="Print what would be done, and do nothing."),
+        click.Option(["--dry-run"], is_flag=True, help="Print the plan and run nothing."),
         click.Option(["--json"], is_flag=True, show_envvar=True, help="Print one JSON document."),
         click.Option(["-q", "--quiet"], is_flag=True, show_envvar=True, help="Print the verdict only."),
-        click.Option(["-v", "--verbose"], count=True, show_envvar=True, help="Print more of what is going on."),
+        click.Option(["-v", "--verbose"], count=True, show_envvar=True, help="Print more progress."),
     ]

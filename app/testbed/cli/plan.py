@@ -1,4 +1,4 @@
-"""What a run would do, for --dry-run."""
+"""Describe what a run would do, for --dry-run."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from testbed.units import format_bytes, pluralize
 
 
 def plan_document(scenario: Scenario) -> dict[str, Any]:
-    """Return the cells with everything that their containers would be told."""
+    """Return the cells with all settings of their containers."""
     return {"schema_version": 1, "scenario": scenario.name, "cells": [_cell(planned) for planned in scenario.cells]}
 
 
@@ -33,7 +33,7 @@ def _kernel_lines(cell: Cell, role: Role) -> list[str]:
     lines = [
         f"{what} {', '.join(f'{name}={value}' for name, value in values.items())}"
         for what, values in (
-            ("route to the other end:", cell.route_metrics(role)),
+            ("route metrics:", cell.route_metrics(role)),
             ("kernel settings:", cell.sysctls(role)),
         )
         if values
@@ -46,11 +46,11 @@ def _deadline(cell: Cell) -> str:
     there_s, emulated_s = cell.deadline_s, cell.deadline_on(EMULATED_SLOWNESS)
     if cell.kernel == HOST or there_s == emulated_s:
         return f"{there_s:.15g} s"
-    return f"{there_s:.15g} s, in an emulated guest {emulated_s:.15g} s,"
+    return f"{there_s:.15g} s, in an emulated guest VM {emulated_s:.15g} s"
 
 
 def plan_lines(scenario: Scenario) -> list[str]:
-    """Return the plan in words."""
+    """Return the plan as text."""
     lines = []
     for planned in scenario.cells:
         cell = planned.cell
@@ -58,14 +58,14 @@ def plan_lines(scenario: Scenario) -> list[str]:
             f"{planned.id}: {cell.client} to {cell.server} over {cell.family}, {format_bytes(cell.total_bytes)}"
         )
         if cell.kernel != HOST:
-            lines.append(f"  kernel: {cell.kernel}, in a guest, which is built if need be")
-        lines.append("  network: internal bridge, IPv4 from the engine's pools, a random IPv6 /64")
+            lines.append(f"  kernel: {cell.kernel}, in a guest VM, which is built if missing")
+        lines.append("  network: internal bridge, IPv4 from Docker's address pools, a random IPv6 /64")
         for role in ROLES:
-            impairment = (cell.impairment(role) or "nothing") + (", neighbour discovery, too" if cell.nd else "")
-            lines.append(f"  {role}-netem: impair what the {role} sends: {impairment}; engine {cell.engine}")
+            impairment = (cell.impairment(role) or "none") + (", also on neighbour discovery" if cell.nd else "")
+            lines.append(f"  {role}-netem: impairment of what the {role} sends: {impairment}; engine {cell.engine}")
             lines += [f"  {role}: {text}" for text in _kernel_lines(cell, role)]
         for role in ROLES:
-            told = endpoint_environment(cell, role)
-            lines.append(f"  {role}: " + " ".join(f"{name}={value}" for name, value in told.items()))
-        lines.append(f"  ended after {_deadline(cell)} at the latest")
+            environment = endpoint_environment(cell, role)
+            lines.append(f"  {role}: " + " ".join(f"{name}={value}" for name, value in environment.items()))
+        lines.append(f"  time-out: {_deadline(cell)}")
     return lines

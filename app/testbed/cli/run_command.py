@@ -1,4 +1,4 @@
-"""`testbed run`: one cell, shown."""
+"""`testbed run`: run one cell and show its result."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from testbed.cli.options import cell_options, given_fields, requested_cell, run_
 from testbed.cli.plan import plan_document, plan_lines
 from testbed.cli.session import (
     Settings,
-    carry_out,
     document,
+    execute,
     exit_code,
-    say_kept,
+    print_kept_hint,
     settings,
     shown,
 )
@@ -24,12 +24,12 @@ from testbed.scenario.ends import ROLES
 from testbed.scenario.expand import PlannedCell, Scenario, cell_id
 from testbed.wire.text import visible
 
-HELP = """Run one cell and show what happened.
+HELP = """Run one cell and show the result.
 
-A client sends a list of nodes to a server that reads it slowly, if you like, over a link with the properties you ask
-for. Without options: Python programs, IPv4, 255 204 bytes, a reader that never pauses.
+A client sends a list of nodes to a server that can be made to read slowly, over a link with the requested properties.
+Without options: Python programs, IPv4, 255 204 bytes, no read delay.
 
-Sizes: k and KiB are 1024 bytes, kB is 1000. Durations carry a unit: 500us, 20ms, 1s.
+Sizes: k and KiB are 1024 bytes, kB is 1000. Durations have a unit: 500us, 20ms, 1s.
 """
 
 
@@ -47,16 +47,16 @@ def _run(ctx: click.Context, /, **params: object) -> int:
             click.echo("\n".join(plan_lines(scenario)))
         return 0
     if not (chosen.as_json or chosen.quiet):
-        _echo_asked(planned, given)
+        _echo_requested(planned, given)
     display = Display(
         quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=lambda _planned, _result: None
     )
-    report = carry_out(scenario, chosen, display)
+    report = execute(scenario, chosen, display)
     _show(report, chosen)
     return exit_code(report)
 
 
-def _echo_asked(planned: PlannedCell, given: dict[str, object]) -> None:
+def _echo_requested(planned: PlannedCell, given: dict[str, object]) -> None:
     cell = planned.cell
     impairment = {str(role): cell.impairment(role) for role in ROLES}
     click.echo("\n".join(requested_lines(cell.requested(), impairment, cell.total_bytes, given)))
@@ -72,12 +72,12 @@ def _show(report: RunReport, chosen: Settings) -> None:
     good = result.status == "passed"
     click.secho(visible(verdict(result)), fg="green" if good else "red", bold=True)
     if failure is not None and failure.hint:
-        click.echo(f"to do: {visible(failure.hint)}")
+        click.echo(f"hint: {visible(failure.hint)}")
     if not chosen.quiet:
         click.echo("\n".join(shown(result, folder)))
         click.echo()
         click.echo(f"run folder: {report.folder}")
-    say_kept(report)
+    print_kept_hint(report)
 
 
 command = click.Command("run", callback=_run, params=[*cell_options(), *run_options()], help=HELP)

@@ -1,4 +1,4 @@
-"""What the commands that run cells have in common: engine, images, display, interruption, exit code."""
+"""Share what the commands that run cells need: Docker, images, display, interruption, exit code."""
 
 import importlib
 import os
@@ -14,7 +14,7 @@ import click
 from testbed import cli
 from testbed.cli.display import Display
 from testbed.cli.interrupts import one_interrupt
-from testbed.cli.options import odd_names
+from testbed.cli.options import unknown_env_vars
 from testbed.report.chart import ASCII, UNICODE, Ink
 from testbed.report.text import result_lines
 from testbed.report.wrapping import WIDTH
@@ -41,8 +41,8 @@ class Settings:
 
 
 def settings(params: dict[str, Any]) -> Settings:
-    """Return the shared options of a command; say which names in the environment mean nothing to it."""
-    for sentence in odd_names(click.get_current_context(), os.environ):
+    """Return the shared options of a command; warn of variables in the environment that are no option of it."""
+    for sentence in unknown_env_vars(click.get_current_context(), os.environ):
         click.echo(f"testbed: {sentence}", err=True)
     names = ("output", "keep", "dry_run", "quiet", "verbose")
     return Settings(as_json=params["json"], **{name: params[name] for name in names})
@@ -58,13 +58,13 @@ def ink() -> Ink:
 
 
 def width() -> int:
-    """Return how wide a text on standard output may be: no wider than its terminal, if it is one."""
+    """Return the width for text on standard output: that of its terminal, if it is one, up to a limit."""
     columns = shutil.get_terminal_size((WIDTH, 0)).columns if sys.stdout.isatty() else WIDTH
     return min(columns, WIDTH)
 
 
-def carry_out(scenario: Scenario, chosen: Settings, display: Display) -> RunReport:
-    """Run a scenario with the engine that the environment names."""
+def execute(scenario: Scenario, chosen: Settings, display: Display) -> RunReport:
+    """Run a scenario with the Docker engine that the environment names."""
     engine = DockerEngine()
     with one_interrupt(), closing(engine), ExitStack() as stack:
         engine.connect()
@@ -84,14 +84,14 @@ def carry_out(scenario: Scenario, chosen: Settings, display: Display) -> RunRepo
 
 
 def shown(result: Result, folder: Path) -> list[str]:
-    """Return the lines about one result, with its picture from the raw files in the folder."""
-    # The run has imported it by now; importing it above would let even --help wait for it.
+    """Return the lines about one result, with a chart from the raw files in the folder."""
+    # The run has imported it already; an import above would slow --help down.
     analysis = importlib.import_module("testbed.analysis.cell")
     return [visible(line) for line in result_lines(result, analysis.transfers(folder), ink(), width())]
 
 
-def say_kept(report: RunReport) -> None:
-    """Say how to look at what was kept, and how to remove it."""
+def print_kept_hint(report: RunReport) -> None:
+    """Print how to list the kept resources and how to remove them."""
     if report.kept:
         click.echo(f"kept: docker ps -a --filter label=testbed.run={report.run}; `testbed clean` removes it", err=True)
 

@@ -1,4 +1,4 @@
-"""`testbed vm`: guests with a kernel of choice."""
+"""`testbed vm`: manage guest VMs that run a chosen kernel."""
 
 import socket
 import sys
@@ -10,6 +10,7 @@ from testbed.cli.interrupts import one_interrupt
 from testbed.errors import InputError
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import DOCKERFILES, Images
+from testbed.units import pluralize
 from testbed.vm import build as builder
 from testbed.vm.guest import Guest, ignore
 from testbed.vm.kernels import SUITES
@@ -17,9 +18,9 @@ from testbed.vm.store import Image, cache_dir, find_image, list_images, remove_i
 
 DEFAULT_KERNEL = "bookworm"
 
-HELP = """Build and look after guests: virtual machines with a kernel of Debian's and Docker.
+HELP = """Manage guest VMs: virtual machines with Docker and a kernel from Debian.
 
-`testbed run --kernel NAME` builds what it needs by itself; these commands do it beforehand, and show what there is.
+`testbed run --kernel NAME` builds its guest VM itself. These commands build one in advance, list, open and remove them.
 """
 
 _kernel = click.option(
@@ -27,20 +28,20 @@ _kernel = click.option(
     default=DEFAULT_KERNEL,
     show_default=True,
     show_envvar=True,
-    help=f"A name ({', '.join(SUITES)}) or the first numbers of a version.",
+    help=f"Kernel name ({', '.join(SUITES)}) or the beginning of a version.",
 )
 
 
 @click.group("vm", help=HELP)
 def command() -> None:
-    """Hold the commands below."""
+    """Group the commands below."""
 
 
 def _progress(line: str) -> None:
     click.echo(f"vm: {line}", err=True)
 
 
-def _say(image: Image) -> None:
+def _print_image(image: Image) -> None:
     click.echo(
         f"{image.name:<40} {image.release:<28} {image.size_bytes / 1e9:5.2f} GB  {image.built_at}  "
         f"built in {image.build_s:.0f} s"
@@ -49,53 +50,53 @@ def _say(image: Image) -> None:
 
 @command.command()
 @_kernel
-@click.option("-v", "--verbose", is_flag=True, help="Show what Docker says while it builds.")
+@click.option("-v", "--verbose", is_flag=True, help="Show Docker's build output.")
 def build(kernel: str, *, verbose: bool) -> None:
-    """Build a guest with Debian's newest kernel of that name, our images loaded."""
+    """Build a guest VM with Debian's newest kernel of that name, and load the testbed's images into it."""
     on_line = _progress if verbose else ignore
     engine = DockerEngine()
     with one_interrupt(), closing(engine):
         engine.connect()
         images = Images(engine, on_line)
         tags = [images.ours(name)[0] for name in DOCKERFILES]
-        _say(builder.build(kernel, tags, _progress, on_line))
+        _print_image(builder.build(kernel, tags, _progress, on_line))
 
 
 @command.command("list")
 def list_() -> None:
-    """List the guests that are built."""
+    """List the guest VMs that are built."""
     images = list_images(cache_dir())
     for image in images:
-        _say(image)
+        _print_image(image)
     if not images:
-        click.echo(f"none in {cache_dir()}; testbed vm build makes one", err=True)
+        click.echo(f"no guest VM in {cache_dir()}; `testbed vm build` builds one", err=True)
 
 
 @command.command()
 @_kernel
 def shell(kernel: str) -> None:
-    """Boot a guest and type in it, as root; Ctrl-] leaves, and all that was changed is gone."""
+    """Open a root shell in a fresh guest VM; Ctrl-] exits and discards changes."""
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise InputError(["testbed vm shell needs a terminal"])
-    from testbed.vm.terminal import attach  # noqa: PLC0415 - not every platform has what it needs
+    from testbed.vm.terminal import attach  # noqa: PLC0415 - it needs termios, which not every platform has
 
     ours, theirs = socket.socketpair()
     with closing(ours), Guest(find_image(cache_dir(), kernel), shell=theirs, progress=_progress):
         attach(ours)
-    click.echo("vm: the guest is gone", err=True)
+    click.echo("vm: the guest VM has stopped", err=True)
 
 
 @command.command()
 @click.argument("names", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Remove every guest.")
+@click.option("--all", "everything", is_flag=True, help="Remove every guest VM.")
 def rm(names: tuple[str, ...], *, everything: bool) -> None:
-    """Remove guests by the names that `testbed vm list` shows, and what killed builds have left."""
-    there = {image.name: image for image in list_images(cache_dir())}
-    unknown = [f"there is no guest {name!r}" for name in names if name not in there]
+    """Remove guest VMs by the names that `testbed vm list` shows, and the leftovers of killed builds."""
+    known = {image.name: image for image in list_images(cache_dir())}
+    unknown = [f"unknown guest VM {name!r}" for name in names if name not in known]
     if unknown or not (names or everything):
-        raise InputError(unknown or ["name guests, or say --all"], hint="testbed vm list")
-    for name in there if everything else dict.fromkeys(names):
-        click.echo(f"removed {name}" if remove_image(there[name]) else f"kept {name}: somebody uses it")
-    rest = remove_parts(cache_dir())
-    if rest:
-        click.echo(f"removed what {rest} killed {'build' if rest == 1 else 'builds'} left")
+        raise InputError(unknown or ["give guest names or --all"], hint="testbed vm list")
+    for name in known if everything else dict.fromkeys(names):
+        click.echo(f"removed {name}" if remove_image(known[name]) else f"skipped {name}: in use")
+    parts = remove_parts(cache_dir())
+    if parts:
+        click.echo(f"removed the leftovers of {pluralize(parts, 'killed build')}")

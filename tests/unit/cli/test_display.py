@@ -7,7 +7,7 @@ def display(*, quiet: bool = False, verbose: int = 0) -> Display:
     return Display(quiet=quiet, verbose=verbose, on_end=lambda _planned, _result: None)
 
 
-def test_phases_are_told_only_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_phases_are_shown_only_with_verbose(capsys: pytest.CaptureFixture[str]) -> None:
     display().phase("verify")
     assert capsys.readouterr() == ("", "")
     display(verbose=1).phase("verify")
@@ -36,16 +36,16 @@ def test_there_is_no_live_line_without_a_terminal(capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_live_line_tells_what_is_in_between() -> None:
+def test_the_live_line_shows_what_is_in_transit() -> None:
     shown = display()
     shown.phase("transfer")
     shown.progress(255_204, 8192)
     line = shown._line()
     assert line.startswith("transferring")
-    assert line.endswith("written 255 204 B  read 8 192 B  in between 247 012 B")
+    assert line.endswith("written 255 204 B  read 8 192 B  unread 247 012 B")
 
 
-def test_how_a_guest_comes_up_is_told_unless_it_is_to_be_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_boot_of_a_guest_vm_is_shown_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     shown = display()
     shown.guest_progress("booting kernel 6.1 with tcg")
     display(quiet=True).guest_progress("booting kernel 6.1 with tcg")

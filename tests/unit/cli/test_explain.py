@@ -72,9 +72,9 @@ def test_what_cannot_be_found(output: Path) -> None:
     assert "two/four" in problems(output, "explain", "two")
     assert "one of: window-closed" in problems(output, "explain", "--finding", "x")
     (output / "empty").mkdir()
-    assert "neither a cell nor a run" in problems(output, "explain", "empty")
+    assert "neither a cell nor a run that contains cells" in problems(output, "explain", "empty")
     (output / "found.pcap").touch()
-    assert "explained by: testbed analyze" in problems(output, "explain", "found.pcap")
+    assert "use: testbed analyze" in problems(output, "explain", "found.pcap")
 
 
 def test_a_record_of_another_version_is_read_as_far_as_it_is_understood(output: Path) -> None:

@@ -7,7 +7,7 @@ from testbed.cli.interrupts import one_interrupt
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_raises_and_later_ones_are_told_to_wait(
+def test_the_first_raises_and_later_ones_report_the_clean_up(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(number)
@@ -20,5 +20,5 @@ def test_the_first_raises_and_later_ones_are_told_to_wait(
             os.kill(os.getpid(), signal.SIGINT)
             cleaned = True
     assert cleaned
-    assert capsys.readouterr().err.count("still removing") == 2
+    assert capsys.readouterr().err.count("still cleaning up") == 2
     assert signal.getsignal(number) is before

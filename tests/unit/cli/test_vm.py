@@ -23,13 +23,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_guest_that_is_named_twice_is_removed_once(cache: Path) -> None:
     done = CliRunner().invoke(command, ["rm", "a", "a"])
-    assert done.output == "removed a\nremoved what 1 killed build left\n"
+    assert done.output == "removed a\nremoved the leftovers of 1 killed build\n"
     assert [path.name for path in cache.iterdir()] == ["b"]
 
 
 def test_all_are_removed(cache: Path) -> None:
     done = CliRunner().invoke(command, ["rm", "--all"])
-    assert sorted(done.output.splitlines()) == ["removed a", "removed b", "removed what 1 killed build left"]
+    assert sorted(done.output.splitlines()) == ["removed a", "removed b", "removed the leftovers of 1 killed build"]
     assert list(cache.iterdir()) == []
 
 
