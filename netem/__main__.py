@@ -1,4 +1,4 @@
-"""`python3 -m netem run | change TEXT | doctor`: the sidecar's door; the only place that chooses its exit status."""
+"""The sidecar's command line, `python3 -m netem run | change TEXT | doctor`; only this module chooses the exit code."""
 
 # ruff: noqa: PLC0415 - a command imports only what it needs: the start counts
 import json
@@ -12,7 +12,7 @@ _USAGE = "usage: python3 -m netem run | change TEXT | doctor\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Carry out one command; 0 done, 1 failed, 2 misused."""
+    """Run one command; return 0 for done, 1 for failed, 2 for misuse."""
     if arguments == ["run"]:
         return _run()
     if len(arguments) == 2 and arguments[0] == "change":
@@ -26,8 +26,11 @@ def main(arguments: list[str]) -> int:
 def _run() -> int:
     from netem.contract.events import EventStream
     from netem.contract.settings import from_environment
+    from netem.sidecar.control import READY_FILE
+    from netem.sidecar.parts import SystemParts
     from netem.sidecar.supervisor import Supervisor
     from netem.system.output import write_stdout
+    from netem.system.reactor import Reactor
 
     log = EventStream(write_stdout, time.monotonic_ns, time.time_ns)
     try:
@@ -35,7 +38,8 @@ def _run() -> int:
     except SidecarError as error:
         log.emit("error", **error.facts())
         return 1
-    return Supervisor(settings, log).run()
+    reactor = Reactor()
+    return Supervisor(settings, log, reactor, SystemParts(reactor, settings, log), ready_file=READY_FILE).run()
 
 
 def _change(text: str) -> int:
@@ -50,7 +54,7 @@ def _change(text: str) -> int:
 
 
 def _doctor() -> int:
-    """Print the document; 0 whenever it could be made: what it says is for the reader to judge."""
+    """Print the document and return 0: what it says is for the reader to judge."""
     from netem.sidecar.doctor import examine
 
     sys.stdout.write(json.dumps(examine()) + "\n")

@@ -7,20 +7,18 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from netem.contract.errors import SidecarError, from_os_error
+from netem.sidecar.ports import Handler
 from netem.system.reactor import Reactor
 
 RUN_FOLDER = Path("/run/netem")
 CONTROL_SOCKET = RUN_FOLDER / "control"
 READY_FILE = RUN_FOLDER / "ready"
 _MAX_LINE_BYTES = 65_536
-_PATIENCE_S = 10.0
-
-Handler = Callable[[dict[str, Any]], dict[str, Any]]
+_TIMEOUT_S = 10.0
 
 
 class ControlServer:
@@ -71,7 +69,7 @@ class ControlServer:
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Send one request to the supervisor and return its answer. Raises SidecarError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_PATIENCE_S)
+        connection.settimeout(_TIMEOUT_S)
         try:
             connection.connect(os.fspath(path))
             connection.sendall(json.dumps(request).encode() + b"\n")

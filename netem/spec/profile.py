@@ -58,23 +58,6 @@ class Profile:
                     hint="give the entries in order of time, none inside another",
                 )
 
-    def next_after(self, elapsed_ns: int) -> Change | None:
-        """Return the first change later than `elapsed_ns`, None if there is none."""
-        index = self._count_until(elapsed_ns)
-        return self.changes[index] if index < len(self.changes) else None
-
-    def in_force(self, elapsed_ns: int) -> Impairment:
-        """Return the impairment at that time: a plain link before the first change."""
-        index = self._count_until(elapsed_ns)
-        return self.changes[index - 1].impairment if index else Impairment()
-
-    def _count_until(self, elapsed_ns: int) -> int:
-        low, high = 0, len(self.changes)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (middle + 1, high) if self.changes[middle].at_ns <= elapsed_ns else (low, middle)
-        return low
-
     def as_entries(self) -> list[dict[str, str]]:
         """Return the schedule as entries of the simplest shape, which `parse_profile` reads back as the same."""
         return [{"at": format_time(c.at_ns), "netem": format_impairment(c.impairment)} for c in self.changes]

@@ -57,10 +57,10 @@ def test_a_closed_link_ends_the_cell(command: Command, role: str) -> None:
     assert code == 3, said
     result = command.result()
     assert result["status"] == "error"
-    assert "the engine has died; the link is closed from now on" in result["reason"]
+    assert "the emulation engine died; the link is closed from now on" in result["reason"]
     assert role in result["reason"]
     link = json.loads((command.cell() / role / "link.json").read_text())
-    assert [error["attempt"] for error in link["errors"]] == ["carry frames"]
+    assert [error["attempt"] for error in link["errors"]] == ["forward frames"]
     assert (command.cell() / role / "capture.pcap").stat().st_size > 24
 
 
@@ -69,5 +69,5 @@ def test_an_open_link_carries_the_rest_and_the_cell_is_an_error(command: Command
     assert code == 3, said
     result = command.result()
     assert result["status"] == "error"
-    assert "the engine has died; the link is open from now on" in result["reason"]
+    assert "the emulation engine died; the link is open from now on" in result["reason"]
     assert result["metrics"]["bytes_read"] == SIZE_BYTES

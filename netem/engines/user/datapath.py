@@ -90,7 +90,7 @@ class DataPath:
         try:
             _check(self._c.datapath_run(self._path))
         except OSError as error:
-            raise from_os_error("carry frames", error) from error
+            raise from_os_error("forward frames", error) from error
 
     def push(self, lane: int, frame: bytes, now_ns: int) -> None:
         """Take a frame that arrives now."""

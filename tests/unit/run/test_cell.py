@@ -121,21 +121,21 @@ def test_a_server_that_dies_is_the_news_even_when_the_client_fails_first(bench: 
 def test_a_sidecar_that_takes_its_endpoint_along_is_to_blame(bench: Bench) -> None:
     def dies(process: FakeProcess) -> None:
         process.end(137)
-        process.engine.running("client-netem").emit("error", attempt="carry frames", message="dead", hint="again")
+        process.engine.running("client-netem").emit("error", attempt="forward frames", message="dead", hint="again")
         process.engine.running("client-netem").end(1)
 
     bench.engine.scripts["client"] = dies
     outcome = bench.run()
     assert outcome.failure is not None
     assert outcome.failure.kind == "environment"
-    assert outcome.failure.message == "the sidecar of the client: carry frames: dead"
+    assert outcome.failure.message == "the sidecar of the client: forward frames: dead"
     assert outcome.failure.hint == "again"
 
 
 @pytest.mark.parametrize(("moment", "role"), [("transferring", "client"), ("stopping", "server")])
 def test_an_error_of_a_sidecar_that_serves_on_is_never_a_success(bench: Bench, moment: str, role: str) -> None:
     def complain(process: FakeProcess) -> None:
-        process.engine.running(f"{role}-netem").emit("error", attempt="carry frames", message="open", hint="again")
+        process.engine.running(f"{role}-netem").emit("error", attempt="forward frames", message="open", hint="again")
 
     def transfers(process: FakeProcess) -> None:
         if moment == "transferring":
@@ -156,7 +156,7 @@ def test_an_error_of_a_sidecar_that_serves_on_is_never_a_success(bench: Bench, m
     outcome = bench.run()
     assert outcome.failure is not None
     assert outcome.failure.kind == "environment"
-    assert outcome.failure.message == f"the sidecar of the {role}: carry frames: open"
+    assert outcome.failure.message == f"the sidecar of the {role}: forward frames: open"
     assert (bench.folder / "client" / "capture.pcap").exists()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from netem.contract.errors import SidecarError
-from netem.sidecar.profile import ProfileRunner
+from netem.sidecar.profile import ProfileRunner, read_profile
 from netem.spec import Impairment, parse
 from netem.system.reactor import Reactor
 
@@ -17,39 +17,53 @@ def reactor() -> Iterator[Reactor]:
 
 
 def test_changes_come_in_order_from_the_start_on(reactor: Reactor) -> None:
-    seen: list[Impairment] = []
+    applied: list[Impairment] = []
 
-    def take(impairment: Impairment) -> None:
-        seen.append(impairment)
-        if len(seen) == 3:
+    def apply(impairment: Impairment) -> None:
+        applied.append(impairment)
+        if len(applied) == 3:
             reactor.stop()
 
     text = '[{"at":"0s","netem":"delay 1ms"},{"at":"1ms","netem":"delay 2ms"},{"at":"2ms","netem":""}]'
-    ProfileRunner(reactor, text, take).start(time.monotonic_ns())
+    ProfileRunner(reactor, read_profile(text), apply).start(time.monotonic_ns())
     reactor.run()
-    assert seen == [parse("delay 1ms"), parse("delay 2ms"), parse("")]
+    assert applied == [parse("delay 1ms"), parse("delay 2ms"), parse("")]
 
 
 def test_its_time_is_that_of_the_beginning_it_is_given(reactor: Reactor) -> None:
-    seen: list[Impairment] = []
-    runner = ProfileRunner(reactor, '[{"at":"0s","netem":"delay 1ms"},{"at":"1s","netem":"delay 2ms"}]', seen.append)
+    applied: list[Impairment] = []
+    changes = read_profile('[{"at":"0s","netem":"delay 1ms"},{"at":"1s","netem":"delay 2ms"}]')
+    runner = ProfileRunner(reactor, changes, applied.append)
     runner.start(time.monotonic_ns() - 1_000_000_000)
     reactor.call_later(2_000_000, reactor.stop)
     reactor.run()
-    assert seen == [parse("delay 1ms"), parse("delay 2ms")]
+    assert applied == [parse("delay 1ms"), parse("delay 2ms")]
 
 
-def test_a_profile_that_was_stopped_changes_nothing_more(reactor: Reactor) -> None:
-    seen: list[Impairment] = []
-    runner = ProfileRunner(reactor, '[{"at":"0s","netem":"delay 1ms"}]', seen.append)
-    runner.start(time.monotonic_ns())
+@pytest.mark.parametrize("order", ["start first", "stop first"])
+def test_a_stopped_profile_changes_nothing_more(reactor: Reactor, order: str) -> None:
+    applied: list[Impairment] = []
+    runner = ProfileRunner(reactor, read_profile('[{"at":"0s","netem":"delay 1ms"}]'), applied.append)
+    if order == "start first":
+        runner.start(time.monotonic_ns())
     runner.stop()
+    if order == "stop first":
+        runner.start(time.monotonic_ns())
     reactor.call_later(2_000_000, reactor.stop)
     reactor.run()
-    assert seen == []
+    assert applied == []
 
 
-@pytest.mark.parametrize("text", ["{", '[{"at":"0s","netem":"delay"}]', '[{"netem":"delay 1ms"}]', '["x"]'])
-def test_a_bad_profile_is_refused_at_once(reactor: Reactor, text: str) -> None:
+def test_no_profile_has_no_changes(reactor: Reactor) -> None:
+    assert read_profile("") == ()
+    applied: list[Impairment] = []
+    ProfileRunner(reactor, (), applied.append).start(time.monotonic_ns())
+    reactor.call_later(1_000_000, reactor.stop)
+    reactor.run()
+    assert applied == []
+
+
+@pytest.mark.parametrize("text", ["{", '[{"at":"0s","netem":"delay"}]', '[{"netem":"delay 1ms"}]', '["x"]', "[]"])
+def test_a_bad_profile_is_refused_at_once(text: str) -> None:
     with pytest.raises(SidecarError, match="read the profile"):
-        ProfileRunner(reactor, text, lambda impairment: None)
+        read_profile(text)
