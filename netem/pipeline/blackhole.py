@@ -1,20 +1,20 @@
-"""Lose everything for a while (ours)."""
+"""Drop everything for a while (an extension to tc)."""
 
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import Build
+from netem.pipeline.stage import StageContext
 
 
 class BlackholeStage:
-    """Lose the packets that arrive inside a hole; times count from the first packet that arrives."""
+    """Drop the packets that arrive inside a hole; times count from the first packet that arrives."""
 
-    def __init__(self, build: Build) -> None:
+    def __init__(self, context: StageContext) -> None:
         self._holes = [
-            (hole.start_ns, hole.start_ns + hole.duration_ns) for hole in build.impairment.extension.blackholes
+            (hole.start_ns, hole.start_ns + hole.duration_ns) for hole in context.impairment.extension.blackholes
         ]
         self._origin_ns: int | None = None
 
     def apply(self, packet: Packet) -> None:
-        """Lose the packet if it arrives inside a hole: from its beginning, up to but not at its end."""
+        """Drop the packet if it arrives inside a hole: start included, end excluded."""
         if self._origin_ns is None:
             self._origin_ns = packet.arrived_ns
         age_ns = packet.arrived_ns - self._origin_ns

@@ -1,4 +1,4 @@
-"""Sources of 32-bit draws: independent, correlated as the kernel does it, correlated as asked."""
+"""Sources of 32-bit draws: independent, correlated as in the kernel, or truly correlated."""
 
 from collections.abc import Callable
 from random import Random
@@ -6,7 +6,7 @@ from random import Random
 from netem.spec.quantity import fixed_point
 
 Draw = Callable[[], int]
-"""Returns a number from 0 to 2^32 - 1."""
+"""Return a number from 0 to 2^32 - 1."""
 
 
 def kernel_source(rng: Random, rho: int) -> Draw:
@@ -30,8 +30,8 @@ def kernel_source(rng: Random, rho: int) -> Draw:
 def true_source(rng: Random, correlation: float) -> Draw:
     """Return a source that repeats its last number with probability `correlation`, else draws a new one.
 
-    Its numbers are uniform and their lag-1 correlation is exactly as asked; events below a threshold form the
-    two-state chain with the mean and the lag-1 correlation asked for.
+    Its numbers are uniform and their lag-1 correlation is exactly `correlation`. Events below a threshold form a
+    two-state chain with the requested mean and lag-1 correlation.
     """
     bits, uniform = rng.getrandbits, rng.random
     last = bits(32)

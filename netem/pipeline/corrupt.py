@@ -3,25 +3,25 @@
 from netem.pipeline.correlation import source
 from netem.pipeline.frame import complete_checksum, is_super_packet
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import Build
+from netem.pipeline.stage import StageContext
 from netem.spec.model import Corrupt
 from netem.spec.quantity import fixed_point
 
 
 class CorruptStage:
-    """Flip one random bit of one random byte, Ethernet header included, after the checksum is done."""
+    """Flip one random bit of one random byte, Ethernet header included, after completing the checksum."""
 
-    def __init__(self, build: Build) -> None:
-        part = build.impairment.corrupt or Corrupt(0.0)
-        self._threshold = fixed_point(part.probability)
-        self._rng = build.rng
-        self._counters = build.counters
-        self._start = build.frame_start
-        true = build.impairment.extension.true_correlation
-        self._draw = source(build.rng, part.correlation, true_correlation=true)
+    def __init__(self, context: StageContext) -> None:
+        config = context.impairment.corrupt or Corrupt(0.0)
+        self._threshold = fixed_point(config.probability)
+        self._rng = context.rng
+        self._counters = context.counters
+        self._start = context.frame_start
+        true = context.impairment.extension.true_correlation
+        self._draw = source(context.rng, config.correlation, true_correlation=true)
 
     def apply(self, packet: Packet) -> None:
-        """Corrupt a copy of the frame; a super-packet is left alone and counted, its checksums would be renewed."""
+        """Corrupt a copy of the frame; count and skip a super-packet, whose checksums the kernel would renew."""
         if not self._threshold or self._threshold < self._draw() or len(packet.frame) <= self._start:
             return
         if is_super_packet(packet.frame, self._start):

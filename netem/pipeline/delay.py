@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from netem.pipeline.correlation import source
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import Build, Resources
+from netem.pipeline.stage import Resources, StageContext
 from netem.pipeline.tables import SCALE, table
 from netem.spec.model import Delay
 
@@ -17,27 +17,27 @@ def scaled(sigma_ns: int, value: int) -> int:
 
 
 def offsets(distribution: str | None, jitter_ns: int, resources: Resources) -> Sequence[int] | None:
-    """Return what each entry of the table adds to the delay, None for the draw without a table."""
+    """Return what each entry of the table adds to the delay, None for a draw without a table."""
     if distribution in (None, "uniform"):
         return None
     return [scaled(jitter_ns, value) for value in table(str(distribution), resources.tables)]
 
 
 class DelayStage:
-    """Make every packet due later, by a time that may vary."""
+    """Delay every packet by a time that may vary."""
 
-    def __init__(self, build: Build) -> None:
-        delay = build.impairment.delay or Delay(0)
-        self._counters = build.counters
+    def __init__(self, context: StageContext) -> None:
+        delay = context.impairment.delay or Delay(0)
+        self._counters = context.counters
         self._delay_ns = delay.delay_ns
         self._jitter_ns = delay.jitter_ns
         self._span_ns = 2 * delay.jitter_ns
-        self._offsets = offsets(delay.distribution, delay.jitter_ns, build.resources)
-        true = build.impairment.extension.true_correlation
-        self._draw = source(build.rng, delay.correlation, true_correlation=true)
+        self._offsets = offsets(delay.distribution, delay.jitter_ns, context.resources)
+        true = context.impairment.extension.true_correlation
+        self._draw = source(context.rng, delay.correlation, true_correlation=true)
 
     def apply(self, packet: Packet) -> None:
-        """Add the drawn delay; a negative sum is kept, the packet then overtakes."""
+        """Add the drawn delay; the sum may be negative, and the packet then overtakes others."""
         delay_ns = self._delay_ns
         if self._span_ns:
             drawn, table_offsets = self._draw(), self._offsets

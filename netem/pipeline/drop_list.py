@@ -1,19 +1,19 @@
-"""Lose exactly the packets that are listed by number (ours; as the drop lists of the QUIC interop runner)."""
+"""Drop exactly the packets with the listed numbers (an extension; like the drop lists of the QUIC interop runner)."""
 
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import Build
+from netem.pipeline.stage import StageContext
 
 
-class DropList:
-    """Count the packets that meet the impairment, from 1, and lose the listed ones."""
+class DropListStage:
+    """Number the packets that meet the impairment from 1, and drop the listed ones."""
 
-    def __init__(self, build: Build) -> None:
-        self._ranges = build.impairment.extension.drop_list
+    def __init__(self, context: StageContext) -> None:
+        self._ranges = context.impairment.extension.drop_list
         self._next_range = 0
         self._number = 0
 
     def apply(self, packet: Packet) -> None:
-        """Lose the packet if its number is listed; the numbers only grow, so one range is looked at."""
+        """Drop the packet if its number is listed; numbers only grow, so one range at a time is enough."""
         self._number += 1
         if self._next_range == len(self._ranges):
             return

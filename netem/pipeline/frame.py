@@ -1,6 +1,6 @@
-"""Where things are in a frame: Ethernet, VLAN tags, IPv4, IPv6, and the virtio_net_hdr in front of all.
+"""Parse frames: Ethernet, VLAN tags, IPv4, IPv6, and the virtio_net_hdr in front.
 
-Frames come from a network, so any length and any content is possible: a frame too short for a question answers no.
+Frames come from a network, so they may have any length and content. A truncated frame matches nothing.
 """
 
 import struct
@@ -28,51 +28,51 @@ _GSO_UDP_L4 = 5
 _GSO_ECN = 0x80
 
 
-class Network(NamedTuple):
-    """The network header of a frame."""
+class IpHeader(NamedTuple):
+    """The IP header of a frame."""
 
     family: str
     offset: int
-    """Of the IP header, in the whole buffer."""
+    """Position in the whole buffer."""
 
 
-def network(frame: Frame, start: int) -> Network | None:
-    """Return family and place of the IP header, None for anything else; `start` is where Ethernet begins."""
+def find_ip_header(frame: Frame, start: int) -> IpHeader | None:
+    """Return the IP header, None if there is none; Ethernet begins at `start`."""
     at = start + 12
-    kind = int.from_bytes(frame[at : at + 2], "big")
-    while kind in _VLAN_TAGS:
+    ethertype = int.from_bytes(frame[at : at + 2], "big")
+    while ethertype in _VLAN_TAGS:
         at += 4
-        kind = int.from_bytes(frame[at : at + 2], "big")
-    if kind == _IPV4 and len(frame) >= at + 22:
-        return Network("ipv4", at + 2)
-    if kind == _IPV6 and len(frame) >= at + 42:
-        return Network("ipv6", at + 2)
+        ethertype = int.from_bytes(frame[at : at + 2], "big")
+    if ethertype == _IPV4 and len(frame) >= at + 22:
+        return IpHeader("ipv4", at + 2)
+    if ethertype == _IPV6 and len(frame) >= at + 42:
+        return IpHeader("ipv6", at + 2)
     return None
 
 
 def is_neighbour_discovery(frame: Frame, start: int) -> bool:
-    """Whether the frame is ARP or ICMPv6 133 to 137, what a sender needs before it can send at all."""
-    kind = int.from_bytes(frame[start + 12 : start + 14], "big")
-    if kind == _IPV4:
+    """Return whether the frame is ARP or ICMPv6 133 to 137, which a sender needs before it can send data."""
+    ethertype = int.from_bytes(frame[start + 12 : start + 14], "big")
+    if ethertype == _IPV4:
         return False
-    if kind == _ARP:
+    if ethertype == _ARP:
         return True
-    if kind == _IPV6:
+    if ethertype == _IPV6:
         at = start + 14
     else:
-        place = network(frame, start)
-        if place is None:
-            return kind in _VLAN_TAGS and int.from_bytes(frame[start + 16 : start + 18], "big") == _ARP
-        if place.family == "ipv4":
+        header = find_ip_header(frame, start)
+        if header is None:
+            return ethertype in _VLAN_TAGS and int.from_bytes(frame[start + 16 : start + 18], "big") == _ARP
+        if header.family == "ipv4":
             return False
-        at = place.offset
+        at = header.offset
     return len(frame) > at + 40 and frame[at + 6] == _ICMPV6 and frame[at + 40] in _ND_TYPES
 
 
-def _transport(frame: Frame, place: Network) -> tuple[int, int | None]:
-    """Return the protocol number and the offset of its header, None for a later fragment or a cut header."""
-    at = place.offset
-    if place.family == "ipv4":
+def _transport(frame: Frame, header: IpHeader) -> tuple[int, int | None]:
+    """Return the protocol number and the offset of its header, None for a later fragment or a truncated header."""
+    at = header.offset
+    if header.family == "ipv4":
         later = int.from_bytes(frame[at + 6 : at + 8], "big") & 0x1FFF
         return frame[at + 9], None if later else at + 4 * (frame[at] & 0x0F)
     protocol, at = frame[at + 6], at + 40
@@ -90,23 +90,23 @@ def _transport(frame: Frame, place: Network) -> tuple[int, int | None]:
     return protocol, at
 
 
-def matches(frame: Frame, start: int, given: Filter) -> bool:
-    """Whether the frame is one that the filter selects."""
-    place = network(frame, start)
-    if place is None or given.family not in (None, place.family):
+def matches(frame: Frame, start: int, rule: Filter) -> bool:
+    """Return whether the filter matches the frame."""
+    header = find_ip_header(frame, start)
+    if header is None or rule.family not in (None, header.family):
         return False
-    if given.protocol is None and given.port is None:
+    if rule.protocol is None and rule.port is None:
         return True
-    protocol, at = _transport(frame, place)
-    if given.protocol is not None:
-        wanted = _PROTOCOL_NUMBERS.get(given.protocol)
-        if protocol not in (wanted if wanted is not None else (int(given.protocol),)):
+    protocol, at = _transport(frame, header)
+    if rule.protocol is not None:
+        numbers = _PROTOCOL_NUMBERS.get(rule.protocol)
+        if protocol not in (numbers if numbers is not None else (int(rule.protocol),)):
             return False
-    if given.port is None:
+    if rule.port is None:
         return True
     if at is None or protocol not in _PORTS_PROTOCOLS or len(frame) < at + 4:
         return False
-    return given.port in (int.from_bytes(frame[at : at + 2], "big"), int.from_bytes(frame[at + 2 : at + 4], "big"))
+    return rule.port in (int.from_bytes(frame[at : at + 2], "big"), int.from_bytes(frame[at + 2 : at + 4], "big"))
 
 
 def wire_bytes(frame: Frame, start: int) -> int:
@@ -114,18 +114,18 @@ def wire_bytes(frame: Frame, start: int) -> int:
     size = len(frame) - start
     if start < _VNET_HEADER.size or len(frame) < start or not frame[1]:
         return size
-    header: tuple[int, ...] = _VNET_HEADER.unpack_from(frame)
-    _flags, kind, _hint, segment_bytes, transport, _csum = header
+    fields: tuple[int, ...] = _VNET_HEADER.unpack_from(frame)
+    _flags, gso_type, _hint, segment_bytes, transport, _csum = fields
     if not segment_bytes or size <= transport + 13:
         return size
-    udp = kind & ~_GSO_ECN == _GSO_UDP_L4
+    udp = gso_type & ~_GSO_ECN == _GSO_UDP_L4
     headers = transport + (8 if udp else 4 * (frame[start + transport + 12] >> 4))
     segments = max(1, -(-(size - headers) // segment_bytes))
     return size + (segments - 1) * headers
 
 
 def is_super_packet(frame: Frame, start: int) -> bool:
-    """Whether the kernel will cut this frame into segments."""
+    """Return whether the kernel will segment this frame."""
     return start >= _VNET_HEADER.size and len(frame) > 1 and frame[1] != 0
 
 
@@ -138,7 +138,7 @@ def checksum(data: Frame) -> int:
 
 
 def complete_checksum(frame: bytearray, start: int) -> None:
-    """Do in place what the sender left to the device: the transport checksum, if the virtio_net_hdr asks for it."""
+    """Complete the transport checksum in place, if the virtio_net_hdr leaves it to the device."""
     if start < _VNET_HEADER.size or not frame[0] & _NEEDS_CSUM:
         return
     *_, csum_start, csum_offset = _VNET_HEADER.unpack_from(frame)

@@ -1,15 +1,15 @@
-"""Jitter without reordering (ours): nobody is due before somebody who came earlier."""
+"""Jitter without reordering (an extension): no packet is due before an earlier one."""
 
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import Build
+from netem.pipeline.stage import StageContext
 
 
-class KeepOrder:
+class KeepOrderStage:
     """Hold a packet until the one before it is due."""
 
-    def __init__(self, build: Build) -> None:
+    def __init__(self, context: StageContext) -> None:
         self._last_due_ns = 0
-        self._queue = build.queue
+        self._queue = context.queue
 
     def apply(self, packet: Packet) -> None:
         """Raise the due time to the latest one so far."""

@@ -1,19 +1,19 @@
-"""Tail drop: the queue holds only so many packets."""
+"""Tail drop: the queue holds at most `limit` packets."""
 
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import Build
+from netem.pipeline.stage import StageContext
 from netem.spec.kernel import limit_packets
 
 
 class LimitStage:
-    """Lose what finds the queue full."""
+    """Drop a packet that finds the queue full."""
 
-    def __init__(self, build: Build) -> None:
-        self._limit_packets = limit_packets(build.impairment)
-        self._queue = build.queue
+    def __init__(self, context: StageContext) -> None:
+        self._limit_packets = limit_packets(context.impairment)
+        self._queue = context.queue
 
     def apply(self, packet: Packet) -> None:
-        """Lose the packet, with the copy that was to follow it; what is overdue no longer counts as queued."""
+        """Drop the packet, and the copy due to follow it; an overdue packet no longer counts as queued."""
         queue = self._queue
         if len(queue) >= self._limit_packets:
             queue.release(packet.arrived_ns)

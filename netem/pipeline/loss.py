@@ -5,12 +5,12 @@ from random import Random
 
 from netem.pipeline.correlation import source
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import Build
+from netem.pipeline.stage import StageContext
 from netem.spec.model import GilbertElliottLoss, RandomLoss, StateLoss
 from netem.spec.quantity import fixed_point
 
 Model = Callable[[], bool]
-"""Whether the next packet is lost."""
+"""Return whether the next packet is lost."""
 
 _MAX = 2**32 - 1
 _GOOD_GAP, _GOOD_BURST, _LOST_BURST, _LOST_GAP = 1, 2, 3, 4
@@ -64,24 +64,24 @@ def state_model(loss: StateLoss, rng: Random) -> Model:
     return lost
 
 
-def build_model(build: Build) -> Model:
+def build_model(context: StageContext) -> Model:
     """Return the model that the impairment names."""
-    loss = build.impairment.loss or RandomLoss(0.0)
+    loss = context.impairment.loss or RandomLoss(0.0)
     if isinstance(loss, StateLoss):
-        return state_model(loss, build.rng)
+        return state_model(loss, context.rng)
     if isinstance(loss, GilbertElliottLoss):
-        return gilbert_elliott_model(loss, build.rng)
-    return random_model(loss, build.rng, true_correlation=build.impairment.extension.true_correlation)
+        return gilbert_elliott_model(loss, context.rng)
+    return random_model(loss, context.rng, true_correlation=context.impairment.extension.true_correlation)
 
 
 class LossStage:
-    """Take one copy away when the model says so."""
+    """Drop one copy when the model loses the packet."""
 
-    def __init__(self, build: Build) -> None:
-        self._lost = build_model(build)
+    def __init__(self, context: StageContext) -> None:
+        self._lost = build_model(context)
 
     def apply(self, packet: Packet) -> None:
-        """Draw for every packet, also for one that another stage has already lost: nothing shifts the draws."""
+        """Draw for every packet, even one that another stage already dropped, so that nothing shifts the draws."""
         if self._lost():
             packet.copies -= 1
             packet.dropped_by = packet.dropped_by or "dropped_loss"

@@ -1,10 +1,10 @@
-"""One packet on its way through the stages."""
+"""One packet as it passes the stages."""
 
 Frame = bytes | bytearray | memoryview
 Entry = tuple[int, int, int, Frame]
-"""What is queued: due_ns, arrived_ns, wire_bytes, frame."""
-NEVER_NS = -1
-"""Instead of arrived_ns: this frame was never the impairment's, so its delay tells nothing of it."""
+"""A queued frame: due_ns, arrived_ns, wire_bytes, frame."""
+EXEMPT = -1
+"""As arrived_ns: the frame is exempt from the impairment, so its delay is not recorded."""
 
 
 class Packet:
@@ -19,8 +19,8 @@ class Packet:
         self.arrived_ns = arrived_ns
         self.due_ns = arrived_ns
         self.copies = 1
-        """0 is lost, 2 is duplicated; a packet both lost and duplicated is sent once, as in netem."""
+        """0: dropped, 2: duplicated. A packet both lost and duplicated is sent once, as in netem."""
         self.dropped_by: str | None = None
-        """Name of the counter to blame, None when not lost."""
+        """Name of the counter to raise, None unless dropped."""
         self.overtakes = False
-        """Sent at once, ahead of everything that waits."""
+        """Whether it is sent at once, ahead of all queued packets."""

@@ -1,19 +1,19 @@
 """The pipeline: frames and `now_ns` in, frames due out. No clock, no socket, no thread.
 
-Time never runs backwards between calls. A plain delay takes a short path; everything else goes through the stages.
+`now_ns` never decreases between calls. A fixed delay takes a fast path; everything else goes through the stages.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
+from netem.pipeline.fixed_delay import fixed_delay
 from netem.pipeline.frame import is_neighbour_discovery, matches, wire_bytes
-from netem.pipeline.packet import NEVER_NS, Entry, Frame, Packet
-from netem.pipeline.plain import plain
+from netem.pipeline.packet import EXEMPT, Entry, Frame, Packet
 from netem.pipeline.queue import TimeQueue
 from netem.pipeline.registry import ADMISSION, ENTRY, STAGES, TIMING
 from netem.pipeline.slot import SlotGate
-from netem.pipeline.stage import Build, Resources, Stage
+from netem.pipeline.stage import Resources, Stage, StageContext
 from netem.pipeline.statistics import Counters, DelayRecorder, Statistics
 from netem.spec.kernel import limit_packets
 from netem.spec.model import Impairment
@@ -24,9 +24,9 @@ _NO_RESOURCES = Resources()
 
 
 def wants_segments(impairment: Impairment) -> bool:
-    """Whether frames must come one per wire segment: the device layer then announces no segmentation offload.
+    """Return whether frames must be single wire segments: the device layer then announces no segmentation offload.
 
-    Asked for with `per-segment`, and needed by `corrupt`: whoever cuts a super-packet later renews its checksums.
+    `per-segment` requests it. `corrupt` needs it, because segmenting a super-packet later would renew its checksums.
     """
     return impairment.extension.per_segment or impairment.corrupt is not None
 
@@ -35,7 +35,7 @@ class Pipeline:
     """One direction of a link.
 
     `frame_start` is the length of the virtio_net_hdr in front of each frame (0 for bare Ethernet, 10 or 12 from a TAP);
-    it stays in front of the frame, is returned with it, and tells the size of super-packets on the wire.
+    it stays in front of the frame and gives the size of super-packets on the wire.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Pipeline:
         self._seed = seed
         self._start = frame_start
         self._queue = TimeQueue()
-        self._passes = False
-        """Whether frames that nothing may impair wait to be popped."""
+        self._has_exempt = False
+        """Whether exempt frames wait to be popped."""
         self._reset(impairment, resources)
 
     def _reset(self, impairment: Impairment, resources: Resources) -> None:
         self._rngs: dict[str, Random] = {}
-        self._parts: dict[str, object] = {}
+        self._configs: dict[str, object] = {}
         self._stages: dict[str, Stage] = {}
         self._gate: SlotGate | None = None
         self._counters = Counters()
@@ -59,29 +59,31 @@ class Pipeline:
         self._compile(impairment, resources)
 
     def _compile(self, impairment: Impairment, resources: Resources) -> None:
-        """Build what is new, keep what is unchanged, forget the rest."""
+        """Build the stages that are new or changed, keep the unchanged ones, discard the others."""
         stages: dict[str, Stage] = {}
-        parts: dict[str, object] = {}
-        rngs = {} if impairment.seed != self._parts.get("seed", impairment.seed) else self._rngs
-        for name, kind in STAGES.items():
-            part = kind.part(impairment)
-            if part is None:
+        configs: dict[str, object] = {}
+        rngs = {} if impairment.seed != self._configs.get("seed", impairment.seed) else self._rngs
+        for name, spec in STAGES.items():
+            config = spec.config(impairment)
+            if config is None:
                 continue
-            kept = self._stages.get(name) if rngs is self._rngs and self._parts.get(name) == part else None
-            stages[name] = kept or kind.build(self._build(name, impairment, resources, rngs))
-            parts[name] = part
-        gate = self._gate if rngs is self._rngs and self._parts.get("slot") == impairment.slot else None
+            kept = self._stages.get(name) if rngs is self._rngs and self._configs.get(name) == config else None
+            stages[name] = kept or spec.build(self._context(name, impairment, resources, rngs))
+            configs[name] = config
+        gate = self._gate if rngs is self._rngs and self._configs.get("slot") == impairment.slot else None
         if impairment.slot is not None:
-            gate = gate or SlotGate(self._build("slot", impairment, resources, rngs))
-        parts.update(slot=impairment.slot, seed=impairment.seed)
+            gate = gate or SlotGate(self._context("slot", impairment, resources, rngs))
+        configs.update(slot=impairment.slot, seed=impairment.seed)
         self._impairment, self._resources = impairment, resources
-        self._stages, self._parts, self._rngs, self._gate = stages, parts, rngs, gate
+        self._stages, self._configs, self._rngs, self._gate = stages, configs, rngs, gate
         self._arrange(impairment)
 
-    def _build(self, name: str, impairment: Impairment, resources: Resources, rngs: dict[str, Random]) -> Build:
+    def _context(
+        self, name: str, impairment: Impairment, resources: Resources, rngs: dict[str, Random]
+    ) -> StageContext:
         seed = self._seed if impairment.seed is None else impairment.seed
         rng = rngs.setdefault(name, Random(f"{seed}/{name}"))  # noqa: S311 - repeatable on purpose
-        return Build(impairment, rng, self._counters, self._queue, resources, self._start)
+        return StageContext(impairment, rng, self._counters, self._queue, resources, self._start)
 
     def _arrange(self, impairment: Impairment) -> None:
         stages = self._stages
@@ -91,12 +93,12 @@ class Pipeline:
         self._timing = [stages[name] for name in TIMING if name in stages]
         self._filter = impairment.extension.filter
         self._exempts_nd = not impairment.extension.impair_nd
-        simple = plain(impairment)
-        self._fixed_delay_ns = None if simple is None else simple.delay_ns
+        fixed = fixed_delay(impairment)
+        self._fixed_delay_ns = None if fixed is None else fixed.delay_ns
         self._limit_packets = limit_packets(impairment)
 
     def push(self, frame: Frame, now_ns: int) -> None:
-        """Take a frame that arrives now; it is kept as it is, so its memory must not be reused before it is popped."""
+        """Add a frame that arrives now; it is not copied, so its memory must not be reused before it is popped."""
         start = self._start
         size = len(frame)
         counters = self._counters
@@ -106,9 +108,9 @@ class Pipeline:
         else:
             size -= start
         counters.bytes_in += size
-        plain_ipv4 = size > 13 and frame[start + 12] == _IPV4_HIGH_BYTE and frame[start + 13] == _IPV4_LOW_BYTE
-        if self._exempts_nd and not plain_ipv4 and is_neighbour_discovery(frame, start):
-            self._pass(frame, size, now_ns)
+        untagged_ipv4 = size > 13 and frame[start + 12] == _IPV4_HIGH_BYTE and frame[start + 13] == _IPV4_LOW_BYTE
+        if self._exempts_nd and not untagged_ipv4 and is_neighbour_discovery(frame, start):
+            self._push_exempt(frame, size, now_ns)
             return
         delay_ns = self._fixed_delay_ns
         if delay_ns is None or len(self._queue.line) >= self._limit_packets or self._queue.heap:
@@ -123,14 +125,14 @@ class Pipeline:
         else:
             line.append((due_ns, now_ns, size, frame))
 
-    def _pass(self, frame: Frame, size: int, now_ns: int) -> None:
+    def _push_exempt(self, frame: Frame, size: int, now_ns: int) -> None:
         self._counters.exempt += 1
-        self._passes = True
-        self._queue.ready.append((now_ns, NEVER_NS, size, frame))
+        self._has_exempt = True
+        self._queue.ready.append((now_ns, EXEMPT, size, frame))
 
     def _push_staged(self, frame: Frame, size: int, now_ns: int) -> None:
         if self._filter is not None and not matches(frame, self._start, self._filter):
-            self._pass(frame, size, now_ns)
+            self._push_exempt(frame, size, now_ns)
             return
         if self._gate is not None:
             self._gate.advance(self._queue, now_ns)
@@ -140,14 +142,14 @@ class Pipeline:
         self._enter(packet)
 
     def _enter(self, packet: Packet) -> None:
-        """Go on with what was admitted: the copy enters before the original, as in the kernel."""
+        """Pass an admitted packet to the ENTRY stages; its copy enters first, as in the kernel."""
         admitted = packet.frame
         doubled = packet.copies > 1
         if packet.copies > 0:
             for stage in self._entry:
                 stage.apply(packet)
         if packet.copies <= 0:
-            self._lose(packet)
+            self._drop(packet)
             return
         if doubled:
             self._counters.duplicated += 1
@@ -157,7 +159,7 @@ class Pipeline:
             self._enter(copy)
         self._schedule(packet)
 
-    def _lose(self, packet: Packet) -> None:
+    def _drop(self, packet: Packet) -> None:
         name = packet.dropped_by or "dropped_loss"
         setattr(self._counters, name, getattr(self._counters, name) + 1)
 
@@ -167,7 +169,7 @@ class Pipeline:
             stage.apply(packet)
             if packet.overtakes:
                 break
-        # without slots a time in the past means now; clamped, so that it does not depend on what was collected
+        # without slots a time in the past means now; clamp it, so that it does not depend on what was popped
         due_ns = packet.due_ns if self._gate is not None else max(packet.due_ns, packet.arrived_ns)
         entry: Entry = (due_ns, packet.arrived_ns, packet.wire_bytes, packet.frame)
         if packet.overtakes:
@@ -181,7 +183,7 @@ class Pipeline:
             self._gate.arrived(queue, packet.arrived_ns)
 
     def pop_due(self, now_ns: int) -> list[Frame]:
-        """Return the frames due by now, in the order in which they leave."""
+        """Return the frames due by now, in order."""
         queue = self._queue
         self._counters.queue_packets_max = max(self._counters.queue_packets_max, len(queue))
         if self._gate is not None:
@@ -195,15 +197,15 @@ class Pipeline:
         ready.clear()
         self._counters.packets_out += len(entries)
         impaired = entries
-        if self._passes:
-            self._passes = False
-            impaired = [entry for entry in entries if entry[1] != NEVER_NS]
+        if self._has_exempt:
+            self._has_exempt = False
+            impaired = [entry for entry in entries if entry[1] != EXEMPT]
         if impaired:
             self._delays.record_batch(now_ns, impaired)
         return [entry[3] for entry in entries]
 
     def next_due_ns(self) -> int | None:
-        """Return when to pop next, None if nothing waits; a time in the past means at once."""
+        """Return when to pop next, None if the queue is empty; a time in the past means at once."""
         queue = self._queue
         if queue.ready:
             return queue.ready[0][0]
@@ -213,59 +215,59 @@ class Pipeline:
         return None if head is None else head[0]
 
     def change(self, impairment: Impairment, now_ns: int, *, resources: Resources | None = None) -> None:
-        """Put another impairment in place from now on; what is queued keeps its times.
+        """Replace the impairment from now on; queued packets keep their times.
 
-        The whole impairment is replaced: nothing persists because it was not named. Stages that it leaves unchanged
-        keep their state and their draws. Raises SpecError before anything changes if a table or a trace is missing.
+        The new impairment replaces the old one completely. Stages whose configuration is unchanged keep their state
+        and their draws. Raises SpecError before anything changes if a table or a trace is missing.
         """
         self._compile(impairment, self._resources if resources is None else resources)
         if self._gate is not None:
             self._gate.arrived(self._queue, now_ns)
 
     def restart(self) -> None:
-        """Begin anew, as if just built, but keep what is queued: draws, packet numbers, times and statistics.
+        """Reset draws, packet numbers, times and statistics, but keep the queued packets.
 
-        For the moment between the probing of the link and the traffic to be measured.
+        Call it between the probes and the traffic to be measured.
         """
         self._reset(self._impairment, self._resources)
 
-    def flush(self) -> Iterable[Frame]:
-        """Return everything that waits, in order, and forget it."""
+    def drain(self) -> Iterable[Frame]:
+        """Remove and return all queued frames, in order."""
         queue = self._queue
         frames = [entry[3] for entry in queue.ready]
         queue.ready.clear()
         while len(queue):
-            frames.append(queue.take()[3])
+            frames.append(queue.pop()[3])
         return frames
 
-    def hand_over(self) -> list[Entry]:
-        """Return what waits with its times, in order, and forget it: another data path goes on with it."""
+    def export_queue(self) -> list[Entry]:
+        """Remove and return all queued entries, in order, for another data path."""
         queue = self._queue
-        entries = [*queue.ready, *(queue.take() for _ in range(len(queue)))]
+        entries = [*queue.ready, *(queue.pop() for _ in range(len(queue)))]
         queue.ready.clear()
-        self._passes = False
+        self._has_exempt = False
         return entries
 
-    def take_over(self, entries: Iterable[Entry]) -> None:
-        """Go on with what another data path held."""
+    def import_queue(self, entries: Iterable[Entry]) -> None:
+        """Add the entries that another data path exported."""
         for entry in entries:
-            if entry[1] == NEVER_NS:
-                self._passes = True
+            if entry[1] == EXEMPT:
+                self._has_exempt = True
                 self._queue.ready.append(entry)
             else:
                 self._queue.add(entry)
 
     @property
     def counters(self) -> Counters:
-        """The counters themselves, for a data path that goes on counting."""
+        """The live counters, for another data path to continue."""
         return self._counters
 
     @property
     def delays(self) -> DelayRecorder:
-        """The recorder itself, for a data path that goes on recording."""
+        """The live recorder, for another data path to continue."""
         return self._delays
 
     def stats(self) -> Statistics:
-        """Return a snapshot of the counters and the realised delay."""
+        """Return a snapshot of the counters and the delay in the engine."""
         queued = len(self._queue) + len(self._queue.ready)
         return Statistics(replace(self._counters), queued, self._delays.snapshot())

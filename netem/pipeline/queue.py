@@ -1,7 +1,7 @@
 """The time-ordered queue: what `tfifo` is to sch_netem.
 
-A deque while the times do not decrease, a heap only for packets that are due before the last one. `ready` holds what
-has left the queue in ideal time but was not collected yet, so that no decision depends on how punctual the caller is.
+A deque while the times do not decrease, a heap only for packets that are due before the last one. `ready` holds
+packets that left the queue in ideal time and were not popped yet, so that no decision depends on the caller's timing.
 """
 
 from collections import deque
@@ -36,13 +36,13 @@ class TimeQueue:
         heappush(self.heap, (entry[0], self._sequence, entry))
 
     def head(self) -> Entry | None:
-        """Return the packet due first."""
+        """Return the packet due first, None if the queue is empty."""
         heap, line = self.heap, self.line
         if heap and (not line or heap[0][0] < line[0][0]):
             return heap[0][2]
         return line[0] if line else None
 
-    def take(self) -> Entry:
+    def pop(self) -> Entry:
         """Remove and return the packet due first."""
         heap, line = self.heap, self.line
         if heap and (not line or heap[0][0] < line[0][0]):
@@ -56,7 +56,7 @@ class TimeQueue:
         return max(self._heap_last_ns, self.line[-1][0]) if self.line else self._heap_last_ns
 
     def release(self, now_ns: int) -> None:
-        """Move what is due to `ready`."""
+        """Move the packets that are due to `ready`."""
         line, heap, ready = self.line, self.heap, self.ready
         if not heap:
             while line and line[0][0] <= now_ns:
@@ -64,5 +64,5 @@ class TimeQueue:
             return
         head = self.head()
         while head is not None and head[0] <= now_ns:
-            ready.append(self.take())
+            ready.append(self.pop())
             head = self.head()

@@ -1,14 +1,14 @@
 """A link of finite rate: `sch_netem.c packet_time_ns` and the reference to the last packet queued."""
 
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import Build
+from netem.pipeline.stage import StageContext
 from netem.spec.model import Rate
 
 _NS_BITS = 8 * 10**9
 
 
 def line_bytes(wire_bytes: int, rate: Rate) -> int:
-    """Return the bytes that the link carries for a packet: overhead added, whole cells filled."""
+    """Return the bytes that the link carries for a packet, with overhead and in whole cells."""
     length = max(0, wire_bytes + rate.overhead_bytes)
     if not rate.cell_bytes:
         return length
@@ -16,11 +16,11 @@ def line_bytes(wire_bytes: int, rate: Rate) -> int:
 
 
 class RateStage:
-    """Send the packet after the last one queued, for as long as its bytes take. There is no burst credit."""
+    """Send a packet after the last one queued, for as long as its bytes take. There is no burst credit."""
 
-    def __init__(self, build: Build) -> None:
-        self._rate = build.impairment.rate or Rate(8)
-        self._queue = build.queue
+    def __init__(self, context: StageContext) -> None:
+        self._rate = context.impairment.rate or Rate(8)
+        self._queue = context.queue
 
     def apply(self, packet: Packet) -> None:
         """Set the due time to max(due, last due in the queue) plus the transmission time."""

@@ -2,25 +2,25 @@
 
 from netem.pipeline.correlation import source
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import Build
+from netem.pipeline.stage import StageContext
 from netem.spec.model import Reorder
 from netem.spec.quantity import fixed_point
 
 
 class ReorderStage:
-    """Send a packet at once after `gap` - 1 delayed ones, if the draw says so; it costs neither delay nor rate."""
+    """Send a packet at once after `gap` - 1 delayed ones, if drawn; it bypasses delay and rate."""
 
-    def __init__(self, build: Build) -> None:
-        part = build.impairment.reorder or Reorder(0.0)
-        self._threshold = fixed_point(part.probability)
-        self._gap = part.gap
+    def __init__(self, context: StageContext) -> None:
+        config = context.impairment.reorder or Reorder(0.0)
+        self._threshold = fixed_point(config.probability)
+        self._gap = config.gap
         self._delayed = 0
-        self._counters = build.counters
-        true = build.impairment.extension.true_correlation
-        self._draw = source(build.rng, part.correlation, true_correlation=true)
+        self._counters = context.counters
+        true = context.impairment.extension.true_correlation
+        self._draw = source(context.rng, config.correlation, true_correlation=true)
 
     def apply(self, packet: Packet) -> None:
-        """Mark the packet as overtaking; inside the gap nothing is drawn."""
+        """Mark the packet as overtaking; do not draw inside the gap."""
         if not self._threshold or self._delayed < self._gap - 1 or self._threshold < self._draw():
             self._delayed += 1
             return

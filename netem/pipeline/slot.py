@@ -1,33 +1,33 @@
-"""Slots: packets leave only in bunches. `sch_netem.c get_slot_next` and `netem_dequeue`.
+"""Slots: packets leave only in bursts. `sch_netem.c get_slot_next` and `netem_dequeue`.
 
-The kernel draws when it tries to dequeue: when a packet comes, and when its timer fires. Both are simulated at their
-ideal times, so that the draws depend on the arrivals alone and not on how punctual the caller is.
+The kernel draws when it tries to dequeue: when a packet arrives, and when its timer fires. The gate simulates both at
+their ideal times, so that the draws depend on the arrivals alone and not on the caller's timing.
 """
 
 from netem.pipeline.delay import offsets
 from netem.pipeline.queue import TimeQueue
-from netem.pipeline.stage import Build
+from netem.pipeline.stage import StageContext
 from netem.spec.model import Slot
 
 _UNBOUNDED = 2**31 - 1
 
 
 class SlotGate:
-    """Move packets from the queue to `ready` as the slots let them."""
+    """Move packets from the queue to `ready` when a slot is open."""
 
-    def __init__(self, build: Build) -> None:
-        slot = build.impairment.slot or Slot()
+    def __init__(self, context: StageContext) -> None:
+        slot = context.impairment.slot or Slot()
         self._slot = slot
-        self._bits = build.rng.getrandbits
-        self._offsets = offsets(slot.distribution, slot.jitter_ns, build.resources)
+        self._bits = context.rng.getrandbits
+        self._offsets = offsets(slot.distribution, slot.jitter_ns, context.resources)
         self._max_packets = slot.max_packets or _UNBOUNDED
         self._max_bytes = slot.max_bytes or _UNBOUNDED
         self._packets_left = self._max_packets
         self._bytes_left = self._max_bytes
-        self._opens_ns = -1  # before any arrival: the first packet draws a slot
+        self._opens_ns = -1  # before any arrival, so the first packet draws a slot
         self._wakes_ns = 0
 
-    def _pause_ns(self) -> int:
+    def _draw_interval_ns(self) -> int:
         slot, drawn = self._slot, self._bits(32)
         if slot.distribution is None:
             return slot.min_ns + ((slot.max_ns - slot.min_ns) * drawn >> 32)
@@ -36,12 +36,12 @@ class SlotGate:
         return slot.delay_ns + self._offsets[drawn % len(self._offsets)]
 
     def _next_slot(self, now_ns: int) -> None:
-        self._opens_ns = now_ns + self._pause_ns()
+        self._opens_ns = now_ns + self._draw_interval_ns()
         self._packets_left = self._max_packets
         self._bytes_left = self._max_bytes
 
     def _attempt(self, queue: TimeQueue, now_ns: int) -> None:
-        """Try to dequeue until the head or its slot is not due."""
+        """Dequeue until the head or its slot is not due."""
         head = queue.head()
         while head is not None:
             if self._opens_ns < head[0]:
@@ -49,7 +49,7 @@ class SlotGate:
             if head[0] > now_ns or self._opens_ns > now_ns:
                 self._wakes_ns = max(head[0], self._opens_ns)
                 return
-            queue.ready.append(queue.take())
+            queue.ready.append(queue.pop())
             self._packets_left -= 1
             self._bytes_left -= head[2]
             if self._packets_left <= 0 or self._bytes_left <= 0:
@@ -57,11 +57,11 @@ class SlotGate:
             head = queue.head()
 
     def arrived(self, queue: TimeQueue, now_ns: int) -> None:
-        """Try once more because a packet has come."""
+        """Try to dequeue because a packet arrived."""
         self._attempt(queue, now_ns)
 
     def advance(self, queue: TimeQueue, now_ns: int) -> None:
-        """Let every timer fire that is due by now, each at its own time."""
+        """Fire every timer that is due by now, each at its own time."""
         while len(queue) and self._wakes_ns <= now_ns:
             self._attempt(queue, self._wakes_ns)
 

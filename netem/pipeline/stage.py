@@ -1,4 +1,4 @@
-"""What a stage is, and what it gets when it is built."""
+"""The interface of a stage, and the context that it is built from."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from netem.spec.model import Impairment
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What an impairment names but does not contain: the shell reads the files, the core gets the numbers."""
+    """The tables and traces that an impairment names: the shell reads the files, the pipeline gets the numbers."""
 
     tables: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """Distribution tables by name, see `netem.spec.resources.parse_table`."""
@@ -22,37 +22,37 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
-class Build:
-    """Everything a stage may be made from."""
+class StageContext:
+    """Everything that a stage may use."""
 
     impairment: Impairment
     rng: Random
-    """The stage's own, derived from the one seed and the stage's name."""
+    """A generator for this stage alone, derived from the seed and the name of the stage."""
     counters: Counters
     queue: TimeQueue
-    """What waits, for stages whose decision depends on it."""
+    """The packets that wait, for stages whose decision depends on them."""
     resources: Resources
     frame_start: int
-    """Where Ethernet begins in a frame."""
+    """Offset of the Ethernet header in a frame."""
 
 
 class Stage(Protocol):
-    """One impairment: looks at a packet and writes its decision into it."""
+    """One impairment: it inspects a packet and writes its decision into it."""
 
     def apply(self, packet: Packet) -> None:
-        """Decide about `packet`, which has just arrived. Never raises, never blocks."""
+        """Decide about `packet`, which has just arrived. It neither raises nor blocks."""
 
 
-Part = Callable[[Impairment], Any]
-"""What of an impairment a stage depends on: None means that the stage is not needed; a change that leaves the part
-equal leaves the stage with its state."""
+ConfigOf = Callable[[Impairment], Any]
+"""Return the part of an impairment that a stage depends on, None if the stage is not needed. A change that leaves this
+part equal keeps the stage and its state."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class StageSpec:
     """An entry of the registry."""
 
-    part: Part
-    build: Callable[[Build], Stage]
+    config: ConfigOf
+    build: Callable[[StageContext], Stage]
     originals_only: bool = False
-    """Whether the copy that `duplicate` made skips this stage."""
+    """Whether copies made by `duplicate` skip this stage."""

@@ -1,4 +1,4 @@
-"""What happened to the packets: counters per impairment and the realised delay."""
+"""Statistics of a pipeline: counters per impairment and the delay in the engine."""
 
 from dataclasses import asdict, dataclass
 
@@ -9,13 +9,13 @@ MAX_SAMPLES = 4096  # a percentile of 4096 even samples is within 0.8 percentile
 
 @dataclass(slots=True)
 class Counters:
-    """Mutable counts that the stages raise; packets unless the name says bytes."""
+    """Mutable counters that the stages raise; they count packets unless the name says bytes."""
 
     packets_in: int = 0
     bytes_in: int = 0
     packets_out: int = 0
     exempt: int = 0
-    """Exempt from the impairment: neighbour discovery, or not matched by the filter."""
+    """Not impaired: neighbour discovery, or not matched by the filter."""
     delayed: int = 0
     dropped_loss: int = 0
     dropped_list: int = 0
@@ -24,14 +24,14 @@ class Counters:
     duplicated: int = 0
     corrupted: int = 0
     corruption_skipped: int = 0
-    """Drawn for corruption but a super-packet, whose checksums the kernel would renew."""
+    """Drawn for corruption, but skipped: a super-packet, whose checksums the kernel would renew."""
     reordered: int = 0
     ce_marked: int = 0
     queue_packets_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class RealisedDelay:
+class EngineDelay:
     """Time from push to pop, ns; minimum and maximum exact, percentiles from at most MAX_SAMPLES even samples."""
 
     packets: int
@@ -47,8 +47,8 @@ class Statistics:
 
     counters: Counters
     packets_queued: int
-    delay_ns: RealisedDelay | None
-    """None before the first packet left."""
+    delay_ns: EngineDelay | None
+    """None until the first packet leaves."""
 
     def as_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""
@@ -95,9 +95,9 @@ class DelayRecorder:
             del self.samples[1::2]
             self.stride *= 2
 
-    def snapshot(self) -> RealisedDelay | None:
-        """Return the figures so far, None if nothing was recorded."""
+    def snapshot(self) -> EngineDelay | None:
+        """Return the summary so far, None if nothing was recorded."""
         if not self.samples:
             return None
         ordered = sorted(self.samples)
-        return RealisedDelay(self.packets, self.min_ns, _quantile(ordered, 50), _quantile(ordered, 99), self.max_ns)
+        return EngineDelay(self.packets, self.min_ns, _quantile(ordered, 50), _quantile(ordered, 99), self.max_ns)

@@ -1,7 +1,7 @@
-"""Distribution tables, recomputed from their formulas as iproute2 makes them (`netem/normal.c` and its siblings).
+"""Distribution tables, computed from the same formulas as in iproute2 (`netem/normal.c` and its siblings).
 
-A table is the inverse of a cumulative distribution at 4096 equal steps; 8192 is one standard deviation. They are not
-quite what their names say: pareto has mean -0.034 and deviation 0.82, paretonormal -0.025 and 0.83.
+A table is the inverse of a cumulative distribution at 4096 equal steps; 8192 is one standard deviation. The tables
+deviate from their names: pareto has mean -0.034 and deviation 0.82, paretonormal -0.025 and 0.83.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from netem.spec.errors import SpecError
 SCALE = 8192  # NETEM_DIST_SCALE
 _ENTRIES = 4096
 _MIN_ENTRY, _MAX_ENTRY = -32768, 32767  # s16
-_GRID_START, _GRID_STEP = -10.0, 0.00005  # iproute2 walks x from here in these steps
+_GRID_START, _GRID_STEP = -10.0, 0.00005  # iproute2 steps x from here by this much
 _HALF_CELL = 0.5 / 16384  # and rounds the cumulative share to this grid
 
 
@@ -31,7 +31,7 @@ def _normal_values() -> tuple[int, ...]:
 
 @cache
 def normal() -> tuple[int, ...]:
-    """Return the standard normal distribution, cut at four deviations."""
+    """Return the standard normal distribution, cut off at four deviations."""
     return tuple(max(_MIN_ENTRY, min(_MAX_ENTRY, value)) for value in _normal_values())
 
 
@@ -53,13 +53,13 @@ def paretonormal() -> tuple[int, ...]:
 _BUILT_IN = {"normal": normal, "pareto": pareto, "paretonormal": paretonormal}
 
 
-def table(name: str, given: Mapping[str, Sequence[int]]) -> Sequence[int]:
-    """Return the table of that name: one of iproute2's, else one of those given.
+def table(name: str, tables: Mapping[str, Sequence[int]]) -> Sequence[int]:
+    """Return the table of that name: one of iproute2's, else one of `tables`.
 
     Raises SpecError if there is none.
     """
     if name in _BUILT_IN:
         return _BUILT_IN[name]()
-    if name not in given:
-        raise SpecError("is no distribution here", word=name, hint=f"use uniform, {', '.join(_BUILT_IN)} or a file")
-    return given[name]
+    if name not in tables:
+        raise SpecError("is not a known distribution", word=name, hint=f"use uniform, {', '.join(_BUILT_IN)} or a file")
+    return tables[name]

@@ -1,9 +1,9 @@
-"""A link of delivery opportunities (ours): what Mahimahi's `link_queue` does with a trace."""
+"""A link of delivery opportunities (an extension), as Mahimahi's `link_queue` replays a trace."""
 
 from bisect import bisect_left
 
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import Build
+from netem.pipeline.stage import StageContext
 from netem.spec.errors import SpecError
 
 OPPORTUNITY_BYTES = 1500
@@ -13,15 +13,15 @@ _MS_NS = 10**6
 class TraceStage:
     """Send each packet with the opportunity that carries its last byte.
 
-    The trace begins with the first packet and repeats after its last stamp. An opportunity that finds nothing waiting
-    is wasted; what one packet leaves of an opportunity serves the next packet that was already there.
+    The trace begins with the first packet and repeats after its last stamp. An opportunity with no packet waiting is
+    lost; bytes left over by one packet serve the next packet that was already waiting.
     """
 
-    def __init__(self, build: Build) -> None:
-        name = str(build.impairment.extension.trace)
-        if name not in build.resources.traces:
-            raise SpecError("is no trace here", word=name, hint="give the trace file to the sidecar")
-        self._stamps_ns = [stamp * _MS_NS for stamp in build.resources.traces[name]]
+    def __init__(self, context: StageContext) -> None:
+        name = str(context.impairment.extension.trace)
+        if name not in context.resources.traces:
+            raise SpecError("is not a known trace", word=name, hint="give the trace file to the sidecar")
+        self._stamps_ns = [stamp * _MS_NS for stamp in context.resources.traces[name]]
         self._period_ns = self._stamps_ns[-1]
         self._origin_ns: int | None = None
         self._current = -1
@@ -29,8 +29,8 @@ class TraceStage:
 
     def _time_ns(self, index: int) -> int:
         """Return when the opportunity comes, after the origin."""
-        rounds, place = divmod(index, len(self._stamps_ns))
-        return rounds * self._period_ns + self._stamps_ns[place]
+        rounds, position = divmod(index, len(self._stamps_ns))
+        return rounds * self._period_ns + self._stamps_ns[position]
 
     def _first_at(self, time_ns: int) -> int:
         rounds, rest_ns = divmod(max(0, time_ns), self._period_ns)

@@ -1,4 +1,4 @@
-"""The data path in C beside the pipeline that is its reference: build it, and give both the same arrivals."""
+"""The data path in C against its reference, the pipeline: compile it, and give both the same arrivals."""
 
 import struct
 import subprocess
@@ -7,7 +7,7 @@ from random import Random
 
 from netem.engines.user.datapath import DataPath
 from netem.engines.user.devices import VNET_HEADER_BYTES
-from netem.pipeline import Pipeline, plain
+from netem.pipeline import Pipeline, fixed_delay
 from netem.spec import parse
 from tests.support.frames import ETHERNET, ipv4, ipv6, numbered
 
@@ -33,7 +33,7 @@ def build(folder: Path, *flags: str) -> Path:
 
 
 def a_frame(rng: Random, number: int) -> bytes:
-    """Return a frame of some kind, the kinds that must be told apart among them, with its virtio header."""
+    """Return a random frame with its virtio header; all kinds that the lane must distinguish occur."""
     nd = bytes([rng.choice((132, 133, 135, 137, 138))]) + bytes(rng.randrange(30))
     tags = b"".join(rng.choice((b"\x81\0", b"\x88\xa8")) + b"\0\5" for _ in range(rng.randrange(3)))
     tail = rng.choice((b"\x08\x06", ipv6(nd, protocol=58)[12:], ipv4(nd)[12:])) + number.to_bytes(4, "big")
@@ -47,74 +47,74 @@ def a_frame(rng: Random, number: int) -> bytes:
 
 
 class Both:
-    """A pipeline, and a second one whose work the data path in C does while it is lent."""
+    """A reference pipeline, and a second one that the data path in C replaces while it is loaded."""
 
     def __init__(self, path: DataPath, text: str) -> None:
         self.path = path
         self.reference = Pipeline(parse(text), 1, frame_start=VNET_HEADER_BYTES)
-        self.lender = Pipeline(parse(text), 1, frame_start=VNET_HEADER_BYTES)
+        self.pipeline = Pipeline(parse(text), 1, frame_start=VNET_HEADER_BYTES)
         self.text = text
-        self.lent = False
+        self.loaded = False
 
     def push(self, frame: bytes, now_ns: int) -> None:
         self.reference.push(frame, now_ns)
-        if self.lent:
+        if self.loaded:
             self.path.push(0, frame, now_ns)
         else:
-            self.lender.push(frame, now_ns)
+            self.pipeline.push(frame, now_ns)
 
     def pop(self, now_ns: int) -> int:
-        """Compare what is due and what will be next; return how many frames were."""
+        """Compare the frames due and the next due time; return the number of frames."""
         expected = self.reference.pop_due(now_ns)
-        assert (self.path.pop_due(0, now_ns) if self.lent else self.lender.pop_due(now_ns)) == expected
-        next_ns = self.path.next_due_ns(0) if self.lent else self.lender.next_due_ns()
+        assert (self.path.pop_due(0, now_ns) if self.loaded else self.pipeline.pop_due(now_ns)) == expected
+        next_ns = self.path.next_due_ns(0) if self.loaded else self.pipeline.next_due_ns()
         assert next_ns == self.reference.next_due_ns()
         return len(expected)
 
-    def report(self) -> None:
-        if self.lent:
-            self.path.report(0, self.lender)
+    def check(self) -> None:
+        if self.loaded:
+            self.path.sync_counters(0, self.pipeline)
             assert self.path.queued(0) == self.reference.stats().packets_queued
         else:
-            assert self.lender.stats().packets_queued == self.reference.stats().packets_queued
-        assert self.lender.stats().counters == self.reference.stats().counters
-        assert self.lender.stats().delay_ns == self.reference.stats().delay_ns
+            assert self.pipeline.stats().packets_queued == self.reference.stats().packets_queued
+        assert self.pipeline.stats().counters == self.reference.stats().counters
+        assert self.pipeline.stats().delay_ns == self.reference.stats().delay_ns
 
-    def lend(self) -> None:
-        task = plain(parse(self.text))
-        assert task is not None
-        self.path.resume(0, self.lender, task)
-        self.lent = True
+    def load(self) -> None:
+        fixed = fixed_delay(parse(self.text))
+        assert fixed is not None
+        self.path.load(0, self.pipeline, fixed)
+        self.loaded = True
 
-    def give_back(self) -> None:
-        self.path.report(0, self.lender)
-        self.path.give_back(0, self.lender)
-        self.lent = False
+    def unload(self) -> None:
+        self.path.sync_counters(0, self.pipeline)
+        self.path.unload(0, self.pipeline)
+        self.loaded = False
 
     def change(self, text: str, now_ns: int) -> None:
         self.text = text
-        if self.lent:
-            self.path.report(0, self.lender)
-        for each in (self.reference, self.lender):
+        if self.loaded:
+            self.path.sync_counters(0, self.pipeline)
+        for each in (self.reference, self.pipeline):
             each.change(parse(text), now_ns)
-        if self.lent:
-            self.lend()
+        if self.loaded:
+            self.load()
 
     def restart(self) -> None:
-        if self.lent:
-            self.path.report(0, self.lender)
-        for each in (self.reference, self.lender):
+        if self.loaded:
+            self.path.sync_counters(0, self.pipeline)
+        for each in (self.reference, self.pipeline):
             each.restart()
-        if self.lent:
-            self.lend()
+        if self.loaded:
+            self.load()
 
 
 def compare(path: DataPath, seed: int, steps: int = 2000) -> int:
-    """Let both carry the same random traffic through changes; return how many frames left them."""
+    """Send the same random traffic through both, with changes; return how many frames left."""
     rng = Random(seed)
     both = Both(path, _TEXTS[seed % len(_TEXTS)])
     now_ns, left = 10**12, 0
-    both.lend()
+    both.load()
     for number in range(steps):
         now_ns += rng.choice((0, 1000, 200_000, 900_000))
         both.push(a_frame(rng, number), now_ns)
@@ -125,10 +125,10 @@ def compare(path: DataPath, seed: int, steps: int = 2000) -> int:
         elif chance < 0.015:
             both.restart()
         elif chance < 0.03:
-            both.give_back() if both.lent else both.lend()
-        both.report()
+            both.unload() if both.loaded else both.load()
+        both.check()
     left += both.pop(now_ns + 10**9)
-    both.report()
-    if both.lent:
-        both.give_back()
+    both.check()
+    if both.loaded:
+        both.unload()
     return left

@@ -1,1 +1,1 @@
-"""The user engine: frames through user space, on any kernel with TUN."""
+"""The user engine: frames pass through user space, on any kernel with TUN."""

@@ -1,7 +1,7 @@
-"""The data path in C, where it is there and fits: the same lanes, for plain impairments (`netem.pipeline.plain`).
+"""The data path in C: the same lanes as in Python, for a fixed delay or none (`netem.pipeline.fixed_delay`).
 
-It borrows what the pipelines hold: queues, counters, recorded delays. The pipelines stay the reference, and get it back
-before anyone asks them. The library is made from `c/` when the image is built.
+It loads queues, counters and recorded delays from the pipelines. The pipelines stay the reference: their counters are
+synchronized before anyone reads them. The image build compiles the library from `c/`.
 """
 
 import ctypes
@@ -10,22 +10,22 @@ from pathlib import Path
 
 from netem.contract.errors import from_os_error
 from netem.engines.user.devices import MAX_FRAME_BYTES
-from netem.pipeline import Entry, Pipeline, Plain
+from netem.pipeline import Entry, FixedDelay, Pipeline
 
 LIBRARY = Path(__file__).with_name("libdatapath.so")
 _MAX_SAMPLES = 4096
-_COUNTED = ("packets_in", "bytes_in", "packets_out", "exempt", "delayed", "dropped_limit", "queue_packets_max")
-_RECORDED = ("packets", "min_ns", "max_ns", "stride", "until_next")
-_CONFIGURED = ("delay_ns", "limit_packets", "exempts_nd")
+_COUNTERS = ("packets_in", "bytes_in", "packets_out", "exempt", "delayed", "dropped_limit", "queue_packets_max")
+_DELAYS = ("packets", "min_ns", "max_ns", "stride", "until_next")
+_CONFIGURATION = ("delay_ns", "limit_packets", "exempts_nd")
 _Times = ctypes.c_int64 * 3
 
 
 class _LaneState(ctypes.Structure):
-    """`struct state` of c/lane.h."""
+    """Mirror `struct lane_state` of c/lane.h."""
 
     _fields_ = [
-        *((name, ctypes.c_int64) for name in (*_CONFIGURED, *_COUNTED)),
-        *((f"delay_{name}", ctypes.c_int64) for name in (*_RECORDED, "kept")),
+        *((name, ctypes.c_int64) for name in (*_CONFIGURATION, *_COUNTERS)),
+        *((f"delay_{name}", ctypes.c_int64) for name in (*_DELAYS, "sample_count")),
         ("samples", ctypes.c_int64 * _MAX_SAMPLES),
     ]
 
@@ -41,9 +41,9 @@ def _load(library: Path) -> ctypes.CDLL:
         ("queued", ctypes.c_int64, [pointer, lane]),
         ("tx_rejected", ctypes.c_int64, [pointer]),
         ("next_due", ctypes.c_int64, [pointer, lane]),
-        ("put", ctypes.c_int, [pointer, lane, times, frame, size]),
-        ("take", ctypes.c_int64, [pointer, lane, times, frame]),
-        ("take_outgoing", ctypes.c_int64, [pointer, frame]),
+        ("import", ctypes.c_int, [pointer, lane, times, frame, size]),
+        ("export", ctypes.c_int64, [pointer, lane, times, frame]),
+        ("export_outgoing", ctypes.c_int64, [pointer, frame]),
         ("push", ctypes.c_int, [pointer, lane, frame, size, ctypes.c_int64]),
         ("pop", None, [pointer, lane, ctypes.c_int64]),
         ("run", ctypes.c_int, [pointer]),
@@ -57,7 +57,7 @@ class DataPath:
     """Two lanes in C."""
 
     def __init__(self, taps: tuple[int, int], out_fd: int, control_fd: int, library: Path = LIBRARY) -> None:
-        """Load the library and prepare to serve; raise SidecarError when that fails."""
+        """Load the library and prepare to serve; raise SidecarError on failure."""
         try:
             self._c = _load(library)
             self._path = self._c.datapath_open((ctypes.c_int * 2)(*taps), out_fd, control_fd)
@@ -68,12 +68,12 @@ class DataPath:
         self._frame = ctypes.create_string_buffer(MAX_FRAME_BYTES)
 
     def close(self) -> None:
-        """Give memory and descriptors back."""
+        """Free memory and descriptors."""
         self._c.datapath_close(self._path)
 
     @property
     def tx_rejected(self) -> int:
-        """Frames that the device will never take."""
+        """Frames that the device rejected."""
         return int(self._c.datapath_tx_rejected(self._path))
 
     def queued(self, lane: int) -> int:
@@ -81,7 +81,7 @@ class DataPath:
         return int(self._c.datapath_queued(self._path, lane))
 
     def next_due_ns(self, lane: int) -> int | None:
-        """Return when the next frame of a lane is due, None when none waits."""
+        """Return when the next frame of a lane is due, None if the lane is empty."""
         due_ns = int(self._c.datapath_next_due(self._path, lane))
         return None if due_ns == 2**63 - 1 else due_ns
 
@@ -93,53 +93,53 @@ class DataPath:
             raise from_os_error("forward frames", error) from error
 
     def push(self, lane: int, frame: bytes, now_ns: int) -> None:
-        """Take a frame that arrives now."""
+        """Add a frame that arrives now."""
         _check(self._c.datapath_push(self._path, lane, frame, len(frame), now_ns))
 
     def pop_due(self, lane: int, now_ns: int) -> list[bytes]:
         """Return the frames due by now instead of sending them."""
         self._c.datapath_pop(self._path, lane, now_ns)
-        return self.take_unsent()
+        return self.pop_unsent()
 
-    def take_unsent(self) -> list[bytes]:
-        """Return the frames that have left their lane but not yet gone to the device, and forget them."""
+    def pop_unsent(self) -> list[bytes]:
+        """Remove and return the frames that left their lane and that the device has not accepted yet."""
         frames = []
-        while (length := self._c.datapath_take_outgoing(self._path, self._frame)) >= 0:
+        while (length := self._c.datapath_export_outgoing(self._path, self._frame)) >= 0:
             frames.append(ctypes.string_at(self._frame, length))
         return frames
 
-    def resume(self, lane: int, pipeline: Pipeline, task: Plain) -> None:
-        """Go on with what the pipeline counted and holds."""
+    def load(self, lane: int, pipeline: Pipeline, fixed: FixedDelay) -> None:
+        """Load configuration, counters and queue of a pipeline into a lane, and empty the pipeline's queue."""
         state, delays = self._states[lane], pipeline.delays
-        for name in _CONFIGURED:
-            setattr(state, name, getattr(task, name))
-        for name in _COUNTED:
+        for name in _CONFIGURATION:
+            setattr(state, name, getattr(fixed, name))
+        for name in _COUNTERS:
             setattr(state, name, getattr(pipeline.counters, name))
-        for name in _RECORDED:
+        for name in _DELAYS:
             setattr(state, f"delay_{name}", getattr(delays, name))
-        state.delay_kept = len(delays.samples)
+        state.delay_sample_count = len(delays.samples)
         state.samples[: len(delays.samples)] = delays.samples
-        for due_ns, arrived_ns, wire_bytes, frame in pipeline.hand_over():
+        for due_ns, arrived_ns, wire_bytes, frame in pipeline.export_queue():
             times = _Times(due_ns, arrived_ns, wire_bytes)
-            _check(self._c.datapath_put(self._path, lane, times, bytes(frame), len(frame)))
+            _check(self._c.datapath_import(self._path, lane, times, bytes(frame), len(frame)))
 
-    def report(self, lane: int, pipeline: Pipeline) -> None:
-        """Let the pipeline know what was counted and recorded; the frames stay here."""
+    def sync_counters(self, lane: int, pipeline: Pipeline) -> None:
+        """Copy counters and recorded delays of a lane to its pipeline; the frames stay here."""
         state, delays = self._states[lane], pipeline.delays
-        for name in _COUNTED:
+        for name in _COUNTERS:
             setattr(pipeline.counters, name, getattr(state, name))
-        for name in _RECORDED:
+        for name in _DELAYS:
             setattr(delays, name, getattr(state, f"delay_{name}"))
-        delays.samples[:] = state.samples[: state.delay_kept]
+        delays.samples[:] = state.samples[: state.delay_sample_count]
 
-    def give_back(self, lane: int, pipeline: Pipeline) -> None:
-        """Let the pipeline go on with the frames."""
-        pipeline.take_over(self._take_all(lane))
+    def unload(self, lane: int, pipeline: Pipeline) -> None:
+        """Move the queue of a lane to its pipeline."""
+        pipeline.import_queue(self._export_all(lane))
 
-    def _take_all(self, lane: int) -> list[Entry]:
+    def _export_all(self, lane: int) -> list[Entry]:
         entries: list[Entry] = []
         times = _Times()
-        while (length := self._c.datapath_take(self._path, lane, times, self._frame)) >= 0:
+        while (length := self._c.datapath_export(self._path, lane, times, self._frame)) >= 0:
             entries.append((times[0], times[1], times[2], ctypes.string_at(self._frame, length)))
         return entries
 

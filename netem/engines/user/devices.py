@@ -1,6 +1,6 @@
-"""The two ends of the user engine: a TAP that the kernel's frames come out of, a packet socket that they leave by.
+"""The devices of the user engine: a TAP that delivers the kernel's frames, and a packet socket that sends them.
 
-Both speak the 10-byte virtio-net header, so checksum and segmentation offload survive the way through user space and a
+Both use the 10-byte virtio-net header, so checksum and segmentation offload survive the way through user space and a
 64 kB super-packet stays one frame. Numbers are from linux/if_tun.h, linux/sockios.h and linux/if_packet.h.
 """
 
@@ -13,13 +13,13 @@ from netem.contract.errors import from_os_error
 
 VNET_HEADER_BYTES = 10
 MAX_FRAME_BYTES = 65_536 + 512
-"""A GSO packet of the largest size that a TAP announces (gso_max_size 65536), its link header and the virtio header."""
+"""The largest GSO packet of a TAP (gso_max_size 65536), its link header and the virtio header."""
 
 TAP_MTU = 1000
-"""Below IPV6_MIN_MTU (1280) the kernel gives a device no IPv6 at all, so the TAP sends nothing of its own; the frames
-redirected into it are not measured against this (/proc/sys is read-only in a container)."""
+"""Below IPV6_MIN_MTU (1280) the kernel enables no IPv6 on a device, so the TAP sends no frames of its own. Redirected
+frames may be longer. (The sysctl is no alternative: /proc/sys is read-only in a container.)"""
 TAP_QUEUE_FRAMES = 20_000
-"""How many frames may wait for the engine; the kernel's 500 overflow while Python is scheduled out for a few ms."""
+"""Queue length of the TAP; the kernel's default of 500 overflows while Python is scheduled out for a few ms."""
 
 _TUNSETIFF = 0x400454CA
 _TUNSETPERSIST = 0x400454CB
@@ -39,7 +39,7 @@ _TUN_HINT = "start the container with the device /dev/net/tun and the capability
 
 
 def open_tap(name: str, *, super_packets: bool) -> int:
-    """Make the TAP `name`, up and without addresses; closing the descriptor removes it. Raises SidecarError."""
+    """Create the TAP `name`, up and without addresses; closing the descriptor removes it. Raises SidecarError."""
     try:
         fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -47,33 +47,33 @@ def open_tap(name: str, *, super_packets: bool) -> int:
     try:
         fcntl.ioctl(fd, _TUNSETIFF, _NAME_FLAGS.pack(name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR))
         announce_offloads(fd, super_packets=super_packets)
-        _raise_device(name)
+        _bring_up(name)
     except OSError as error:
         os.close(fd)
-        raise from_os_error(f"make the TAP {name}", error, _TUN_HINT) from error
+        raise from_os_error(f"create the TAP {name}", error, _TUN_HINT) from error
     return fd
 
 
 def announce_offloads(fd: int, *, super_packets: bool) -> None:
-    """Tell the kernel what the reader of a TAP can take, from the next frame on.
+    """Announce to the kernel which offloads the reader of a TAP supports, from the next frame on.
 
-    With `super_packets` false the kernel segments before the engine sees a frame: one decision per wire segment.
+    Without `super_packets` the kernel segments frames before the engine reads them: one decision per wire segment.
     """
     segmentation = _TUN_F_TSO4 | _TUN_F_TSO6 | _TUN_F_TSO_ECN if super_packets else 0
     fcntl.ioctl(fd, _TUNSETOFFLOAD, _TUN_F_CSUM | segmentation)
 
 
 def make_persistent(fd: int) -> None:
-    """Leave the TAP to the end of its namespace: closing it would wait for the kernel to unregister it (16 ms)."""
+    """Keep the TAP until its namespace ends: closing it would wait for the kernel to unregister it (16 ms)."""
     fcntl.ioctl(fd, _TUNSETPERSIST, 1)
 
 
-def _raise_device(name: str) -> None:
+def _bring_up(name: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFMTU, _NAME_NUMBER.pack(name.encode(), TAP_MTU))
         fcntl.ioctl(control, _SIOCSIFTXQLEN, _NAME_NUMBER.pack(name.encode(), TAP_QUEUE_FRAMES))
-        answer = fcntl.ioctl(control, _SIOCGIFFLAGS, _NAME_FLAGS.pack(name.encode(), 0))
-        flags = (_NAME_FLAGS.unpack(answer)[1] | _IFF_UP) & ~_IFF_MULTICAST
+        reply = fcntl.ioctl(control, _SIOCGIFFLAGS, _NAME_FLAGS.pack(name.encode(), 0))
+        flags = (_NAME_FLAGS.unpack(reply)[1] | _IFF_UP) & ~_IFF_MULTICAST
         fcntl.ioctl(control, _SIOCSIFFLAGS, _NAME_FLAGS.pack(name.encode(), flags))
 
 
@@ -99,7 +99,7 @@ def open_packet_socket(device: str) -> socket.socket:
 
 
 def interface_statistic(device: str, counter: str) -> int:
-    """Read one counter of a network device, such as `tx_dropped`; 0 when the device has gone."""
+    """Read one counter of a network device, such as `tx_dropped`; 0 if the device is gone."""
     try:
         with open(f"/sys/class/net/{device}/statistics/{counter}", encoding="ascii") as file:  # noqa: PTH123 - no pathlib on a path read often
             return int(file.read())

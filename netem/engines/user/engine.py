@@ -1,7 +1,7 @@
-"""The user engine as the supervisor sees it: make the devices, start the worker, lead the traffic in, take it all down.
+"""The user engine for the supervisor: create the devices, start the worker, redirect the traffic, and tear down.
 
-The order matters: the redirect comes last when starting and goes first when ending, so that no frame of the endpoint
-is ever led into a device that nobody reads.
+The order matters: the redirect is installed last and removed first, so that no frame of the endpoint is redirected to a
+device that nobody reads.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from netem.system import tc
 
 TAP = "netem0"
 PROBE_TAP = "netem1"
-_ANSWER_TIMEOUT_S = 5.0
+_RESPONSE_TIMEOUT_S = 5.0
 
 
 class UserEngine:
-    """Frames through user space: a TAP, a pipeline and a packet socket, in a process of their own."""
+    """Pass frames through user space: TAPs, pipelines and a packet socket, in a separate process."""
 
     engine: str = "user"
     capture_note: str = ""
@@ -44,13 +44,13 @@ class UserEngine:
         self.death_fd: int | None = None
 
     def make_devices(self) -> None:
-        """Make the TAPs, so that a capture can start on them. Raises SidecarError."""
+        """Create the TAPs, so that a capture can start on them. Raises SidecarError."""
         super_packets = not wants_segments(self._impairment)
         for name in (TAP, PROBE_TAP):
             self._taps.append(open_tap(name, super_packets=super_packets))
 
     def start(self) -> None:
-        """Start the worker and lead the egress into it. Raises SidecarError; `close` then takes the rest down."""
+        """Start the worker and redirect the egress to it. Raises SidecarError; `close` then tears down the rest."""
         if not self._taps:
             self.make_devices()
         out = open_packet_socket(self._device)
@@ -58,50 +58,50 @@ class UserEngine:
         self._fork_worker(out, here, there)
         out.close()
         there.close()
-        here.settimeout(_ANSWER_TIMEOUT_S)
+        here.settimeout(_RESPONSE_TIMEOUT_S)
         self._control = here
         self.death_fd = here.fileno()
         tc.batch(
-            f"lead the egress of {self._device} into the engine",
+            f"redirect the egress of {self._device} to the user engine",
             redirect.install(self._device, TAP, PROBE_TAP),
         )
         self._redirected = True
 
     def readback(self) -> dict[str, Any]:
-        """Return impairment and data path as the worker holds them, and where the kernel's redirect leads."""
+        """Return impairment and data path of the worker, and the target devices of the kernel's redirect."""
         filters = tc.show("filter", "show", "dev", self._device, "egress")
         actions = [action for rule in filters for action in rule.get("options", {}).get("actions", [])]
         targets = sorted({action["to_dev"] for action in actions if "to_dev" in action})
         if targets != [TAP, PROBE_TAP]:
-            raise SidecarError("read the redirect back", f"the egress of {self._device} leads to {targets}")
-        held = self._ask({"op": "describe"})
-        return {"impairment": held["impairment"], "data_path": held["data_path"], "redirect": targets}
+            raise SidecarError("read the redirect back", f"the egress of {self._device} is redirected to {targets}")
+        state = self._request({"op": "describe"})
+        return {"impairment": state["impairment"], "data_path": state["data_path"], "redirect": targets}
 
     def change(self, impairment: Impairment) -> None:
-        """Hand the worker another impairment; queued frames keep their times."""
-        answer = self._ask({"op": "change", "text": format_impairment(impairment)})
-        if "error" in answer:
-            raise SidecarError("change the impairment", str(answer["error"]))
+        """Replace the impairment; queued frames keep their times."""
+        response = self._request({"op": "change", "text": format_impairment(impairment)})
+        if "error" in response:
+            raise SidecarError("change the impairment", str(response["error"]))
         self._impairment = impairment
 
     def restart(self) -> None:
-        """Let draws, packet numbers and statistics begin anew."""
-        self._ask({"op": "restart"})
+        """Reset draws, packet numbers and statistics."""
+        self._request({"op": "restart"})
 
     def counters(self) -> dict[str, Any]:
         """Return the worker's statistics and the frames that overran the TAP before it."""
-        answer = self._ask({"op": "describe"})
-        answer["rx_overruns"] = interface_statistic(TAP, "tx_dropped")
-        return answer
+        response = self._request({"op": "describe"})
+        response["rx_overruns"] = interface_statistic(TAP, "tx_dropped")
+        return response
 
     def bypass(self) -> None:
-        """Take the redirect away."""
+        """Remove the redirect."""
         if self._redirected:
             self._redirected = False
-            tc.batch(f"give {self._device} its plain egress back", redirect.remove(self._device))
+            tc.batch(f"remove the redirect of {self._device}", redirect.remove(self._device))
 
     def abandon(self) -> None:
-        """Take the redirect away, end the worker, leave the devices to the end of the namespace, which is at hand."""
+        """Remove the redirect and end the worker; the devices go with the namespace, which ends soon."""
         self.bypass()
         for tap in self._taps:
             make_persistent(tap)
@@ -110,7 +110,7 @@ class UserEngine:
             self._control = None
 
     def close(self) -> None:
-        """Take the redirect away, end the worker and remove the devices; go on after an error and raise it last."""
+        """Remove the redirect, the worker and the devices; continue after an error and raise it last."""
         failure: SidecarError | None = None
         try:
             self.bypass()
@@ -137,7 +137,7 @@ class UserEngine:
         try:
             here.close()
             signal.set_wakeup_fd(-1)
-            # The supervisor decides when the engine goes: docker stop signals only PID 1, Ctrl-C would reach both.
+            # The supervisor ends the engine: docker stop signals only PID 1, but Ctrl-C would reach both.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             Worker(self._impairment, (self._taps[0], self._taps[1]), pipelines, out).serve(there)
@@ -145,15 +145,15 @@ class UserEngine:
         finally:
             os._exit(status)
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._control is None:
-            raise SidecarError("ask the engine", "it is not running")
+            raise SidecarError("query the user engine", "it is not running")
         try:
             self._control.send(json.dumps(request).encode())
-            answer = self._control.recv(MAX_MESSAGE_BYTES)
+            response = self._control.recv(MAX_MESSAGE_BYTES)
         except OSError as error:
-            raise from_os_error("ask the engine", error) from error
-        if not answer:
-            raise SidecarError("ask the engine", "it has died")
-        document: dict[str, Any] = json.loads(answer)
+            raise from_os_error("query the user engine", error) from error
+        if not response:
+            raise SidecarError("query the user engine", "it has died")
+        document: dict[str, Any] = json.loads(response)
         return document

@@ -1,7 +1,7 @@
-"""The data path of the user engine: read a frame, let the pipeline decide, send what is due.
+"""The data path of the user engine in Python: read a frame, push it to the pipeline, send the frames that are due.
 
-One lane is one TAP and one pipeline. Frames are `bytes` with their virtio header in front; the allocator hands out the
-block freed last, so a busy lane works in warm cache (a ring of buffers would not). Nothing here decides about frames.
+A lane is one TAP and one pipeline. Frames are `bytes` with their virtio header in front. The allocator returns the
+block freed last, so a busy lane works in warm cache (a ring of buffers would not). The pipeline alone decides.
 """
 
 import errno
@@ -17,12 +17,12 @@ from netem.engines.user.timer import DeadlineTimer
 from netem.pipeline import Frame, Pipeline
 
 _BURST_FRAMES = 64
-"""Frames read in a row from one lane before timers and the other lanes get their turn."""
+"""Frames read in a row from one lane before the timer and the other lanes get their turn."""
 _TRANSIENT = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Lane:
-    """One TAP and what happens to its frames."""
+    """One TAP and the pipeline for its frames."""
 
     __slots__ = ("pipeline", "tap")
 
@@ -32,21 +32,21 @@ class Lane:
 
 
 class Sender:
-    """Send frames in order; what the device cannot take at the moment waits and goes first."""
+    """Send frames in order; a frame that the device cannot accept at the moment waits and goes first."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._waiting: deque[Frame] = deque()
         self.tx_rejected = 0
-        """Frames that the device will never take (too long, or the device is down)."""
+        """Frames that the device rejected (too long, or the device is down)."""
 
     @property
     def blocked(self) -> bool:
-        """Whether frames wait for the device."""
+        """Return whether frames wait for the device."""
         return bool(self._waiting)
 
     def send(self, frames: list[Frame]) -> None:
-        """Send `frames`, or queue them behind those that wait already."""
+        """Send `frames`, or queue them behind the frames that already wait."""
         if self._waiting:
             self._waiting.extend(frames)
             return
@@ -61,7 +61,7 @@ class Sender:
                 self.tx_rejected += 1
 
     def flush(self) -> None:
-        """Try again with what waits."""
+        """Retry the frames that wait."""
         frames = list(self._waiting)
         self._waiting.clear()
         self.send(frames)
@@ -89,13 +89,13 @@ class Loop:
         self._epoll.register(fd, select.EPOLLIN)
 
     def stop(self) -> None:
-        """Let `run` return."""
+        """Make `run` return."""
         self._running = False
 
     def run(self) -> None:
         """Serve until `stop` is called."""
         self._running = True
-        self.release()  # what another data path has left behind is due by a timer not yet armed
+        self.send_due()  # frames from another data path may be due, and no timer is armed for them
         poll, by_fd = self._epoll.poll, self._by_fd
         while self._running:
             for fd, _ in poll():
@@ -106,14 +106,14 @@ class Loop:
                     self._timer.acknowledge()
                 elif fd == self._control[0]:
                     self._control[1]()
-            self.release()
+            self.send_due()
 
     def close(self) -> None:
-        """Give the epoll descriptor back."""
+        """Close the epoll descriptor."""
         self._epoll.close()
 
-    def release(self) -> None:
-        """Send whatever is due and arm the timer for what is due next."""
+    def send_due(self) -> None:
+        """Send the frames that are due and arm the timer for the next one."""
         sender = self._sender
         if sender.blocked:
             sender.flush()

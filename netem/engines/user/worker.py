@@ -1,6 +1,6 @@
-"""The engine's own process: the loop, and the supervisor's few requests in between.
+"""The process of the user engine: it runs the loop and handles the supervisor's requests in between.
 
-Requests and answers are JSON datagrams on a socket pair; the supervisor's end closing is the order to go.
+Requests and responses are JSON datagrams on a socket pair. The process exits when the supervisor closes its end.
 """
 
 import gc
@@ -19,18 +19,17 @@ from netem.engines.user.datapath import LIBRARY, DataPath
 from netem.engines.user.devices import VNET_HEADER_BYTES, announce_offloads
 from netem.engines.user.loop import Lane, Loop, Sender
 from netem.engines.user.timer import DeadlineTimer
-from netem.pipeline import Pipeline, Plain, plain, wants_segments
+from netem.pipeline import FixedDelay, Pipeline, fixed_delay, wants_segments
 from netem.spec import Impairment, SpecError, format_impairment, parse
 
 MAX_MESSAGE_BYTES = 196_608
 
-
 _PROBE_SEED_OFFSET = 0x9E3779B97F4A7C15
-"""Added to the seed for the probes' draws, so that they never are those of the measured traffic."""
+"""Added to the seed for the probes, so that their draws differ from those of the measured traffic."""
 
 
 def build_pipelines(impairment: Impairment, seed: int) -> tuple[Pipeline, Pipeline]:
-    """Return the pipeline of the measured traffic and its twin for the probes.
+    """Return the pipeline of the measured traffic and the one of the probes.
 
     Raises SpecError or SidecarError when a table or a trace is missing.
     """
@@ -42,9 +41,9 @@ def build_pipelines(impairment: Impairment, seed: int) -> tuple[Pipeline, Pipeli
 
 
 class Worker:
-    """Serve two lanes (the measured traffic, the probes) until the supervisor goes or says stop.
+    """Serve two lanes (the measured traffic, the probes) until the supervisor closes its socket.
 
-    While the impairment is plain and the library is there, the data path in C has the frames; otherwise the pipelines.
+    The data path in C queues the frames while the delay is fixed and the library exists; otherwise the pipelines do.
     """
 
     def __init__(
@@ -61,70 +60,70 @@ class Worker:
         self._sender = Sender(out)
         self._out_fd = out.fileno()
         self._library = library
-        self._fast: DataPath | None = None
-        self._fast_has_frames = False
-        self._ended = False
+        self._c_path: DataPath | None = None
+        self._c_has_frames = False
+        self._stopped = False
         lanes = [Lane(tap, pipeline) for tap, pipeline in zip(taps, pipelines, strict=True)]
         self._loop = Loop(lanes, self._sender, self._out_fd, DeadlineTimer())
 
     def serve(self, control: socket.socket) -> None:
-        """Serve; return when the supervisor has gone or asked for the end. Raises SidecarError."""
-        # Frames make no reference cycles, and a collection in the data path is a delay that nobody asked for.
+        """Serve until the supervisor closes its socket. Raises SidecarError."""
+        # Frames make no reference cycles, and a collection would delay frames.
         gc.freeze()
         gc.disable()
         if self._library.exists():
-            self._fast = DataPath(self._taps, self._out_fd, control.fileno(), self._library)
-        self._loop.set_control(control.fileno(), lambda: self._answer_between(control))
-        while not self._ended:
-            tasks = self._tasks(self._impairment)
-            if self._fast is not None and tasks is not None:
-                self._serve_fast(self._fast, tasks, control)
+            self._c_path = DataPath(self._taps, self._out_fd, control.fileno(), self._library)
+        self._loop.set_control(control.fileno(), lambda: self._handle_and_stop_loop(control))
+        while not self._stopped:
+            delays = self._fixed_delays(self._impairment)
+            if self._c_path is not None and delays is not None:
+                self._serve_in_c(self._c_path, delays, control)
             else:
-                self._take_frames_back()
+                self._unload_c_path()
                 self._loop.run()
 
-    def _serve_fast(self, fast: DataPath, tasks: tuple[Plain, ...], control: socket.socket) -> None:
-        """Let the data path in C serve up to the next request; answer that."""
-        for lane, (pipeline, task) in enumerate(zip(self._pipelines, tasks, strict=True)):
-            fast.resume(lane, pipeline, task)
-        self._fast_has_frames = True
-        fast.run()
+    def _serve_in_c(self, path: DataPath, delays: tuple[FixedDelay, ...], control: socket.socket) -> None:
+        """Let the data path in C serve until the next request, then handle it."""
+        for lane, (pipeline, delay) in enumerate(zip(self._pipelines, delays, strict=True)):
+            path.load(lane, pipeline, delay)
+        self._c_has_frames = True
+        path.run()
         for lane, pipeline in enumerate(self._pipelines):
-            fast.report(lane, pipeline)
-        self._answer(control)
+            path.sync_counters(lane, pipeline)
+        self._handle_request(control)
 
-    def _tasks(self, impairment: Impairment) -> tuple[Plain, ...] | None:
-        """Return what the data path in C has to do in each lane, None when it is not its work or is not there."""
-        if self._fast is None or self._sender.blocked:
+    def _fixed_delays(self, impairment: Impairment) -> tuple[FixedDelay, ...] | None:
+        """Return the fixed delay of each lane for the data path in C, None if it cannot serve this impairment."""
+        if self._c_path is None or self._sender.blocked:
             return None
-        tasks = [task for each in (impairment, for_probes(impairment)) if (task := plain(each)) is not None]
-        return tuple(tasks) if len(tasks) == len(self._pipelines) else None
+        delays = [delay for each in (impairment, for_probes(impairment)) if (delay := fixed_delay(each)) is not None]
+        return tuple(delays) if len(delays) == len(self._pipelines) else None
 
-    def _take_frames_back(self) -> None:
-        if self._fast is None or not self._fast_has_frames:
+    def _unload_c_path(self) -> None:
+        if self._c_path is None or not self._c_has_frames:
             return
-        self._fast_has_frames = False
+        self._c_has_frames = False
         for lane, pipeline in enumerate(self._pipelines):
-            self._fast.give_back(lane, pipeline)
-        self._sender.send(list(self._fast.take_unsent()))
+            self._c_path.unload(lane, pipeline)
+        self._sender.send(list(self._c_path.pop_unsent()))
 
-    def _answer_between(self, control: socket.socket) -> None:
-        self._answer(control)
+    def _handle_and_stop_loop(self, control: socket.socket) -> None:
+        self._handle_request(control)
         self._loop.stop()
 
-    def _answer(self, control: socket.socket) -> None:
+    def _handle_request(self, control: socket.socket) -> None:
         try:
             request = control.recv(MAX_MESSAGE_BYTES)
         except OSError:
             request = b""
         if not request:
-            self._ended = True
+            self._stopped = True
             return
-        answer = self.handle(json.loads(request))
-        control.send(json.dumps(answer).encode())
+        response = self.handle(json.loads(request))
+        control.send(json.dumps(response).encode())
 
     def handle(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one request and return the answer."""
+        """Execute one request and return the response."""
         operation = request["op"]
         if operation == "change":
             return self._change(request["text"])
@@ -137,8 +136,8 @@ class Worker:
         try:
             impairment = parse(text)
             resources = read_resources(impairment)
-            if self._tasks(impairment) is None:
-                self._take_frames_back()
+            if self._fixed_delays(impairment) is None:
+                self._unload_c_path()
             for pipeline, each in zip(self._pipelines, (impairment, for_probes(impairment)), strict=True):
                 pipeline.change(each, time.monotonic_ns(), resources=resources)
         except (SpecError, SidecarError) as error:
@@ -153,15 +152,15 @@ class Worker:
         times = os.times()
         return {
             "impairment": format_impairment(self._impairment),
-            "data_path": "python" if self._tasks(self._impairment) is None else "c",
+            "data_path": "python" if self._fixed_delays(self._impairment) is None else "c",
             "measured": measured,
             "probes": probes,
-            "tx_rejected": self._sender.tx_rejected + (self._fast.tx_rejected if self._fast else 0),
+            "tx_rejected": self._sender.tx_rejected + (self._c_path.tx_rejected if self._c_path else 0),
             "cpu_s": round(times.user + times.system, 3),
         }
 
     def _statistics(self, lane: int) -> dict[str, object]:
-        """Return a lane's statistics; frames that the data path in C holds are queued too."""
+        """Return the statistics of a lane, including the frames queued in C."""
         statistics = self._pipelines[lane].stats()
-        held = self._fast.queued(lane) if self._fast is not None else 0
-        return replace(statistics, packets_queued=statistics.packets_queued + held).as_dict()
+        queued = self._c_path.queued(lane) if self._c_path is not None else 0
+        return replace(statistics, packets_queued=statistics.packets_queued + queued).as_dict()

@@ -1,5 +1,5 @@
-/* The data path of the user engine in C, for a link that holds every frame equally long, or not at all: read the TAPs,
- * let the lanes hold the frames, send what is due. datapath.py calls it through ctypes. */
+/* The data path of the user engine in C, for a link with a fixed delay or none: read frames from the TAPs, queue them
+ * in the lanes, send those that are due. datapath.py calls it through ctypes. */
 #define _GNU_SOURCE
 #include "lane.h"
 
@@ -14,31 +14,33 @@
 
 enum {
     LANES = 2,
-    BURST_FRAMES = 64, /* read in a row from one lane before timers and the other lane get their turn */
+    BURST_FRAMES = 64, /* read in a row from one lane before the timer and the other lane get their turn */
 };
 
 struct datapath {
     struct lane lanes[LANES];
     int taps[LANES];
     struct pool pool;
-    struct fifo outgoing; /* has left its lane, not yet taken by the device */
-    struct buffer *spare; /* to read into */
+    struct fifo outgoing; /* frames that left their lane and that the device has not accepted yet */
+    struct buffer *spare; /* the buffer for the next read */
     int64_t tx_rejected, armed_ns;
     int out, control, timer, poll;
-    bool watches_out;
+    bool watching_out;
 };
 
-/* Called by datapath.py. */
+/* The interface for datapath.py. */
+/* Returns NULL with errno set on failure. */
 struct datapath *datapath_open(const int taps[LANES], int out, int control);
 void datapath_close(struct datapath *path);
-struct state *datapath_state(struct datapath *path, int lane);
+struct lane_state *datapath_state(struct datapath *path, int lane);
 int64_t datapath_queued(const struct datapath *path, int lane);
 int64_t datapath_tx_rejected(const struct datapath *path);
 int64_t datapath_next_due(const struct datapath *path, int lane);
-/* A frame goes from one side to the other with its times: due, arrived, and its bytes on the wire; -1: none is left. */
-int datapath_put(struct datapath *path, int lane, const int64_t times[3], const unsigned char *frame, size_t length);
-int64_t datapath_take(struct datapath *path, int lane, int64_t times[3], unsigned char *frame);
-int64_t datapath_take_outgoing(struct datapath *path, unsigned char *frame);
+/* Move a queued frame in or out. `times` are due_ns, arrived_ns and its bytes on the wire. An export returns the length
+ * of the frame, or -1 when none is left. */
+int datapath_import(struct datapath *path, int lane, const int64_t times[3], const unsigned char *frame, size_t length);
+int64_t datapath_export(struct datapath *path, int lane, int64_t times[3], unsigned char *frame);
+int64_t datapath_export_outgoing(struct datapath *path, unsigned char *frame);
 int datapath_push(struct datapath *path, int lane, const unsigned char *frame, size_t length, int64_t now_ns);
 void datapath_pop(struct datapath *path, int lane, int64_t now_ns);
 int datapath_run(struct datapath *path);
@@ -52,7 +54,7 @@ static int64_t monotonic_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Send in order; what the device cannot take at the moment stays and goes first next time. */
+/* Send in order. A frame that the device cannot accept at the moment stays, and goes first next time. */
 static void send_outgoing(struct datapath *path)
 {
     struct buffer *buffer;
@@ -62,7 +64,7 @@ static void send_outgoing(struct datapath *path)
                 return;
             path->tx_rejected++;
         }
-        pool_put(&path->pool, fifo_take(&path->outgoing));
+        pool_put(&path->pool, fifo_pop(&path->outgoing));
     }
 }
 
@@ -96,13 +98,13 @@ static int receive(struct datapath *path, int number)
     return 0;
 }
 
-static int watch(struct datapath *path, int operation, int fd, uint32_t what)
+static int watch(struct datapath *path, int operation, int fd, uint32_t events)
 {
-    struct epoll_event event = {.events = what, .data = {.fd = fd}};
+    struct epoll_event event = {.events = events, .data = {.fd = fd}};
     return epoll_ctl(path->poll, operation, fd, &event);
 }
 
-/* Send what is due, arm the timer for what is due next, and watch the device while it is what we wait for. */
+/* Send the frames that are due, arm the timer for the next one, and watch the device while frames wait for it. */
 static void send_due(struct datapath *path)
 {
     int64_t next_ns = INT64_MAX;
@@ -119,16 +121,16 @@ static void send_due(struct datapath *path)
         path->armed_ns = next_ns;
     }
     bool blocked = path->outgoing.first != NULL;
-    if (blocked != path->watches_out) {
+    if (blocked != path->watching_out) {
         watch(path, blocked ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, path->out, EPOLLOUT);
-        path->watches_out = blocked;
+        path->watching_out = blocked;
     }
 }
 
-/* Serve until the control descriptor is readable: 0, or an errno below zero. */
+/* Serve until the control descriptor is readable. Returns 0, or a negative errno. */
 int datapath_run(struct datapath *path)
 {
-    for (bool asked = false; !asked;) {
+    for (bool stop_requested = false; !stop_requested;) {
         struct epoll_event events[LANES + 3];
         send_due(path);
         int count = epoll_wait(path->poll, events, LANES + 3, -1);
@@ -144,14 +146,33 @@ int datapath_run(struct datapath *path)
                     error = receive(path, lane);
             if (error != 0)
                 return error;
-            asked = asked || fd == path->control;
+            stop_requested = stop_requested || fd == path->control;
         }
     }
     send_due(path);
     return 0;
 }
 
-/* The rest of what Python calls. */
+/* The other functions that Python calls. */
+
+/* Create the timer and the epoll descriptor, and watch what is read. Returns 0, or -1 with errno set. */
+static int prepare_polling(struct datapath *path)
+{
+    path->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (path->timer < 0)
+        return -1;
+    path->poll = epoll_create1(EPOLL_CLOEXEC);
+    if (path->poll < 0)
+        return -1;
+    if (watch(path, EPOLL_CTL_ADD, path->timer, EPOLLIN) != 0)
+        return -1;
+    if (watch(path, EPOLL_CTL_ADD, path->control, EPOLLIN) != 0)
+        return -1;
+    for (int i = 0; i < LANES; i++)
+        if (watch(path, EPOLL_CTL_ADD, path->taps[i], EPOLLIN) != 0)
+            return -1;
+    return 0;
+}
 
 struct datapath *datapath_open(const int taps[LANES], int out, int control)
 {
@@ -160,19 +181,18 @@ struct datapath *datapath_open(const int taps[LANES], int out, int control)
         return NULL;
     path->out = out;
     path->control = control;
+    path->timer = path->poll = -1;
     path->armed_ns = INT64_MAX;
     path->outgoing.end = &path->outgoing.first;
-    path->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    path->poll = epoll_create1(EPOLL_CLOEXEC);
-    int failed = watch(path, EPOLL_CTL_ADD, path->timer, EPOLLIN) | watch(path, EPOLL_CTL_ADD, control, EPOLLIN);
     for (int i = 0; i < LANES; i++) {
         path->taps[i] = taps[i];
         path->lanes[i].pool = &path->pool;
         path->lanes[i].ready.end = &path->lanes[i].ready.first;
-        failed |= watch(path, EPOLL_CTL_ADD, taps[i], EPOLLIN);
     }
-    if (failed) {
+    if (prepare_polling(path) != 0) {
+        int error = errno; /* close() below may set another */
         datapath_close(path);
+        errno = error;
         return NULL;
     }
     return path;
@@ -185,12 +205,14 @@ void datapath_close(struct datapath *path)
     fifo_close(&path->outgoing);
     pool_close(&path->pool);
     free(path->spare);
-    close(path->timer);
-    close(path->poll);
+    if (path->timer >= 0)
+        close(path->timer);
+    if (path->poll >= 0)
+        close(path->poll);
     free(path);
 }
 
-struct state *datapath_state(struct datapath *path, int lane)
+struct lane_state *datapath_state(struct datapath *path, int lane)
 {
     return &path->lanes[lane].state;
 }
@@ -210,17 +232,17 @@ int64_t datapath_next_due(const struct datapath *path, int lane)
     return lane_next_due(&path->lanes[lane]);
 }
 
-int datapath_put(struct datapath *path, int lane, const int64_t times[3], const unsigned char *frame, size_t length)
+int datapath_import(struct datapath *path, int lane, const int64_t times[3], const unsigned char *frame, size_t length)
 {
     struct buffer *buffer = pool_copy(&path->pool, frame, length);
     if (buffer == NULL)
         return -ENOMEM;
     buffer->arrived_ns = times[1];
     buffer->wire_bytes = times[2];
-    return lane_put(&path->lanes[lane], buffer, times[0]);
+    return lane_import(&path->lanes[lane], buffer, times[0]);
 }
 
-static int64_t give(struct datapath *path, struct buffer *buffer, unsigned char *frame)
+static int64_t copy_out(struct datapath *path, struct buffer *buffer, unsigned char *frame)
 {
     if (buffer == NULL)
         return -1;
@@ -230,19 +252,19 @@ static int64_t give(struct datapath *path, struct buffer *buffer, unsigned char 
     return length;
 }
 
-int64_t datapath_take(struct datapath *path, int lane, int64_t times[3], unsigned char *frame)
+int64_t datapath_export(struct datapath *path, int lane, int64_t times[3], unsigned char *frame)
 {
-    struct buffer *buffer = lane_take(&path->lanes[lane], &times[0]);
+    struct buffer *buffer = lane_export(&path->lanes[lane], &times[0]);
     if (buffer != NULL) {
         times[1] = buffer->arrived_ns;
         times[2] = buffer->wire_bytes;
     }
-    return give(path, buffer, frame);
+    return copy_out(path, buffer, frame);
 }
 
-int64_t datapath_take_outgoing(struct datapath *path, unsigned char *frame)
+int64_t datapath_export_outgoing(struct datapath *path, unsigned char *frame)
 {
-    return give(path, fifo_take(&path->outgoing), frame);
+    return copy_out(path, fifo_pop(&path->outgoing), frame);
 }
 
 int datapath_push(struct datapath *path, int lane, const unsigned char *frame, size_t length, int64_t now_ns)

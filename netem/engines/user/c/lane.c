@@ -5,8 +5,8 @@
 #include <string.h>
 
 enum {
-    KEPT_LARGE = 256, /* free large buffers, 17 MB; more go back to the allocator */
-    FIRST_PLACES = 1024,
+    MAX_FREE_LARGE = 256, /* 17 MB of free large buffers; the allocator gets the others back */
+    INITIAL_CAPACITY = 1024,
 };
 enum { ARP = 0x0806, IPV4 = 0x0800, IPV6 = 0x86DD, VLAN = 0x8100, SERVICE_VLAN = 0x88A8 };
 enum { ICMPV6 = 58, ND_FIRST = 133, ND_LAST = 137, GSO_UDP_L4 = 5, GSO_ECN = 0x80 };
@@ -17,7 +17,7 @@ struct buffer *pool_get(struct pool *pool, bool small)
     struct buffer *buffer = *stack;
     if (buffer != NULL) {
         *stack = buffer->next;
-        pool->large_kept -= small ? 0 : 1;
+        pool->free_large -= small ? 0 : 1;
         return buffer;
     }
     buffer = malloc(sizeof *buffer + (small ? SMALL_BYTES : MAX_FRAME_BYTES));
@@ -28,12 +28,12 @@ struct buffer *pool_get(struct pool *pool, bool small)
 
 void pool_put(struct pool *pool, struct buffer *buffer)
 {
-    if (!buffer->small && pool->large_kept >= KEPT_LARGE) {
+    if (!buffer->small && pool->free_large >= MAX_FREE_LARGE) {
         free(buffer);
         return;
     }
     struct buffer **stack = buffer->small ? &pool->small : &pool->large;
-    pool->large_kept += buffer->small ? 0 : 1;
+    pool->free_large += buffer->small ? 0 : 1;
     buffer->next = *stack;
     *stack = buffer;
 }
@@ -55,7 +55,7 @@ void fifo_append(struct fifo *fifo, struct buffer *buffer)
     fifo->end = &buffer->next;
 }
 
-struct buffer *fifo_take(struct fifo *fifo)
+struct buffer *fifo_pop(struct fifo *fifo)
 {
     struct buffer *buffer = fifo->first;
     if (buffer != NULL) {
@@ -66,7 +66,7 @@ struct buffer *fifo_take(struct fifo *fifo)
     return buffer;
 }
 
-/* Frames: netem/pipeline/frame.py. */
+/* Frames. The reference is netem/pipeline/frame.py. */
 
 static unsigned get16(const struct buffer *buffer, size_t at)
 {
@@ -76,18 +76,18 @@ static unsigned get16(const struct buffer *buffer, size_t at)
 static bool is_neighbour_discovery(const struct buffer *buffer)
 {
     size_t at = VNET_HEADER_BYTES + 12;
-    unsigned kind = get16(buffer, at);
+    unsigned ethertype = get16(buffer, at);
     bool tagged = false, twice = false;
-    while (kind == VLAN || kind == SERVICE_VLAN) {
+    while (ethertype == VLAN || ethertype == SERVICE_VLAN) {
         twice = tagged;
         tagged = true;
         at += 4;
-        kind = get16(buffer, at);
+        ethertype = get16(buffer, at);
     }
-    if (kind == ARP)
+    if (ethertype == ARP)
         return !twice;
     at += 2;
-    return kind == IPV6 && buffer->length > at + 40 && buffer->data[at + 6] == ICMPV6 &&
+    return ethertype == IPV6 && buffer->length > at + 40 && buffer->data[at + 6] == ICMPV6 &&
            buffer->data[at + 40] >= ND_FIRST && buffer->data[at + 40] <= ND_LAST;
 }
 
@@ -107,35 +107,35 @@ static int64_t wire_bytes_of(const struct buffer *buffer)
     return size + (segments - 1) * headers;
 }
 
-/* The queue: a heap by due time and number. A frame that is due last, the usual case, is placed without a move. */
+/* The queue: a heap ordered by due time, then by number. A frame that is due last, the usual case, moves no other. */
 
-static bool before(const struct place *a, const struct place *b)
+static bool before(const struct heap_entry *a, const struct heap_entry *b)
 {
     return a->due_ns < b->due_ns || (a->due_ns == b->due_ns && a->number < b->number);
 }
 
-static int add(struct lane *lane, int64_t due_ns, struct buffer *buffer)
+static int heap_push(struct lane *lane, int64_t due_ns, struct buffer *buffer)
 {
-    if (lane->count == lane->places) {
-        size_t places = lane->places == 0 ? FIRST_PLACES : 2 * lane->places;
-        struct place *heap = realloc(lane->heap, places * sizeof *heap);
+    if (lane->count == lane->capacity) {
+        size_t capacity = lane->capacity == 0 ? INITIAL_CAPACITY : 2 * lane->capacity;
+        struct heap_entry *heap = realloc(lane->heap, capacity * sizeof *heap);
         if (heap == NULL)
             return -ENOMEM;
         lane->heap = heap;
-        lane->places = places;
+        lane->capacity = capacity;
     }
-    struct place place = {due_ns, lane->number++, buffer};
+    struct heap_entry entry = {due_ns, lane->number++, buffer};
     size_t at = lane->count++;
-    for (; at > 0 && before(&place, &lane->heap[(at - 1) / 2]); at = (at - 1) / 2)
+    for (; at > 0 && before(&entry, &lane->heap[(at - 1) / 2]); at = (at - 1) / 2)
         lane->heap[at] = lane->heap[(at - 1) / 2];
-    lane->heap[at] = place;
+    lane->heap[at] = entry;
     return 0;
 }
 
-static struct buffer *take_top(struct lane *lane)
+static struct buffer *heap_pop(struct lane *lane)
 {
     struct buffer *buffer = lane->heap[0].buffer;
-    struct place last = lane->heap[--lane->count];
+    struct heap_entry last = lane->heap[--lane->count];
     size_t at = 0;
     for (size_t child = 1; child < lane->count; child = 2 * at + 1) {
         if (child + 1 < lane->count && before(&lane->heap[child + 1], &lane->heap[child]))
@@ -152,18 +152,18 @@ static struct buffer *take_top(struct lane *lane)
 static void release(struct lane *lane, int64_t now_ns)
 {
     while (lane->count > 0 && lane->heap[0].due_ns <= now_ns)
-        fifo_append(&lane->ready, take_top(lane));
+        fifo_append(&lane->ready, heap_pop(lane));
 }
 
-static void note_queue(struct lane *lane)
+static void update_queue_max(struct lane *lane)
 {
     if ((int64_t)lane->count > lane->state.queue_packets_max)
         lane->state.queue_packets_max = (int64_t)lane->count;
 }
 
-/* What a lane does to a frame: netem/pipeline/pipeline.py, statistics.py. */
+/* The lane. The reference is netem/pipeline/pipeline.py and statistics.py. */
 
-static void record_delay(struct state *state, int64_t delay_ns)
+static void record_delay(struct lane_state *state, int64_t delay_ns)
 {
     state->delays++;
     if (delay_ns < state->min_ns)
@@ -172,10 +172,10 @@ static void record_delay(struct state *state, int64_t delay_ns)
         state->max_ns = delay_ns;
     if (--state->until_next > 0)
         return;
-    state->samples[state->kept++] = delay_ns;
-    if (state->kept == MAX_SAMPLES) {
-        for (state->kept = 0; state->kept < MAX_SAMPLES / 2; state->kept++)
-            state->samples[state->kept] = state->samples[2 * state->kept];
+    state->samples[state->sample_count++] = delay_ns;
+    if (state->sample_count == MAX_SAMPLES) {
+        for (state->sample_count = 0; state->sample_count < MAX_SAMPLES / 2; state->sample_count++)
+            state->samples[state->sample_count] = state->samples[2 * state->sample_count];
         state->stride *= 2;
     }
     state->until_next = state->stride;
@@ -183,19 +183,19 @@ static void record_delay(struct state *state, int64_t delay_ns)
 
 int lane_push(struct lane *lane, struct buffer *buffer, int64_t now_ns)
 {
-    struct state *state = &lane->state;
+    struct lane_state *state = &lane->state;
     buffer->arrived_ns = now_ns;
     buffer->wire_bytes = wire_bytes_of(buffer);
     state->packets_in++;
     state->bytes_in += buffer->wire_bytes;
     if (state->exempts_nd && is_neighbour_discovery(buffer)) {
         state->exempt++;
-        buffer->arrived_ns = NEVER;
-        return lane_put(lane, buffer, now_ns);
+        buffer->arrived_ns = EXEMPT;
+        return lane_import(lane, buffer, now_ns);
     }
     bool full = (int64_t)lane->count >= state->limit_packets;
     if (full) {
-        /* What is overdue no longer counts as queued, however late it is collected. */
+        /* An overdue frame no longer counts as queued, however late the caller collects it. */
         release(lane, now_ns);
         if ((int64_t)lane->count >= state->limit_packets) {
             state->dropped_limit++;
@@ -204,46 +204,46 @@ int lane_push(struct lane *lane, struct buffer *buffer, int64_t now_ns)
         }
     }
     state->delayed += state->delay_ns > 0;
-    int error = lane_put(lane, buffer, now_ns + state->delay_ns);
+    int error = lane_import(lane, buffer, now_ns + state->delay_ns);
     if (error == 0 && full)
-        note_queue(lane);
+        update_queue_max(lane);
     return error;
 }
 
 void lane_pop(struct lane *lane, int64_t now_ns, struct fifo *outgoing)
 {
     struct buffer *buffer;
-    note_queue(lane);
+    update_queue_max(lane);
     release(lane, now_ns);
-    while ((buffer = fifo_take(&lane->ready)) != NULL) {
+    while ((buffer = fifo_pop(&lane->ready)) != NULL) {
         lane->state.packets_out++;
-        if (buffer->arrived_ns != NEVER)
+        if (buffer->arrived_ns != EXEMPT)
             record_delay(&lane->state, now_ns - buffer->arrived_ns);
         fifo_append(outgoing, buffer);
     }
 }
 
-int lane_put(struct lane *lane, struct buffer *buffer, int64_t due_ns)
+int lane_import(struct lane *lane, struct buffer *buffer, int64_t due_ns)
 {
-    if (buffer->arrived_ns == NEVER) {
+    if (buffer->arrived_ns == EXEMPT) {
         fifo_append(&lane->ready, buffer);
         return 0;
     }
-    int error = add(lane, due_ns, buffer);
+    int error = heap_push(lane, due_ns, buffer);
     if (error != 0)
         pool_put(lane->pool, buffer);
     return error;
 }
 
-struct buffer *lane_take(struct lane *lane, int64_t *due_ns)
+struct buffer *lane_export(struct lane *lane, int64_t *due_ns)
 {
     *due_ns = 0;
     if (lane->ready.first != NULL)
-        return fifo_take(&lane->ready);
+        return fifo_pop(&lane->ready);
     if (lane->count == 0)
         return NULL;
     *due_ns = lane->heap[0].due_ns;
-    return take_top(lane);
+    return heap_pop(lane);
 }
 
 int64_t lane_next_due(const struct lane *lane)

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netem.pipeline.frame import (
-    Network,
+    IpHeader,
     checksum,
     complete_checksum,
     is_neighbour_discovery,
     is_super_packet,
     matches,
-    network,
+    find_ip_header,
     wire_bytes,
 )
 from netem.spec.model import Filter
@@ -29,12 +29,12 @@ def vnet(flags: int = 0, gso: int = 0, segment: int = 0, start: int = 0, offset:
 
 
 def test_where_the_network_header_is() -> None:
-    assert network(ipv4(), 0) == Network("ipv4", 14)
-    assert network(ipv6(), 0) == Network("ipv6", 14)
-    assert network(ipv4(vlan=True), 0) == Network("ipv4", 18)
-    assert network(bytes(10) + ipv4(), 10) == Network("ipv4", 24)
-    assert network(ARP, 0) is None
-    assert network(ipv4()[:30], 0) is None
+    assert find_ip_header(ipv4(), 0) == IpHeader("ipv4", 14)
+    assert find_ip_header(ipv6(), 0) == IpHeader("ipv6", 14)
+    assert find_ip_header(ipv4(vlan=True), 0) == IpHeader("ipv4", 18)
+    assert find_ip_header(bytes(10) + ipv4(), 10) == IpHeader("ipv4", 24)
+    assert find_ip_header(ARP, 0) is None
+    assert find_ip_header(ipv4()[:30], 0) is None
 
 
 @pytest.mark.parametrize("start", [0, 10])
@@ -55,7 +55,7 @@ def test_no_frame_is_too_strange(rubbish: bytes, begin: bytes) -> None:
     frame = begin + rubbish
     for start in (0, 10):
         is_neighbour_discovery(frame, start)
-        network(frame, start)
+        find_ip_header(frame, start)
         matches(frame, start, Filter(protocol="tcp", port=5))
         if len(frame) >= start:
             assert wire_bytes(frame, start) >= 0

@@ -223,7 +223,7 @@ def test_flush_returns_everything_in_order() -> None:
     for number in range(20):
         pipeline.push(numbered(number), number)
     pipeline.push(ARP, 30)
-    frames = list(pipeline.flush())
+    frames = list(pipeline.drain())
     assert frames[0] == ARP
     assert len(frames) == 21
     assert pipeline.next_due_ns() is None

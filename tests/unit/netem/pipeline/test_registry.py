@@ -19,4 +19,4 @@ def test_every_stage_that_draws_depends_on_the_kind_of_correlation() -> None:
     exact = parse("delay 5ms 1ms 5% loss 1% 5% duplicate 1% 5% corrupt 1% 5% reorder 1% 5%")
     true = parse("delay 5ms 1ms 5% loss 1% 5% duplicate 1% 5% corrupt 1% 5% reorder 1% 5% correlation true")
     for name in ("delay", "loss", "duplicate", "corrupt", "reorder"):
-        assert STAGES[name].part(exact) != STAGES[name].part(true)
+        assert STAGES[name].config(exact) != STAGES[name].config(true)

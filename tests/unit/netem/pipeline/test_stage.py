@@ -9,5 +9,5 @@ def test_resources_are_empty_by_default() -> None:
 
 
 def test_only_the_limit_is_always_there() -> None:
-    plain = parse("")
-    assert [name for name, kind in STAGES.items() if kind.part(plain) is not None] == ["limit"]
+    unimpaired = parse("")
+    assert [name for name, spec in STAGES.items() if spec.config(unimpaired) is not None] == ["limit"]

@@ -1,11 +1,12 @@
 """The data path in C against the pipeline, and its loop with socket pairs for the TAPs and the packet socket."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from netem.contract.errors import SidecarError
 from netem.engines.user.datapath import DataPath
 from netem.engines.user.devices import MAX_FRAME_BYTES, VNET_HEADER_BYTES
-from netem.pipeline import Pipeline, plain
+from netem.pipeline import Pipeline, fixed_delay
 from netem.spec import parse
 from tests.support.datapath import build, compare
 from tests.support.frames import numbered
@@ -28,7 +29,7 @@ from tests.unit.netem.engines.user.test_datapath import Bench
 for seed in range(98, 105):
     bench = Bench(Path(sys.argv[1]))
     assert compare(bench.path, seed) > 300
-    bench.resume("")
+    bench.load("")
     bench.kernel.send(bytes(60_000))
     bench.kernel.send(bytes(60))
     bench.run_once()
@@ -54,14 +55,14 @@ class Bench:
         taps = (self.tap.fileno(), self.probes.fileno())
         self.path = DataPath(taps, self.out.fileno(), self.control.fileno(), library)
         self.pipeline = Pipeline(parse(""), frame_start=VNET_HEADER_BYTES)
-        self.resume("")
+        self.load("")
 
-    def resume(self, text: str) -> None:
-        task = plain(parse(text))
-        assert task is not None
+    def load(self, text: str) -> None:
+        fixed = fixed_delay(parse(text))
+        assert fixed is not None
         for lane in (0, 1):
-            self.path.resume(lane, Pipeline(parse(""), frame_start=VNET_HEADER_BYTES), task)
-        self.path.report(0, self.pipeline)
+            self.path.load(lane, Pipeline(parse(""), frame_start=VNET_HEADER_BYTES), fixed)
+        self.path.sync_counters(0, self.pipeline)
 
     def run_once(self) -> None:
         """Let the loop handle what is there, then return for the control message."""
@@ -106,14 +107,14 @@ def test_same_arrivals_same_fate_as_in_the_pipeline(bench: Bench, seed: int) -> 
 
 def test_samples_of_many_delays_are_thinned_alike(bench: Bench) -> None:
     reference = Pipeline(parse("delay 1ms"), frame_start=VNET_HEADER_BYTES)
-    bench.resume("delay 1ms")
+    bench.load("delay 1ms")
     frame = bytes(VNET_HEADER_BYTES) + numbered(1)
     for number in range(20_000):
         now_ns = number * 300_000 + number % 7
         reference.push(frame, now_ns)
         bench.path.push(0, frame, now_ns)
         assert len(bench.path.pop_due(0, now_ns)) == len(reference.pop_due(now_ns))
-    bench.path.report(0, bench.pipeline)
+    bench.path.sync_counters(0, bench.pipeline)
     assert bench.pipeline.stats().delay_ns == reference.stats().delay_ns
     assert bench.pipeline.delays.samples == reference.delays.samples
 
@@ -146,7 +147,7 @@ def test_frames_of_both_lanes_leave_in_order_whatever_their_size(bench: Bench) -
 
 
 def test_the_timer_lets_a_frame_go_when_it_is_due(bench: Bench) -> None:
-    bench.resume("delay 30ms")
+    bench.load("delay 30ms")
     bench.kernel.send(bytes(60))
     bench.run_once()
     assert bench.path.queued(0) == 1
@@ -175,7 +176,7 @@ def test_what_the_device_cannot_take_now_waits_and_keeps_its_place(bench: Bench)
     assert 0 < len(arrived) < len(frames)
     bench.run_once()
     arrived += bench.sent()
-    assert arrived + bench.path.take_unsent() == frames
+    assert arrived + bench.path.pop_unsent() == frames
 
 
 def test_what_the_device_will_never_take_is_counted(bench: Bench) -> None:
@@ -183,7 +184,7 @@ def test_what_the_device_will_never_take_is_counted(bench: Bench) -> None:
     bench.kernel.send(bytes(60))
     bench.run_once()
     assert bench.path.tx_rejected == 1
-    assert bench.path.take_unsent() == []
+    assert bench.path.pop_unsent() == []
 
 
 def test_a_frame_too_long_is_refused_with_an_error(bench: Bench) -> None:
@@ -194,3 +195,34 @@ def test_a_frame_too_long_is_refused_with_an_error(bench: Bench) -> None:
 def test_a_library_that_cannot_be_loaded(tmp_path: Path) -> None:
     with pytest.raises(SidecarError, match="open the data path"):
         DataPath((0, 0), 0, 0, tmp_path / "none.so")
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[Callable[[int], None]]:
+    """Let a test leave the process only so many free descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def leave(free: int) -> None:
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + free, hard))
+
+    yield leave
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("free", [0, 1])
+def test_the_reason_is_that_of_the_call_that_failed(
+    bench: Bench, library: Path, few_descriptors: Callable[[int], None], free: int
+) -> None:
+    """With no descriptor left the timer fails, with one left epoll does; tidying up must not hide why."""
+    taps = (bench.tap.fileno(), bench.probes.fileno())
+    few_descriptors(free)
+    with pytest.raises(SidecarError, match="Too many open files"):
+        DataPath(taps, bench.out.fileno(), bench.control.fileno(), library)
+
+
+def test_the_first_reason_counts(bench: Bench, library: Path, tmp_path: Path) -> None:
+    """A regular file cannot be watched (EPERM); that the next descriptor is none (EBADF) comes later."""
+    with (tmp_path / "file").open("w") as file, pytest.raises(SidecarError, match="Operation not permitted"):
+        DataPath((file.fileno(), -1), bench.out.fileno(), bench.control.fileno(), library)

@@ -1,6 +1,6 @@
 import pytest
 
-from netem.pipeline import Plain, plain
+from netem.pipeline import FixedDelay, fixed_delay
 from netem.spec import parse
 
 
@@ -14,10 +14,10 @@ from netem.spec import parse
     ],
 )
 def test_a_delay_and_a_limit_are_plain(text: str, expected: tuple[int, int | None, bool]) -> None:
-    found = plain(parse(text))
+    found = fixed_delay(parse(text))
     assert found is not None
     delay_ns, limit_packets, exempts_nd = expected
-    assert found == Plain(delay_ns, found.limit_packets if limit_packets is None else limit_packets, exempts_nd)
+    assert found == FixedDelay(delay_ns, found.limit_packets if limit_packets is None else limit_packets, exempts_nd)
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_a_delay_and_a_limit_are_plain(text: str, expected: tuple[int, int | Non
     ],
 )
 def test_whatever_takes_more_is_not(text: str) -> None:
-    assert plain(parse(text)) is None
+    assert fixed_delay(parse(text)) is None
