@@ -57,7 +57,7 @@ def test_a_table_of_ones_own() -> None:
 
 
 def test_a_missing_table_is_known_at_once() -> None:
-    with pytest.raises(SpecError, match="no distribution"):
+    with pytest.raises(SpecError, match="not a known distribution"):
         Pipeline(parse("delay 10ms 1ms distribution mine"))
 
 

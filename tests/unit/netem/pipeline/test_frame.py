@@ -8,10 +8,10 @@ from netem.pipeline.frame import (
     IpHeader,
     checksum,
     complete_checksum,
+    find_ip_header,
     is_neighbour_discovery,
     is_super_packet,
     matches,
-    find_ip_header,
     wire_bytes,
 )
 from netem.spec.model import Filter

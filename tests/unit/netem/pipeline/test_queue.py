@@ -18,7 +18,7 @@ def test_it_sorts_and_keeps_the_order_of_equals_in_line(times: list[int]) -> Non
     while len(queue):
         head = queue.head()
         last = queue.last_due_ns()
-        taken.append(queue.take())
+        taken.append(queue.pop())
         assert taken[-1] == head
         assert last == max([*times_of(queue), taken[-1][0]])
     assert [e[0] for e in taken] == sorted(times)
@@ -35,7 +35,7 @@ def test_times_that_do_not_decrease_need_no_heap() -> None:
     for number in range(50):
         queue.add(entry(number // 3, number))
     assert not queue.heap
-    assert [queue.take()[3][0] for _ in range(50)] == list(range(50))
+    assert [queue.pop()[3][0] for _ in range(50)] == list(range(50))
 
 
 @given(st.lists(st.integers(0, 20), max_size=40), st.integers(0, 20))

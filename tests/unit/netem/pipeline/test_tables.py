@@ -41,5 +41,5 @@ def test_their_quantiles_are_those_of_the_formulas() -> None:
 def test_names() -> None:
     assert table("normal", {}) is normal()
     assert table("mine", {"mine": (1, 2)}) == (1, 2)
-    with pytest.raises(SpecError, match="no distribution"):
+    with pytest.raises(SpecError, match="not a known distribution"):
         table("mine", {})

@@ -79,5 +79,5 @@ def walk(stamps: list[int], arrivals: list[tuple[int, float]]) -> list[float]:
 
 
 def test_a_missing_trace_is_known_at_once() -> None:
-    with pytest.raises(SpecError, match="no trace"):
+    with pytest.raises(SpecError, match="not a known trace"):
         Pipeline(parse("trace nowhere"))
