@@ -1,7 +1,7 @@
-"""Sizes and durations as people write them, to integers in one unit and back.
+"""Parse and format sizes and durations: text with units to integers in one unit, and back.
 
 Sizes follow coreutils: `k`, `K`, `Ki` and `KiB` are 1024 bytes, `kB` and `KB` are 1000; bits are refused. Durations
-follow Go and always carry a unit, because tc(8) reads a bare number as microseconds and people mean seconds.
+follow Go and always have a unit, because tc(8) takes a bare number for microseconds and users mean seconds.
 """
 
 import re
@@ -16,7 +16,7 @@ _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:us|µs|ms|s|m|h))+")
 _POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
 
 MAX_DURATION_US: Final = (1 << 32) - 1
-"""Largest duration: tc(8) holds microseconds in 32 bits (71 minutes), and no experiment needs more."""
+"""Largest duration: tc(8) has 32 bits for microseconds (71 minutes), and no experiment needs more."""
 
 
 def _multiplier(unit: str) -> int | None:
@@ -31,7 +31,7 @@ def _multiplier(unit: str) -> int | None:
 def parse_size_bytes(text: str) -> int:
     """Return the number of bytes that `text` names, such as `10k`, `10KiB`, `10kB` or `512`.
 
-    Raises ValueError for anything else, for bits, and for a size that is no whole number of bytes.
+    Raises ValueError for anything else, for bits, and for a size that is not a whole number of bytes.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
@@ -44,14 +44,14 @@ def parse_size_bytes(text: str) -> int:
         raise ValueError(f"{text!r} has an unknown unit {unit!r}: k, M, G, T (1024), kB, MB, GB, TB (1000)")
     size = Fraction(number) * multiplier
     if size.denominator != 1:
-        raise ValueError(f"{text!r} is no whole number of bytes")
+        raise ValueError(f"{text!r} is not a whole number of bytes")
     return int(size)
 
 
 def parse_duration_us(text: str) -> int:
     """Return the microseconds that `text` names, such as `250ms`, `1s` or `1m30s`; `0` needs no unit.
 
-    Raises ValueError for anything else, above all for a bare number, and for what a microsecond cannot express.
+    Raises ValueError for anything else, such as a number without a unit or a fraction of a microsecond.
     """
     text = text.strip()
     if text == "0":
@@ -63,14 +63,14 @@ def parse_duration_us(text: str) -> int:
     duration = durationpy.from_str(text)
     microseconds = duration.days * 86_400_000_000 + duration.seconds * 1_000_000 + duration.microseconds
     if microseconds == 0 and re.search("[1-9]", text):
-        raise ValueError(f"{text!r} is shorter than a microsecond, the finest that can be set")
+        raise ValueError(f"{text!r} is shorter than 1us, the resolution")
     if microseconds > MAX_DURATION_US:
-        raise ValueError(f"{text!r} is longer than {MAX_DURATION_US // 1_000_000} s, the longest that can be set")
+        raise ValueError(f"{text!r} is longer than the maximum of {MAX_DURATION_US // 1_000_000} s")
     return microseconds
 
 
 def format_duration_us(duration_us: int) -> str:
-    """Return a duration as text that `parse_duration_us` reads back: `1.5s`, `20ms`, `7us`, `0`."""
+    """Return a duration as text that `parse_duration_us` parses: `1.5s`, `20ms`, `7us`, `0`."""
     for unit, size in (("s", 1_000_000), ("ms", 1000)):
         if duration_us >= size:
             return f"{duration_us / size:.6f}".rstrip("0").rstrip(".") + unit
@@ -78,19 +78,19 @@ def format_duration_us(duration_us: int) -> str:
 
 
 def pluralize(count: int | None, noun: str) -> str:
-    """Return how many there are of something: `1 node`, `2 nodes`, `0 retries`."""
+    """Return a count with its noun in singular or plural: `1 node`, `2 nodes`, `0 retries`."""
     endings = ("s", "x", "sh", "ch")
     many = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith(endings) else "s")
     return f"{count} {noun if count == 1 else many}"
 
 
 def format_bytes(count: int) -> str:
-    """Return a number of bytes with thin groups of three and its unit: `255 204 B`."""
+    """Return a number of bytes in groups of three digits with its unit: `255 204 B`."""
     return f"{count:,} B".replace(",", " ")
 
 
 def format_figures(value: float, figures: int) -> str:
-    """Return a number rounded to so many significant figures, without an exponent."""
+    """Return a number rounded to a number of significant figures, without an exponent."""
     return f"{Decimal(f'{value:.{figures}g}'):f}"
 
 
@@ -104,7 +104,7 @@ def format_rate(rate_bytes_per_s: float) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Return a measured time with the unit that suits it: `31.2 s`, `40.1 ms`, `7 µs`."""
+    """Return a measured time with a suitable unit: `31.2 s`, `40.1 ms`, `7 µs`."""
     if seconds >= 1:
         return f"{format_figures(seconds, 4)} s"
     if seconds >= 0.001:

@@ -215,7 +215,7 @@ def test_shapes_of_a_profile_in_a_scenario(command: Command, tmp_path: Path) -> 
 def test_the_kernel_engine_refuses_before_anything_starts(command: Command, text: str) -> None:
     done = command("run", "--engine", "kernel", "--netem", text)
     assert done.returncode == 2
-    assert "the kernel engine cannot do all of this" in done.stderr
+    assert "the kernel engine does not support this" in done.stderr
     assert command.runs() == []
 
 

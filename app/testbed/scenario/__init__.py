@@ -1,1 +1,1 @@
-"""What an experiment is: the model of a cell, scenario files, their expansion to cells. No I/O."""
+"""Define experiments: the model of a cell, scenario files, their expansion to cells. No I/O."""

@@ -1,14 +1,14 @@
-"""Values that may differ between the two ends: `VALUE` for both, `client=VALUE,server=VALUE` for one or for each.
+"""Parse values that may differ between the two ends: `VALUE` for both, or `client=VALUE,server=VALUE`.
 
-A file may also write `{client: VALUE, server: VALUE}`. Everything becomes one canonical text, so that command line,
-file and result show the same; an end that is not named keeps the kernel's own.
+A file may also contain `{client: VALUE, server: VALUE}`. All forms become one canonical text, so that command line,
+file and result show the same; an end without a value keeps the kernel's default.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
-from testbed.scenario.sentences import shown
+from testbed.scenario.sentences import abbreviated
 from testbed.units import parse_duration_us, parse_size_bytes
 
 Role = Literal["client", "server"]
@@ -21,11 +21,11 @@ _KEY: Final = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
 _SWITCH: Final = {"on": "on", "true": "on", "1": "on", "off": "off", "false": "off", "0": "off"}
 _MAX_RTO_MIN_MS: Final = 120_000  # TCP_RTO_MAX of linux/tcp.h
 
-Read = Callable[[str], str]
+Parse = Callable[[str], str]
 
 
 def split_ends(text: str) -> dict[Role, str]:
-    """Return the value of each end that a text gives one; raises ValueError when an end is named twice."""
+    """Return the value of each end that the text names; raises ValueError if it names an end twice."""
     marks = list(_NAMED.finditer(text))
     if not marks or marks[0].start() > 0:
         return dict.fromkeys(ROLES, text) if text else {}
@@ -40,51 +40,51 @@ def split_ends(text: str) -> dict[Role, str]:
 
 
 def join_ends(values: Mapping[Role, str]) -> str:
-    """Return the text that `split_ends` reads back."""
+    """Return the text that `split_ends` parses."""
     if values.keys() == set(ROLES) and values["client"] == values["server"]:
         return values["client"]
     return ",".join(f"{role}={values[role]}" for role in ROLES if role in values)
 
 
-def canonical(given: object, read: Read) -> str:
-    """Return the canonical text of a text or a mapping; `read` checks one value. Raises ValueError."""
+def canonical(given: object, parse: Parse) -> str:
+    """Return the canonical text of a text or a mapping; `parse` checks one value. Raises ValueError."""
     values: dict[Role, str]
     if isinstance(given, Mapping):
-        odd = [key for key in given if key not in ROLES]
-        if odd:
-            raise ValueError(f"{odd[0]!r} is neither client nor server")
+        unknown = [key for key in given if key not in ROLES]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is neither client nor server")
         values = {role: str(given[role]) for role in ROLES if role in given}
     else:
         if not isinstance(given, str | int | float):
-            raise ValueError(f"one value, or a mapping of client and server, not {shown(given)}")  # noqa: TRY004 - as below
+            raise ValueError(f"one value, or a mapping of client and server, not {abbreviated(given)}")  # noqa: TRY004 - as below
         values = split_ends(str(given).strip())
-    return join_ends({role: read(value.strip()) for role, value in values.items()})
+    return join_ends({role: parse(value.strip()) for role, value in values.items()})
 
 
 def congestion(text: str) -> str:
-    """Check the name of a congestion control; whether the kernel has it is seen when it is set."""
+    """Check the name of a congestion control; setting it shows if the kernel has it."""
     if not _CONGESTION.fullmatch(text):
         raise ValueError(f"{text!r} is not the name of a congestion control, such as cubic")
     return text
 
 
-def whole(least: int, most: int, what: str) -> Read:
-    """Return the check of a number; sizes may have units."""
+def integer(minimum: int, maximum: int, unit: str) -> Parse:
+    """Return a parser of integers in a range; sizes may have units."""
 
-    def read(text: str) -> str:
+    def parse(text: str) -> str:
         value = parse_size_bytes(text)
-        if not least <= value <= most:
-            raise ValueError(f"{text!r} is not between {least} and {most} {what}")
+        if not minimum <= value <= maximum:
+            raise ValueError(f"{text!r} is not between {minimum} and {maximum} {unit}")
         return str(value)
 
-    return read
+    return parse
 
 
 def milliseconds(text: str) -> str:
-    """Check a duration of whole milliseconds, which is what a route can hold; return it as `300ms`."""
+    """Check a duration in whole milliseconds, the unit of a route metric; return it as `300ms`."""
     time_us = parse_duration_us(text)
     if time_us % 1000 or not 1000 <= time_us <= _MAX_RTO_MIN_MS * 1000:
-        raise ValueError(f"{text!r} is no whole number of milliseconds from 1ms to {_MAX_RTO_MIN_MS // 1000}s")
+        raise ValueError(f"{text!r} is not a multiple of 1ms from 1ms to {_MAX_RTO_MIN_MS // 1000}s")
     return f"{time_us // 1000}ms"
 
 
@@ -98,19 +98,19 @@ def switch(text: str) -> str:
 def _sysctl_value(text: str) -> str:
     value = " ".join(text.split())
     if not value or not value.isprintable():
-        raise ValueError(f"{text!r} is no value of a kernel setting")
+        raise ValueError(f"{text!r} is not a valid sysctl value")
     return value
 
 
 def sysctls(given: object) -> dict[str, str]:
-    """Check kernel settings: a mapping of keys to values, each of which may differ by end."""
+    """Check sysctls: a mapping of keys to values, each of which may differ by end."""
     if not isinstance(given, Mapping):
-        raise ValueError(f"a mapping of keys to values, not {shown(given)}")  # noqa: TRY004 - a mistake in a file
+        raise ValueError(f"a mapping of keys to values, not {abbreviated(given)}")  # noqa: TRY004 - a mistake in a file
     found: dict[str, str] = {}
     for key, value in given.items():
         if not _KEY.fullmatch(str(key)):
-            raise ValueError(f"{key!r} is not the key of a network setting, such as net.ipv4.tcp_rmem")
+            raise ValueError(f"{key!r} is not the key of a network sysctl, such as net.ipv4.tcp_rmem")
         found[str(key)] = canonical(value, _sysctl_value) or _sysctl_value("")
     if len(found) > MAX_SYSCTLS:
-        raise ValueError(f"{len(found)} settings, more than {MAX_SYSCTLS}")
+        raise ValueError(f"{len(found)} sysctls exceed the limit of {MAX_SYSCTLS}")
     return found

@@ -1,4 +1,4 @@
-"""From fields, any of which may hold a list of values, to the cells of their product, each with a stable id."""
+"""Expand fields, any of which may be a list of values, to the cells of their product, each with a stable id."""
 
 import hashlib
 import itertools
@@ -14,17 +14,17 @@ from testbed.scenario.model import FIELDS, RECORD_KEYS, Cell
 from testbed.scenario.validate import Problem, validate
 
 MAX_CELLS: Final = 10_000
-"""A slip of the pen multiplies fast; ten thousand cells of a second each are three hours."""
+"""A typing error multiplies fast; ten thousand cells of a second each take three hours."""
 
 LISTS: Final = ("profile",)
-"""Fields whose value is a list itself; several of them are a list of lists."""
+"""Fields whose value is itself a list; several values are a list of lists."""
 
 _NAMES_IN_ID: Final = ("client", "server", "family")
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A cell and its id, which depends on what the cell is and not on where it stands."""
+    """Hold a cell and its id, which depends on the cell only, not on its position in a scenario."""
 
     id: str
     cell: Cell
@@ -32,17 +32,17 @@ class PlannedCell:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What a file, or a command line, asks for."""
+    """Hold the cells that a file or a command line requests."""
 
     name: str
     description: str
     cells: tuple[PlannedCell, ...]
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Tables of distributions (`NAME.dist`) and traces that the texts of the cells name."""
+    """Distribution tables (`NAME.dist`) and traces that the impairments of the cells name."""
 
 
 class ExpansionError(ValueError):
-    """Carry every problem of a set of fields."""
+    """Report every problem of a set of fields."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
@@ -83,10 +83,10 @@ def _covering(lists: Mapping[str, list[Any]]) -> Iterator[tuple[int, ...]]:
 
 
 def _check_lists(lists: Mapping[str, list[Any]]) -> list[Problem]:
-    problems = [Problem(name, 0, "an empty list gives no cell") for name, values in lists.items() if not values]
+    problems = [Problem(name, 0, "an empty list produces no cell") for name, values in lists.items() if not values]
     count = math.prod(len(values) for values in lists.values())
     if count > MAX_CELLS:
-        problems.append(Problem("", 0, f"these lists make {count} cells, more than {MAX_CELLS}"))
+        problems.append(Problem("", 0, f"these lists produce {count} cells, more than {MAX_CELLS}"))
     return problems
 
 
@@ -107,8 +107,8 @@ def _validate_each(
 
 def _in_order(problems: Iterable[Problem], names: Iterable[str]) -> list[Problem]:
     """Return each problem once: of values in the order of the fields, then of combinations."""
-    place = {name: number for number, name in enumerate(names)}
-    return sorted(dict.fromkeys(problems), key=lambda each: (place.get(each.field, len(place)), each.index))
+    position = {name: number for number, name in enumerate(names)}
+    return sorted(dict.fromkeys(problems), key=lambda each: (position.get(each.field, len(position)), each.index))
 
 
 def expand(fields: Mapping[str, Any]) -> list[PlannedCell]:
@@ -124,7 +124,7 @@ def expand(fields: Mapping[str, Any]) -> list[PlannedCell]:
     planned = [PlannedCell(cell_id(cell, varied), cell) for cell in cells]
     twice = [id_ for id_, count in Counter(each.id for each in planned).items() if count > 1]
     if not problems:
-        problems = [Problem("", 0, f"the same cell twice: {id_}") for id_ in twice]
+        problems = [Problem("", 0, f"duplicate cell: {id_}") for id_ in twice]
     if wrong or problems:
         raise ExpansionError(_in_order([*problems, *wrong], lists))
     return planned

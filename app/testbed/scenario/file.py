@@ -1,7 +1,7 @@
-"""Scenario files: YAML text to cells; every mistake with file, line, column and field, all at once.
+"""Parse scenario files: YAML text to cells; every mistake with file, line, column and field, all at once.
 
-A file holds `description` (text) and `cells`: one mapping of fields, or a list of them. Any field may be a list of
-values; a mapping stands for the product of its lists.
+A file has `description` (text) and `cells`: one mapping of fields, or a list of mappings. Any field may be a list of
+values; a mapping produces the product of its lists.
 """
 
 import math
@@ -17,20 +17,20 @@ from testbed.scenario.expand import ExpansionError, PlannedCell, Scenario, expan
 from testbed.scenario.validate import Problem
 
 MAX_FILE_CHARACTERS: Final = 1 << 20
-"""A scenario is written by hand; a mebibyte is someone's data file."""
+"""A scenario is written by hand; a mebibyte of text is some other file."""
 
 MAX_VALUES: Final = 100_000
-"""Aliases make a page of text a list of a billion values; ten thousand cells need far fewer than this."""
+"""With aliases a page of text can be a list of a billion values; ten thousand cells need far fewer than this."""
 
 _TOP_FIELDS: Final = ("description", "cells")
 
 
-def load_yaml(text: str, name: str) -> Any:  # noqa: ANN401 - whatever the file holds
-    """Return what the YAML text of the file `name` holds; raises InputError, which names the place."""
+def load_yaml(text: str, name: str) -> Any:  # noqa: ANN401 - the file may have any content
+    """Return the content of the YAML text of file `name`; raises InputError with line and column."""
     if len(text) > MAX_FILE_CHARACTERS:
         raise InputError([f"{name}:1:1: the file is larger than {MAX_FILE_CHARACTERS} characters"])
     try:
-        _refuse_tags(text, name)
+        _reject_tags(text, name)
         loaded = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -39,16 +39,16 @@ def load_yaml(text: str, name: str) -> Any:  # noqa: ANN401 - whatever the file 
     except (YAMLError, ValueError, TypeError, RecursionError) as error:
         raise InputError([f"{name}:1:1: not YAML: {str(error).splitlines()[0]}"]) from None
     if _weight(loaded, {}) > MAX_VALUES:
-        raise InputError([f"{name}:1:1: with its aliases written out, the file holds more than {MAX_VALUES} values"])
+        raise InputError([f"{name}:1:1: with aliases expanded, the file has more than {MAX_VALUES} values"])
     return loaded
 
 
-def _refuse_tags(text: str, name: str) -> None:
-    """Refuse `!!set` and its like: no field needs one, and what the parser makes of some has no places any more."""
+def _reject_tags(text: str, name: str) -> None:
+    """Reject tags such as `!!set`: no field needs one, and some parsed values would lose line and column."""
     for token in YAML(typ="rt", pure=True).scan(text):
         if isinstance(token, TagToken):
             mark = token.start_mark
-            raise InputError([f"{name}:{mark.line + 1}:{mark.column + 1}: a tag (!) has no meaning here; leave it out"])
+            raise InputError([f"{name}:{mark.line + 1}:{mark.column + 1}: tags (!) are not supported; remove it"])
 
 
 def _mistake(error: MarkedYAMLError) -> str:
@@ -58,7 +58,7 @@ def _mistake(error: MarkedYAMLError) -> str:
 
 
 def _weight(value: object, known: dict[int, float]) -> float:
-    """Return how many values there are with every alias written out; endless when one holds itself."""
+    """Return how many values there are with every alias expanded; infinity if one contains itself."""
     if not isinstance(value, list | dict):
         return 1
     if id(value) not in known:
@@ -82,7 +82,7 @@ def _at(position: tuple[int, int]) -> str:
 def _at_key(fields: CommentedMap, key: object) -> str:
     try:
         return _at(fields.lc.key(key))
-    except (KeyError, TypeError):  # it has come in by a merge (<<)
+    except (KeyError, TypeError):  # it comes from a merge (<<)
         return _at((fields.lc.line, fields.lc.col))
 
 
@@ -107,9 +107,9 @@ def _groups(loaded: CommentedMap, name: str) -> tuple[list[CommentedMap], list[s
     if not groups or not all(isinstance(group, CommentedMap) for group in groups):
         position = _at_key(loaded, "cells") if "cells" in loaded else "1:1"
         return [], [*problems, f"{name}:{position}: cells: a mapping of fields, or a list of such mappings"]
-    odd = [(group, key) for group in groups for key in group if not isinstance(key, str)]
-    if odd:
-        named = [f"{name}:{_at_key(group, key)}: {key!r}: the name of a field is text" for group, key in odd]
+    not_text = [(group, key) for group in groups for key in group if not isinstance(key, str)]
+    if not_text:
+        named = [f"{name}:{_at_key(group, key)}: {key!r}: a field name must be text" for group, key in not_text]
         return [], problems + named
     return groups, problems
 
@@ -132,7 +132,7 @@ def parse_scenario(text: str, name: str) -> Scenario:
             continue
         for cell in cells:
             if cell.id in planned:
-                problems.append(f"{name}:{_where(group, Problem('', 0, ''))}: the same cell twice: {cell.id}")
+                problems.append(f"{name}:{_where(group, Problem('', 0, ''))}: duplicate cell: {cell.id}")
             planned[cell.id] = cell
     if problems:
         raise InputError(problems)

@@ -1,7 +1,7 @@
-"""One cell: everything that one experiment fixes, with the defaults of `testbed run`.
+"""Define a cell: all settings of one experiment, with the defaults of `testbed run`.
 
-The same model reads the options of the command line and the fields of a scenario file, so both know the same names,
-defaults and messages. Text with units becomes integers here and nowhere else.
+The options of the command line and the fields of a scenario file are parsed by the same model, so both have the same
+names, defaults and messages. Text with units becomes integers here and nowhere else.
 """
 
 import re
@@ -15,7 +15,7 @@ from netem.spec import parse as parse_impairment
 from testbed.scenario import ends
 from testbed.scenario.ends import ROLES, Role, canonical, split_ends
 from testbed.scenario.profile import Entries, profile_changes, profile_of, read_profile
-from testbed.scenario.sentences import shown
+from testbed.scenario.sentences import abbreviated
 from testbed.units import MAX_DURATION_US, format_duration_us, parse_duration_us, parse_size_bytes
 from testbed.wire.encoder import list_bytes
 
@@ -23,31 +23,31 @@ GRACE_S: Final = 60.0
 """Part of the default time-out that does not depend on the cell: connecting, slow machines, long links."""
 
 _IMAGE: Final = re.compile(r"[A-Za-z0-9\[][\w./:@\[\]-]*", re.ASCII)
-"""The characters of image names (registry, path, tag, digest) and ids; the rest of their grammar is the engine's."""
+"""The characters of image names (registry, path, tag, digest) and ids; Docker checks the rest of their grammar."""
 
 MAX_IMAGE_CHARACTERS: Final = 512
 """More than the longest name (255) with the longest tag (128) and a digest."""
 
 HOST: Final = "host"
-"""The kernel of the machine that the testbed runs on, among the names of those of guests."""
+"""The name of the host's own kernel; all other names are kernels of guest VMs."""
 
 READS_MARGIN: Final = 4
-"""A reader that finds less than it asked for sleeps more often than bytes / read size says; this many times at most."""
+"""A read that returns less than its buffer size adds read delays; this many times bytes / read size at most."""
 
 SLOW_BYTES_PER_S: Final = 5_000_000
-"""What any pair moves over a link that sets no rate; the C pair moved 115 MB/s over the user engine, on two processors
-that ten processes wanted."""
+"""A throughput that any pair reaches over a link without a rate; the C pair reached 115 MB/s over the user engine, with
+ten busy processes on two processors."""
 
 
-def _whole(value: object) -> object:
+def _integer(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError(f"a whole number, not {value}")  # noqa: TRY004 - to pydantic, a number; in a file, a slip
+        raise ValueError(f"an integer, not {value}")  # noqa: TRY004 - pydantic would take it for 0 or 1
     return value
 
 
 def _size(value: object) -> int:
     if not isinstance(value, str | int | float):
-        raise ValueError(f"a size, such as 10k, not {shown(value)}")  # noqa: TRY004 - a mistake in a file
+        raise ValueError(f"a size, such as 10k, not {abbreviated(value)}")  # noqa: TRY004 - a mistake in a file
     return value if type(value) is int else parse_size_bytes(str(value))
 
 
@@ -55,19 +55,19 @@ def _duration(value: object) -> object:
     if value is None:
         return None
     if not isinstance(value, str | int | float):
-        raise ValueError(f"a duration, such as 250ms, not {shown(value)}")  # noqa: TRY004 - a mistake in a file
+        raise ValueError(f"a duration, such as 250ms, not {abbreviated(value)}")  # noqa: TRY004 - a mistake in a file
     return parse_duration_us(str(value))
 
 
-def _limit(value: int) -> int:
+def _positive(value: int) -> int:
     if value == 0:
-        raise ValueError("a time-out of 0 leaves no time at all; leave it out for the default")
+        raise ValueError("a time-out of 0 is invalid; omit it for the default")
     return value
 
 
 def _image(value: str) -> str:
     if len(value) > MAX_IMAGE_CHARACTERS or not _IMAGE.fullmatch(value):
-        raise ValueError(f"{shown(value)} is neither py, c nor the name of an image")
+        raise ValueError(f"{abbreviated(value)} is neither py, c nor the name of an image")
     return value
 
 
@@ -82,23 +82,23 @@ def _kernel(value: str) -> str:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+Integer = Annotated[int, BeforeValidator(_integer)]
 Program = Annotated[str, AfterValidator(_image)]
 Size = Annotated[int, BeforeValidator(_size)]
 Duration = Annotated[int, BeforeValidator(_duration)]
-Limit = Annotated[int, BeforeValidator(_duration), AfterValidator(_limit)]
+Timeout = Annotated[int, BeforeValidator(_duration), AfterValidator(_positive)]
 Netem = Annotated[str, AfterValidator(_impairment)]
 Kernel = Annotated[str, AfterValidator(_kernel)]
 
 
-def _both_ends(read: ends.Read) -> BeforeValidator:
-    return BeforeValidator(partial(canonical, read=read))
+def _both_ends(parse: ends.Parse) -> BeforeValidator:
+    return BeforeValidator(partial(canonical, parse=parse))
 
 
 Congestion = Annotated[str, _both_ends(ends.congestion)]
-Mtu = Annotated[str, _both_ends(ends.whole(68, 65_535, "bytes"))]
-Mss = Annotated[str, _both_ends(ends.whole(1, 65_495, "bytes"))]
-Segments = Annotated[str, _both_ends(ends.whole(1, 65_535, "segments"))]
+Mtu = Annotated[str, _both_ends(ends.integer(68, 65_535, "bytes"))]
+Mss = Annotated[str, _both_ends(ends.integer(1, 65_495, "bytes"))]
+Segments = Annotated[str, _both_ends(ends.integer(1, 65_535, "segments"))]
 RtoMin = Annotated[str, _both_ends(ends.milliseconds)]
 Switch = Annotated[str, _both_ends(ends.switch)]
 Sysctls = Annotated[dict[str, str], BeforeValidator(ends.sysctls)]
@@ -109,16 +109,16 @@ I32_MAX: Final = (1 << 31) - 1
 U32_MAX: Final = (1 << 32) - 1
 CALL_MAX: Final = 1 << 26
 BUFFER_MAX: Final = (1 << 30) - 1
-PAUSE_MAX_US: Final = 3_600_000_000
+READ_DELAY_MAX_US: Final = 3_600_000_000
 
 MAX_SAMPLE_INTERVAL_US: Final = 60_000_000
 MIN_SNAPLEN_BYTES: Final = 64
 MIN_CAPTURE_MAX_BYTES: Final = 8_000_000
-"""The least that a sidecar can keep to (netem/contract/settings.py)."""
+"""The smallest limit that a sidecar accepts (netem/contract/settings.py)."""
 MIN_IPV6_MTU_BYTES: Final = 1280
 
 ROUTE_METRICS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
-"""Fields that become metrics of the route to the other end."""
+"""Fields that become metrics of the route to the peer; ip-route(8)."""
 
 
 RECORD_KEYS: Final = {"delay": "read_delay"}
@@ -134,49 +134,55 @@ def _time(default: int | None, alias: str, description: str, maximum_us: int = M
 
 
 class Cell(BaseModel):
-    """One experiment; the alias of a field is its name in files and, with dashes, its option."""
+    """Hold one experiment; the alias of a field is its key in scenario files and, with dashes, its option."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    client: Program = Field("py", description="the sender: py, c, or an image that keeps the endpoint contract")
+    client: Program = Field("py", description="the sender: py, c, or an image that implements the endpoint contract")
     server: Program = Field("py", description="the receiver: py, c, or an image")
     family: Literal["ipv4", "ipv6"] = Field("ipv4", description="address family")
-    nodes: Whole = Field(200, ge=0, le=I32_MAX, description="nodes in a list")
-    content_bytes: Size = _bytes(1000, "content", "content of each node", U32_MAX)
-    chunk_bytes: Size = _bytes(10000, "chunk", "what the sender gives to one write", CALL_MAX, 1)
-    read_delay_us: Duration = _time(0, "delay", "pause of the receiver after each read", PAUSE_MAX_US)
-    read_bytes: Size = _bytes(8192, "read_size", "what the receiver asks of one read", CALL_MAX, 1)
-    sndbuf_bytes: Size = _bytes(0, "sndbuf", "SO_SNDBUF of the sender; 0 = the kernel's", BUFFER_MAX)
-    rcvbuf_bytes: Size = _bytes(0, "rcvbuf", "SO_RCVBUF of the receiver; 0 = the kernel's", BUFFER_MAX)
-    nodelay: bool = Field(default=False, description="TCP_NODELAY at the sender")
-    repeat: Whole = Field(1, ge=1, le=I32_MAX, description="lists sent on the connection, one after another")
-    latency_us: Duration = _time(0, "latency", "delay of the link, each way: a round trip takes twice as long")
-    jitter_us: Duration = _time(0, "jitter", "variation of the latency, either side of it")
-    netem: Netem = Field("", description="impairment of both directions in the words of tc-netem(8)")
-    netem_client: Netem | None = Field(None, description="instead of netem, for what the client sends")
-    netem_server: Netem | None = Field(None, description="instead of netem, for what the server sends")
-    profile: Profile = Field([], description="how the impairment changes from the start on; netem holds until then")
-    nd: bool = Field(default=False, description="impair ARP and neighbour discovery, too")
-    engine: Literal["auto", "kernel", "user"] = Field("auto", description="what carries the impairment out")
-    on_engine_death: Literal["closed", "open"] = Field("closed", description="what a dead engine leaves of the link")
-    probes: Whole = Field(20, ge=0, le=100_000, description="probes that verify the link each way; 0 = none")
-    congestion: Congestion = Field("", description="congestion control")
-    mtu: Mtu = Field("", description="bytes of the largest packet sent to the other end")
-    advmss: Mss = Field("", description="bytes of the largest segment that is asked for")
-    initcwnd: Segments = Field("", description="segments of the first congestion window")
-    initrwnd: Segments = Field("", description="segments of the first receive window")
-    rto_min: RtoMin = Field("", description="least time before a retransmission")
-    quickack: Switch = Field("", description="on: every segment is acknowledged at once")
-    sysctl: Sysctls = Field({}, description="network settings of the kernel, such as net.ipv4.tcp_sack=0")
-    snaplen_bytes: Size = _bytes(128, "snaplen", "what the captures keep of each frame; 0 = all of it", 262_144)
-    capture_max_bytes: Size = _bytes(
-        1 << 30, "capture_max", "size of a capture above which its middle is left out; 0 = none", 1 << 50
+    nodes: Integer = Field(200, ge=0, le=I32_MAX, description="nodes in a list")
+    content_bytes: Size = _bytes(1000, "content", "content size of each node", U32_MAX)
+    chunk_bytes: Size = _bytes(10000, "chunk", "bytes per write() call of the sender", CALL_MAX, 1)
+    read_delay_us: Duration = _time(
+        0, "delay", "read delay: the receiver waits this long after each read", READ_DELAY_MAX_US
     )
-    sample_interval_us: Duration = _time(20_000, "sample_interval", "time between samples of the sockets; 0 = none")
-    kernel: Kernel = Field(HOST, description="this host's, or a guest's: bookworm, trixie, backports, sid, a version")
-    seed: Whole = Field(0, ge=0, le=I32_MAX, description="all random draws of the cell derive from it")
-    timeout_us: Limit | None = _time(
-        None, "timeout", "end the cell after this time, on any machine; default: from delay and sizes"
+    read_bytes: Size = _bytes(8192, "read_size", "buffer size of each read() call of the receiver", CALL_MAX, 1)
+    sndbuf_bytes: Size = _bytes(0, "sndbuf", "SO_SNDBUF of the sender; 0 = kernel default", BUFFER_MAX)
+    rcvbuf_bytes: Size = _bytes(0, "rcvbuf", "SO_RCVBUF of the receiver; 0 = kernel default", BUFFER_MAX)
+    nodelay: bool = Field(default=False, description="TCP_NODELAY at the sender")
+    repeat: Integer = Field(1, ge=1, le=I32_MAX, description="lists sent on the connection, one after another")
+    latency_us: Duration = _time(0, "latency", "one-way delay of the link, in both directions: a round trip has two")
+    jitter_us: Duration = _time(0, "jitter", "latency varies by +- this much")
+    netem: Netem = Field("", description="impairment of both directions, in the grammar of tc-netem(8)")
+    netem_client: Netem | None = Field(None, description="client-to-server impairment (overrides netem)")
+    netem_server: Netem | None = Field(None, description="server-to-client impairment (overrides netem)")
+    profile: Profile = Field([], description="changes of the impairment over time; netem applies until the first one")
+    nd: bool = Field(default=False, description="also impair ARP and neighbour discovery")
+    engine: Literal["auto", "kernel", "user"] = Field("auto", description="emulation engine")
+    on_engine_death: Literal["closed", "open"] = Field(
+        "closed", description="link state if the engine dies: closed (drop all) or open (unimpaired)"
+    )
+    probes: Integer = Field(20, ge=0, le=100_000, description="probes that verify the link in each direction; 0 = none")
+    congestion: Congestion = Field("", description="congestion control")
+    mtu: Mtu = Field("", description="route MTU, in bytes")
+    advmss: Mss = Field("", description="advertised MSS, in bytes")
+    initcwnd: Segments = Field("", description="initial congestion window, in segments")
+    initrwnd: Segments = Field("", description="initial receive window, in segments")
+    rto_min: RtoMin = Field("", description="minimum RTO")
+    quickack: Switch = Field("", description="on: acknowledge every segment at once")
+    sysctl: Sysctls = Field({}, description="network sysctl of the kernel, such as net.ipv4.tcp_sack=0")
+    snaplen_bytes: Size = _bytes(128, "snaplen", "snapshot length: bytes captured of each frame; 0 = all", 262_144)
+    capture_max_bytes: Size = _bytes(
+        1 << 30, "capture_max", "max capture size, the middle is dropped beyond it; 0 = no limit", 1 << 50
+    )
+    sample_interval_us: Duration = _time(20_000, "sample_interval", "interval between samples of the sockets; 0 = none")
+    kernel: Kernel = Field(
+        HOST, description="host, or the kernel of a guest VM: bookworm, trixie, backports, sid, or a version"
+    )
+    seed: Integer = Field(0, ge=0, le=I32_MAX, description="seed of all random draws of the cell")
+    timeout_us: Timeout | None = _time(
+        None, "timeout", "time-out of the cell on any machine; default: computed from read delay and sizes"
     )
 
     @model_validator(mode="after")
@@ -189,7 +195,7 @@ class Cell(BaseModel):
         for role in ROLES:
             text = self._netem_of(role)
             if self.latency_us and text and parse_impairment(text).delay is not None:
-                raise ValueError(f"latency and netem both delay what the {role} sends: give one of them")
+                raise ValueError(f"latency and netem both delay what the {role} sends: use one of them")
         return self
 
     @model_validator(mode="after")
@@ -201,21 +207,25 @@ class Cell(BaseModel):
             for sentence in kernel_obstacles(each)
         )
         if obstacles:
-            raise ValueError(f"the kernel engine cannot do all of this; engine user can. {' '.join(obstacles)}")
+            raise ValueError(f"the kernel engine does not support this; use engine user. {' '.join(obstacles)}")
         return self
 
     @model_validator(mode="after")
     def _check_units(self) -> Self:
         if 0 < self.snaplen_bytes < MIN_SNAPLEN_BYTES:
-            raise ValueError(f"snaplen is neither 0 (whole frames) nor at least {MIN_SNAPLEN_BYTES} bytes")
+            raise ValueError(f"snaplen {self.snaplen_bytes} is neither 0 (all) nor at least {MIN_SNAPLEN_BYTES} bytes")
         if 0 < self.capture_max_bytes < MIN_CAPTURE_MAX_BYTES:
-            raise ValueError(f"capture_max is neither 0 (no cap) nor at least {MIN_CAPTURE_MAX_BYTES} bytes")
+            raise ValueError(
+                f"capture_max {self.capture_max_bytes} is neither 0 (no limit) nor at least {MIN_CAPTURE_MAX_BYTES} bytes"
+            )
         if self.sample_interval_us % 1000 or self.sample_interval_us > MAX_SAMPLE_INTERVAL_US:
-            raise ValueError("sample_interval is no whole number of milliseconds up to a minute")
+            raise ValueError(
+                f"sample_interval {format_duration_us(self.sample_interval_us)} is not a multiple of 1ms up to 60s"
+            )
         for role in ROLES:
             mtu = self.route_metrics(role).get("mtu", "")
             if self.family == "ipv6" and mtu and int(mtu) < MIN_IPV6_MTU_BYTES:
-                raise ValueError(f"an MTU of {mtu} bytes: IPv6 needs {MIN_IPV6_MTU_BYTES} (RFC 8200)")
+                raise ValueError(f"mtu {mtu} is below {MIN_IPV6_MTU_BYTES}, the minimum of IPv6 (RFC 8200)")
         return self
 
     def _netem_of(self, role: Role) -> str:
@@ -223,7 +233,7 @@ class Cell(BaseModel):
         return self.netem if own is None else own
 
     def impairment(self, role: Role) -> str:
-        """Return what happens to the frames that this role sends, in the words of tc-netem(8); empty = nothing."""
+        """Return the impairment of the frames that this role sends, in the grammar of tc-netem(8); empty = none."""
         words = []
         if self.latency_us:
             words.append(f"delay {format_duration_us(self.latency_us)}")
@@ -233,7 +243,7 @@ class Cell(BaseModel):
         return " ".join(word for word in words if word)
 
     def impairments(self, role: Role) -> list[Impairment]:
-        """Return all that the link of this role will be, one after another."""
+        """Return all impairments of this role's direction, in the order in which they apply."""
         return [parse_impairment(self.impairment(role)), *profile_changes(profile_of(self.profile, role))]
 
     def route_metrics(self, role: Role) -> dict[str, str]:
@@ -253,25 +263,25 @@ class Cell(BaseModel):
 
     @property
     def total_bytes(self) -> int:
-        """Return what the client writes in all."""
+        """Return how many bytes the client writes in all."""
         return self.list_bytes * self.repeat
 
     @property
-    def reading_s(self) -> float:
-        """Return the time that the receiver's pauses add up to when every read is full."""
+    def read_delay_total_s(self) -> float:
+        """Return the sum of all read delays if every read is full."""
         return self.total_bytes / self.read_bytes * self.read_delay_us / 1e6
 
     @property
     def deadline_s(self) -> float:
-        """Return the time after which the cell is ended on a machine like this one."""
+        """Return the time-out of the cell on a machine like this one."""
         return self.deadline_on(1)
 
     def deadline_on(self, slowness: float) -> float:
-        """Return the same, in whole seconds, for a machine so many times slower; a time that was asked for is kept."""
+        """Return the time-out, in whole seconds, on a slower machine; a requested time-out is not scaled."""
         if self.timeout_us is not None:
             return self.timeout_us / 1e6
-        moving_s = GRACE_S + self.total_bytes / SLOW_BYTES_PER_S
-        return float(round(moving_s * slowness + READS_MARGIN * self.reading_s))
+        transfer_s = GRACE_S + self.total_bytes / SLOW_BYTES_PER_S
+        return float(round(transfer_s * slowness + READS_MARGIN * self.read_delay_total_s))
 
     def requested(self) -> dict[str, Any]:
         """Return the fields under the keys of cell.json and result.json: sizes in bytes, durations as text."""

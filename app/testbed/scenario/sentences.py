@@ -1,4 +1,4 @@
-"""What is wrong with a value, in one short sentence; a value of any size is shown by its beginning only."""
+"""Describe what is wrong with a value in one short sentence; a long value is abbreviated."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
@@ -7,17 +7,17 @@ from typing import Final
 from pydantic_core import ErrorDetails
 
 SHOWN_CHARACTERS: Final = 80
-"""Enough to find the value again; the file names the place."""
+"""Enough to recognise the value; the message of a file also has line and column."""
 
-_WHOLE: Final = "a whole number"
+_INTEGER: Final = "an integer"
 _SWITCH: Final = "true or false"
 
-_WANTED: Final[Mapping[str, Callable[[Mapping[str, object]], str]]] = {
-    "int_type": lambda _: _WHOLE,
-    "int_parsing": lambda _: _WHOLE,
-    "int_parsing_size": lambda _: _WHOLE,
-    "int_from_float": lambda _: _WHOLE,
-    "finite_number": lambda _: _WHOLE,
+_EXPECTED: Final[Mapping[str, Callable[[Mapping[str, object]], str]]] = {
+    "int_type": lambda _: _INTEGER,
+    "int_parsing": lambda _: _INTEGER,
+    "int_parsing_size": lambda _: _INTEGER,
+    "int_from_float": lambda _: _INTEGER,
+    "finite_number": lambda _: _INTEGER,
     "bool_type": lambda _: _SWITCH,
     "bool_parsing": lambda _: _SWITCH,
     "string_type": lambda _: "text",
@@ -25,12 +25,12 @@ _WANTED: Final[Mapping[str, Callable[[Mapping[str, object]], str]]] = {
     "greater_than_equal": lambda context: f"{context['ge']} or more",
     "less_than_equal": lambda context: f"{context['le']} or less",
 }
-"""What should have stood there, by the type of pydantic's error."""
+"""The expected value, by the type of pydantic's error."""
 
 
-def shown(value: object) -> str:
-    """Return a value as one would write it, cut short; of lists and mappings only how much they hold."""
-    # Never repr() of these: aliases make lists of a billion values, and lists that hold themselves.
+def abbreviated(value: object) -> str:
+    """Return the text of a value, abbreviated; of lists and mappings only their length."""
+    # Never repr() of these: with aliases a list can have a billion values, or contain itself.
     if isinstance(value, Mapping):
         return f"a mapping of {len(value)}"
     if isinstance(value, list | tuple):
@@ -40,7 +40,7 @@ def shown(value: object) -> str:
 
 
 def sentence(error: ErrorDetails, fields: Iterable[str]) -> str:
-    """Return what an error of pydantic's says; `fields` are the names that there could be."""
+    """Return the sentence for a pydantic error; `fields` are the valid names."""
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(str(error["loc"][0]), list(fields), n=1)
@@ -48,6 +48,6 @@ def sentence(error: ErrorDetails, fields: Iterable[str]) -> str:
     message = str(error["msg"])
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    if kind in _WANTED:
-        return f"{_WANTED[kind](error.get('ctx', {}))}, not {shown(given)}"
-    return f"{message[0].lower()}{message[1:]}, not {shown(given)}"
+    if kind in _EXPECTED:
+        return f"{_EXPECTED[kind](error.get('ctx', {}))}, not {abbreviated(given)}"
+    return f"{message[0].lower()}{message[1:]}, not {abbreviated(given)}"

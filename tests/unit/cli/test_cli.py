@@ -227,14 +227,14 @@ def test_a_profile_from_a_file(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (("--sysctl", "net.ipv4.tcp_sack"), "--sysctl: 'net.ipv4.tcp_sack' is not KEY=VALUE"),
-        (("--sysctl", "kernel.x=1"), "--sysctl: 'kernel.x' is not the key of a network setting"),
+        (("--sysctl", "kernel.x=1"), "--sysctl: 'kernel.x' is not the key of a network sysctl"),
         (("--profile", "missing.yaml"), "missing.yaml: No such file"),
         (("--profile", "latin1.yaml"), "latin1.yaml:2: not UTF-8: the byte 0xe9"),
         (("--profile", "odd.yaml"), "--profile: "),
         (("--netem", "trace missing"), "no such trace file"),
         (("--netem", "trace odd.yaml"), "odd.yaml: "),
         (("--netem", "delay 1ms 1ms distribution odd"), "odd.dist: "),
-        (("--engine", "kernel", "--netem", "drop-list 2"), "the kernel engine cannot do all of this"),
+        (("--engine", "kernel", "--netem", "drop-list 2"), "the kernel engine does not support this"),
     ],
 )
 def test_a_link_that_cannot_be(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
@@ -296,10 +296,10 @@ def test_what_is_no_name_of_an_image(image: str) -> None:
     assert len(done.stderr) < 300
 
 
-def test_no_time_at_all_is_no_time_out() -> None:
+def test_a_time_out_of_zero_is_invalid() -> None:
     done = run("run", "--timeout", "0")
     assert done.returncode == 2
-    assert "--timeout: a time-out of 0 leaves no time at all" in done.stderr
+    assert "--timeout: a time-out of 0 is invalid" in done.stderr
 
 
 def test_an_error_of_the_system_is_no_traceback(

@@ -34,8 +34,8 @@ def test_text_and_values_are_each_others_inverse(values: dict[Role, str]) -> Non
 def test_a_mapping_says_the_same_as_the_text() -> None:
     assert canonical({"server": "bbr", "client": "cubic"}, ends.congestion) == "client=cubic,server=bbr"
     assert canonical({"server": "bbr", "client": "bbr"}, ends.congestion) == "bbr"
-    assert canonical({"server": 1400}, ends.whole(68, 65_535, "bytes")) == "server=1400"
-    assert canonical(1400, ends.whole(68, 65_535, "bytes")) == "1400"
+    assert canonical({"server": 1400}, ends.integer(68, 65_535, "bytes")) == "server=1400"
+    assert canonical(1400, ends.integer(68, 65_535, "bytes")) == "1400"
 
 
 @pytest.mark.parametrize(
@@ -45,15 +45,15 @@ def test_a_mapping_says_the_same_as_the_text() -> None:
         ({"sever": "a"}, ends.congestion, "'sever' is neither client nor server"),
         ("server=", ends.congestion, "'' is not the name"),
         ("Cubic", ends.congestion, "'Cubic' is not the name"),
-        ("67", ends.whole(68, 65_535, "bytes"), "not between 68 and 65535 bytes"),
-        ("1kbit", ends.whole(1, 9, "bytes"), "names bits"),
-        ("1500us", ends.milliseconds, "no whole number of milliseconds"),
-        ("0", ends.milliseconds, "no whole number of milliseconds"),
+        ("67", ends.integer(68, 65_535, "bytes"), "not between 68 and 65535 bytes"),
+        ("1kbit", ends.integer(1, 9, "bytes"), "names bits"),
+        ("1500us", ends.milliseconds, "not a multiple of 1ms"),
+        ("0", ends.milliseconds, "not a multiple of 1ms"),
         ("200", ends.milliseconds, "has no unit"),
         ("maybe", ends.switch, "neither on nor off"),
     ],
 )
-def test_what_is_refused(given: object, read: ends.Read, says: str) -> None:
+def test_what_is_refused(given: object, read: ends.Parse, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         canonical(given, read)
 
@@ -64,7 +64,7 @@ def test_what_is_refused(given: object, read: ends.Read, says: str) -> None:
         (ends.milliseconds, "0.3s", "300ms"),
         (ends.switch, "True", "on"),
         (ends.switch, "0", "off"),
-        (ends.whole(1, 10_000, "bytes"), "9k", "9216"),
+        (ends.integer(1, 10_000, "bytes"), "9k", "9216"),
     ],
 )
 def test_one_form_for_each_value(read: Callable[[str], str], text: str, value: str) -> None:
@@ -79,11 +79,11 @@ def test_sysctls_may_differ_by_end() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"kernel.hostname": "x"}, "'kernel.hostname' is not the key of a network setting"),
+        ({"kernel.hostname": "x"}, "'kernel.hostname' is not the key of a network sysctl"),
         ({"net.ipv4.tcp_sack; rm": "x"}, "is not the key"),
-        ({"net.ipv4.tcp_sack": ""}, "no value"),
+        ({"net.ipv4.tcp_sack": ""}, "'' is not a valid sysctl value"),
         (["net.ipv4.tcp_sack=0"], "a mapping of keys to values"),
-        ({f"net.a{number}": 1 for number in range(65)}, "65 settings, more than 64"),
+        ({f"net.a{number}": 1 for number in range(65)}, "65 sysctls exceed the limit of 64"),
     ],
 )
 def test_sysctls_that_are_refused(given: object, says: str) -> None:

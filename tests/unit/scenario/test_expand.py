@@ -75,13 +75,13 @@ def test_values_that_do_not_go_together() -> None:
     }
 
 
-def test_the_same_cell_twice() -> None:
-    with pytest.raises(ExpansionError, match="the same cell twice"):
+def test_a_duplicate_cell() -> None:
+    with pytest.raises(ExpansionError, match="duplicate cell"):
         expand({"chunk": ["1k", "1024"]})
 
 
 def test_too_many_cells() -> None:
-    with pytest.raises(ExpansionError, match=f"make 10201 cells, more than {MAX_CELLS}"):
+    with pytest.raises(ExpansionError, match=f"produce 10201 cells, more than {MAX_CELLS}"):
         expand({"seed": list(range(101)), "nodes": list(range(101))})
 
 

@@ -101,12 +101,12 @@ def test_route_metrics_and_settings_of_each_end() -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"mtu": 1279, "family": "ipv6"}, "IPv6 needs 1280"),
-        ({"engine": "kernel", "netem_server": "drop-list 3"}, "engine user can. drop-list"),
+        ({"mtu": 1279, "family": "ipv6"}, "mtu 1279 is below 1280"),
+        ({"engine": "kernel", "netem_server": "drop-list 3"}, "use engine user. drop-list"),
         ({"engine": "kernel", "profile": [{"at": "1s", "netem": "blackhole 1s 1s"}]}, "blackhole: netem has no clock"),
-        ({"sample_interval": "500us"}, "whole number of milliseconds"),
-        ({"snaplen": 63}, "snaplen is neither 0 .whole frames. nor at least 64 bytes"),
-        ({"capture_max": "7999kB"}, "capture_max is neither 0 .no cap. nor at least 8000000 bytes"),
+        ({"sample_interval": "500us"}, "sample_interval 500us is not a multiple of 1ms"),
+        ({"snaplen": 63}, "snaplen 63 is neither 0 .all. nor at least 64 bytes"),
+        ({"capture_max": "7999kB"}, "capture_max 7999000 is neither 0 .no limit. nor at least 8000000 bytes"),
         ({"probes": -1}, "greater than or equal to 0"),
         ({"profile": [{"at": "1s", "netem": "dely 5ms"}]}, "0.netem"),
     ],

@@ -34,7 +34,7 @@ def test_no_profile() -> None:
     [
         ("delay 5ms", "a profile is a list"),
         (["delay 5ms"], "a mapping with `at`"),
-        ({"sever": [PLAIN]}, "'sever': name client or server"),
+        ({"sever": [PLAIN]}, "'sever': use client or server"),
         ([{"at": "1", "netem": ""}], "0.at"),
         ([PLAIN, {"at": "1s", "netem": "delai 5ms"}], "1.netem"),
         ([PLAIN, PLAIN], "in order of time"),

@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from testbed.scenario.sentences import SHOWN_CHARACTERS, sentence, shown
+from testbed.scenario.sentences import SHOWN_CHARACTERS, abbreviated, sentence
 
 
 class Model(BaseModel, extra="forbid"):
@@ -17,11 +17,11 @@ class Model(BaseModel, extra="forbid"):
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("count", "1e3", "a whole number, not '1e3'"),
-        ("count", None, "a whole number, not None"),
-        ("count", 1.5, "a whole number, not 1.5"),
-        ("count", float("nan"), "a whole number, not nan"),
-        ("count", "9" * 5000, f"a whole number, not '{'9' * 76}..."),
+        ("count", "1e3", "an integer, not '1e3'"),
+        ("count", None, "an integer, not None"),
+        ("count", 1.5, "an integer, not 1.5"),
+        ("count", float("nan"), "an integer, not nan"),
+        ("count", "9" * 5000, f"an integer, not '{'9' * 76}..."),
         ("count", 0, "1 or more, not 0"),
         ("count", "10", "9 or less, not '10'"),
         ("switch", "maybe", "true or false, not 'maybe'"),
@@ -43,8 +43,8 @@ def test_one_sentence(field: str, value: object, said: str) -> None:
 def test_a_value_is_shown_short_whatever_it_holds() -> None:
     endless: list[object] = []
     endless.append(endless)
-    assert shown(endless) == "a list of 1"
-    assert shown({"a": endless}) == "a mapping of 1"
-    assert shown("short") == "'short'"
-    assert len(shown("x" * 10_000_000)) == SHOWN_CHARACTERS
-    assert shown("\x1b[31m") == r"'\x1b[31m'"
+    assert abbreviated(endless) == "a list of 1"
+    assert abbreviated({"a": endless}) == "a mapping of 1"
+    assert abbreviated("short") == "'short'"
+    assert len(abbreviated("x" * 10_000_000)) == SHOWN_CHARACTERS
+    assert abbreviated("\x1b[31m") == r"'\x1b[31m'"
