@@ -216,7 +216,7 @@ class Cell(BaseModel):
             raise ValueError(f"snaplen {self.snaplen_bytes} is neither 0 (all) nor at least {MIN_SNAPLEN_BYTES} bytes")
         if 0 < self.capture_max_bytes < MIN_CAPTURE_MAX_BYTES:
             raise ValueError(
-                f"capture_max {self.capture_max_bytes} is neither 0 (no limit) nor at least {MIN_CAPTURE_MAX_BYTES} bytes"
+                f"capture_max {self.capture_max_bytes} is neither 0 (none) nor at least {MIN_CAPTURE_MAX_BYTES} bytes"
             )
         if self.sample_interval_us % 1000 or self.sample_interval_us > MAX_SAMPLE_INTERVAL_US:
             raise ValueError(

@@ -106,7 +106,7 @@ def test_route_metrics_and_settings_of_each_end() -> None:
         ({"engine": "kernel", "profile": [{"at": "1s", "netem": "blackhole 1s 1s"}]}, "blackhole: netem has no clock"),
         ({"sample_interval": "500us"}, "sample_interval 500us is not a multiple of 1ms"),
         ({"snaplen": 63}, "snaplen 63 is neither 0 .all. nor at least 64 bytes"),
-        ({"capture_max": "7999kB"}, "capture_max 7999000 is neither 0 .no limit. nor at least 8000000 bytes"),
+        ({"capture_max": "7999kB"}, "capture_max 7999000 is neither 0 .none. nor at least 8000000 bytes"),
         ({"probes": -1}, "greater than or equal to 0"),
         ({"profile": [{"at": "1s", "netem": "dely 5ms"}]}, "0.netem"),
     ],
