@@ -1,1 +1,1 @@
-"""The proof that the link does what was asked: probes between the sidecars, through a twin of the impairment."""
+"""Verification of the link: sidecars probe each other through a twin of the impairment."""

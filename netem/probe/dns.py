@@ -1,7 +1,7 @@
-"""Just enough DNS (RFC 1035) to ask for the addresses of one name, again and again without waiting.
+"""A minimal DNS client (RFC 1035): the query for the addresses of one name, and the first address of the answer.
 
-getaddrinfo blocks for seconds on a name that does not exist yet, and a peer's name appears only when its container
-starts. No compression is followed but to skip it; the answer's own addresses are all that is read.
+getaddrinfo would block for seconds on a name that does not exist yet, and a peer's name appears only when its
+container starts. Compressed names are skipped, never followed, because only the addresses matter.
 """
 
 import socket
@@ -18,14 +18,14 @@ _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
 
 def query(identifier: int, name: str, family: str) -> bytes:
-    """Return the datagram that asks for the addresses of `name`."""
+    """Return the datagram of a query for the addresses of `name`."""
     labels = b"".join(bytes((len(label),)) + label for label in name.encode("idna").rstrip(b".").split(b"."))
     question = labels + b"\0" + struct.pack("!HH", _TYPES[family], _CLASS_IN)
     return _HEADER.pack(identifier, _RECURSION_DESIRED, 1, 0, 0, 0) + question
 
 
 def answer(datagram: bytes, identifier: int, family: str) -> str | None:
-    """Return the first address in the answer to `query(identifier, ...)`; None when there is none."""
+    """Return the first address in the answer to `query(identifier, ...)`; None when it holds none."""
     try:
         return _first_address(datagram, identifier, family)
     except (struct.error, IndexError, ValueError):
@@ -33,32 +33,32 @@ def answer(datagram: bytes, identifier: int, family: str) -> str | None:
 
 
 def _first_address(datagram: bytes, identifier: int, family: str) -> str | None:
-    told, flags, questions, answers, _, _ = _HEADER.unpack_from(datagram)
-    if told != identifier or not flags & _RESPONSE:
+    answered, flags, questions, answers, _, _ = _HEADER.unpack_from(datagram)
+    if answered != identifier or not flags & _RESPONSE:
         return None
-    at = _HEADER.size
+    offset = _HEADER.size
     for _ in range(questions):
-        at = _after_name(datagram, at) + 4
+        offset = _after_name(datagram, offset) + 4
     for _ in range(answers):
-        at = _after_name(datagram, at)
-        kind, class_, _ttl, length = _RECORD.unpack_from(datagram, at)
-        at += _RECORD.size
+        offset = _after_name(datagram, offset)
+        kind, class_, _ttl, length = _RECORD.unpack_from(datagram, offset)
+        offset += _RECORD.size
         if kind == _TYPES[family] and class_ == _CLASS_IN and length == _SIZES[family]:
-            return socket.inet_ntop(_FAMILIES[family], datagram[at : at + length])
-        at += length
+            return socket.inet_ntop(_FAMILIES[family], datagram[offset : offset + length])
+        offset += length
     return None
 
 
-def _after_name(datagram: bytes, at: int) -> int:
-    while (length := datagram[at]) != 0:
+def _after_name(datagram: bytes, offset: int) -> int:
+    while (length := datagram[offset]) != 0:
         if length >= 0xC0:
-            return at + 2
-        at += 1 + length
-    return at + 1
+            return offset + 2
+        offset += 1 + length
+    return offset + 1
 
 
 def nameserver(resolv_conf: str) -> str:
-    """Return the first server of /etc/resolv.conf; Docker's own where there is none."""
+    """Return the first server of /etc/resolv.conf; Docker's embedded server when the file names none."""
     for line in resolv_conf.splitlines():
         words = line.split()
         if len(words) >= 2 and words[0] == "nameserver":

@@ -1,20 +1,26 @@
-"""The datagrams between sidecars: probes and their echoes (binary), greetings and reports (JSON)."""
+"""The datagrams between sidecars: probes and their echoes (binary), control requests and replies (JSON).
+
+Anyone on the network can send to these ports, so each decoder returns None for a datagram that it does not know.
+"""
 
 import json
 import struct
+from dataclasses import asdict
+from enum import StrEnum
 from typing import Any, NamedTuple
+
+from netem.probe.delays import Delays
 
 _PROBE = struct.Struct("!4sBxxxQIqqq20x")
 PROBE_BYTES = _PROBE.size
 _MAGIC = b"tbp1"
 PROBE, ECHO = 1, 2
-MAX_CONTROL_BYTES = 32_768
 FRAME_OVERHEAD_BYTES = {"ipv4": 14 + 20 + 8, "ipv6": 14 + 40 + 8}
 """Ethernet, IP and UDP headers around a probe."""
 
 
 class Probe(NamedTuple):
-    """A probe on its way or coming back; stamps are CLOCK_MONOTONIC of the one host, 0 where not yet known."""
+    """A probe or its echo; timestamps are CLOCK_MONOTONIC of the one host, 0 while unknown."""
 
     kind: int
     session: int
@@ -24,13 +30,45 @@ class Probe(NamedTuple):
     echoed_ns: int = 0
 
 
+class Command(StrEnum):
+    """What a control request wants."""
+
+    HELLO = "hello"
+    """Is your link up, and which impairment does it apply?"""
+    REPORT = "report"
+    """Which probes of this session arrived, and how late?"""
+    FINISH = "finish"
+    """No more probes will follow."""
+
+
+_REPLY_KINDS = {f"{command}ed": command for command in Command}
+
+
+class Request(NamedTuple):
+    """A control request; `session` names one round of probes."""
+
+    command: Command
+    session: int
+
+
+class Reply(NamedTuple):
+    """The answer to a control request; every reply carries the same facts."""
+
+    command: Command
+    session: int
+    impairment: str
+    received: int
+    delays: Delays | None
+    monotonic_ns: int
+
+
 def encode_probe(probe: Probe) -> bytes:
-    """Return the datagram of a probe."""
+    """Return the datagram of a probe or an echo."""
     return _PROBE.pack(_MAGIC, *probe)
 
 
 def decode_probe(datagram: bytes) -> Probe | None:
-    """Read a probe; None for anything else: the port is open to whoever is on the network."""
+    """Read a probe or an echo."""
     if len(datagram) != PROBE_BYTES:
         return None
     magic, *fields = _PROBE.unpack(datagram)
@@ -38,17 +76,65 @@ def decode_probe(datagram: bytes) -> Probe | None:
     return probe if magic == _MAGIC and probe.kind in (PROBE, ECHO) else None
 
 
-def encode_control(message: dict[str, Any]) -> bytes:
-    """Return the datagram of a greeting or a report."""
+def encode_request(request: Request) -> bytes:
+    """Return the datagram of a control request."""
+    return _encode({"kind": request.command, "session": request.session})
+
+
+def decode_request(datagram: bytes) -> Request | None:
+    """Read a control request."""
+    message = _decode(datagram)
+    try:
+        return Request(Command(message["kind"]), _integer(message["session"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """Return the datagram of a reply."""
+    return _encode(
+        {
+            "kind": f"{reply.command}ed",
+            "session": reply.session,
+            "impairment": reply.impairment,
+            "received": reply.received,
+            "delays": asdict(reply.delays) if reply.delays else None,
+            "monotonic_ns": reply.monotonic_ns,
+        }
+    )
+
+
+def decode_reply(datagram: bytes) -> Reply | None:
+    """Read a reply."""
+    message = _decode(datagram)
+    try:
+        delays = message["delays"]
+        return Reply(
+            _REPLY_KINDS[message["kind"]],
+            _integer(message["session"]),
+            str(message["impairment"]),
+            _integer(message["received"]),
+            None if delays is None else Delays(**{name: _integer(value) for name, value in delays.items()}),
+            _integer(message["monotonic_ns"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _encode(message: dict[str, Any]) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
 
 
-def decode_control(datagram: bytes) -> dict[str, Any] | None:
-    """Read a greeting or a report; None for anything that is no JSON object with a session."""
+def _decode(datagram: bytes) -> dict[str, Any]:
+    """Return the JSON object of a datagram; an empty one when it holds anything else."""
     try:
         message = json.loads(datagram)
-    except ValueError:
-        return None
-    if not isinstance(message, dict) or not isinstance(message.get("session"), int):
-        return None
-    return message
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(value)
+    return value

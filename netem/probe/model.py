@@ -1,7 +1,7 @@
-"""What probes of an impairment must look like, by its own model: closed form for a fixed delay, else by simulation.
+"""The expected outcome of a round of probes: in closed form for a fixed delay, else by simulation.
 
-The simulation sends virtual rounds of probes through the pure pipeline, so every impairment is covered by the code
-that the user engine runs, and the kernel engine is judged by the same measure.
+The simulation sends virtual rounds of probes through the pure pipeline. It covers every impairment with the code that
+the user engine runs, and judges the kernel engine by the same model.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from netem.spec import Impairment
 from netem.spec.model import Extension
 
 ROUNDS = 200
-"""Simulated rounds: their extremes leave out one true round in a hundred a side."""
+"""Simulated rounds; about 1 % of real rounds lie outside their extremes on each side."""
 MAX_PROBING_NS = 300_000_000
 _PACE_NS = 1_000_000
 _MIN_PROBES = 5
@@ -23,7 +23,7 @@ _NANOSECONDS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Bounds for one round of probes; delays are None where no probe can be expected to arrive."""
+    """Bounds for one round of probes; the medians are None when no probe is expected to arrive."""
 
     low_p50_ns: int | None
     high_p50_ns: int | None
@@ -34,42 +34,46 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many probes, how far apart."""
+    """How many probes a round sends, and the interval between them."""
 
     probes: int
     pace_ns: int
 
     @property
     def times_ns(self) -> Sequence[int]:
-        """When each is to be sent, the first at 0."""
+        """The send time of each probe, relative to the first."""
         return range(0, self.probes * self.pace_ns, self.pace_ns)
 
 
 def plan(impairments: tuple[Impairment, ...], probes: int, frame_bytes: int) -> Plan:
-    """Pace the probes so that they do not queue behind each other, and fewer rather than longer; all fit in a queue."""
+    """Choose the number and interval of probes for these impairments.
+
+    Probes must not queue behind each other at a low rate; a round sends fewer probes rather than take longer. No more
+    probes are sent than the smallest queue holds.
+    """
     transmission_ns = max((_transmission_ns(each, frame_bytes) for each in impairments), default=0)
     pace_ns = max(_PACE_NS, 4 * transmission_ns)
     affordable = max(_MIN_PROBES, MAX_PROBING_NS // pace_ns)
-    room = min((each for each in map(_room, impairments) if each), default=probes)
-    return Plan(min(probes, room) if pace_ns == _PACE_NS else min(probes, room, affordable), pace_ns)
+    capacity = min((each for each in map(_queue_capacity, impairments) if each), default=probes)
+    return Plan(min(probes, capacity) if pace_ns == _PACE_NS else min(probes, capacity, affordable), pace_ns)
 
 
-def _room(impairment: Impairment) -> int:
-    """Return how many probes may wait at once without one being lost to the limit; 0 where it does not tell."""
+def _queue_capacity(impairment: Impairment) -> int:
+    """Return how many probes the queue holds before its limit drops one; 0 when it has no limit."""
     limit = impairment.limit_packets or 0
     return limit if not limit or impairment.duplicate is None else max(1, limit // 2)
 
 
 def depends_on_arrivals(impairment: Impairment) -> bool:
-    """Whether the delay of a probe depends on when it and others arrive: where they wait for a turn.
+    """Whether the delay of a probe depends on the arrival times of all probes, as with a rate, slots or a trace.
 
-    Echoes come in bunches when what leads there sends in bunches, so that only their true times tell.
+    The expectation then needs the real send times: a peer behind slots, for example, echoes in bunches.
     """
     return any((impairment.rate, impairment.slot, impairment.extension.trace))
 
 
 def expect(impairment: Impairment, sent_ns: Sequence[int], frame_bytes: int, resources: Resources) -> Expectation:
-    """Return what a round of probes through `impairment` looks like that are sent at these times, in order.
+    """Return the bounds for probes that are sent through `impairment` at these times, in ascending order.
 
     Raises SpecError when a table or a trace is missing.
     """
@@ -87,15 +91,15 @@ def expect(impairment: Impairment, sent_ns: Sequence[int], frame_bytes: int, res
     )
 
 
-def given_fewer(expected: Expectation, sent: int, planned: int) -> Expectation:
-    """Return the same for the case that only `sent` of the planned probes got as far as to be sent."""
+def adjust_to_sent(expected: Expectation, sent: int, planned: int) -> Expectation:
+    """Return the bounds for a direction in which only `sent` of the planned probes were sent."""
     low = max(0, expected.low_received - (planned - sent))
     return replace(expected, low_received=low, high_received=min(sent, expected.high_received))
 
 
 def _fixed_delay_ns(impairment: Impairment, sent_ns: Sequence[int], frame_bytes: int) -> int | None:
-    """Return the one delay that all probes have; None when they differ or may be lost, or nobody has thought of it."""
-    delay, ours = impairment.delay, impairment.extension
+    """Return the delay of every probe; None when delays differ, probes may be lost, or no closed form is known."""
+    delay, extension = impairment.delay, impairment.extension
     covered = Impairment(
         limit_packets=impairment.limit_packets or None,
         delay=delay,
@@ -103,10 +107,10 @@ def _fixed_delay_ns(impairment: Impairment, sent_ns: Sequence[int], frame_bytes:
         rate=impairment.rate,
         seed=impairment.seed,
         extension=Extension(
-            keep_order=ours.keep_order,
-            per_segment=ours.per_segment,
-            true_correlation=ours.true_correlation,
-            impair_nd=ours.impair_nd,
+            keep_order=extension.keep_order,
+            per_segment=extension.per_segment,
+            true_correlation=extension.true_correlation,
+            impair_nd=extension.impair_nd,
         ),
     )
     if impairment != covered or (delay is not None and delay.jitter_ns):
@@ -126,14 +130,14 @@ def _transmission_ns(impairment: Impairment, frame_bytes: int) -> int:
 def _simulate(
     impairment: Impairment, seed: int, sent_ns: Sequence[int], frame_bytes: int, resources: Resources
 ) -> list[int]:
-    """Return the sorted delays of the probes of one virtual round that arrive whole."""
+    """Return the sorted delays of the probes that arrive intact in one virtual round."""
     pipeline = Pipeline(replace(impairment, seed=None), seed, resources=resources)
     arrived: dict[int, int] = {}
     times_ns = [_NANOSECONDS + each - sent_ns[0] for each in sent_ns]
     if impairment.extension.trace and seed % 2:
-        # A trace counts from the first packet it ever met, which in a later round was one of an earlier.
-        began_ns = Random(seed).randrange(_NANOSECONDS)  # noqa: S311 - repeatable on purpose
-        pipeline.push(_virtual_probe(len(times_ns), frame_bytes), began_ns)
+        # A trace starts at the first packet that it meets; for a repeated round that was in an earlier round.
+        trace_start_ns = Random(seed).randrange(_NANOSECONDS)  # noqa: S311 - repeatable on purpose
+        pipeline.push(_virtual_probe(len(times_ns), frame_bytes), trace_start_ns)
     for number, now_ns in enumerate(times_ns):
         _collect(pipeline, now_ns, arrived)
         pipeline.push(_virtual_probe(number, frame_bytes), now_ns)
@@ -146,12 +150,12 @@ def _simulate(
 
 
 def _virtual_probe(number: int, frame_bytes: int) -> bytes:
-    mark = number.to_bytes(4, "big")  # twice, so that no flipped bit makes one probe of another
+    mark = number.to_bytes(4, "big")  # twice, so that a flipped bit cannot turn one probe into another
     return mark + bytes(8) + b"\x08\x00" + mark + bytes(frame_bytes - 18)
 
 
 def _collect(pipeline: Pipeline, now_ns: int, arrived: dict[int, int]) -> None:
-    """Take what is due up to now, each frame at its own time."""
+    """Pop the frames that are due by now, each at its own time."""
     while (due_ns := pipeline.next_due_ns()) is not None and due_ns <= now_ns:
         frames = pipeline.pop_due(due_ns)
         if not frames:

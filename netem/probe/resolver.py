@@ -1,4 +1,4 @@
-"""The address of a peer, found without blocking; asked for again until it is there."""
+"""The address of a peer, resolved without blocking; the query is repeated until the name exists."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ _DNS_PORT = 53
 
 
 class Resolver:
-    """Find the address of `name` for `family` and hand it to `on_address`."""
+    """Resolve `name` for `family` and call `on_address` with the address."""
 
     def __init__(self, reactor: Reactor, name: str, family: Family, on_address: Callable[[str], None]) -> None:
         self._reactor = reactor
@@ -28,7 +28,7 @@ class Resolver:
         self._server = ""
 
     def start(self) -> None:
-        """Begin to look."""
+        """Look for the address in the name itself, in /etc/hosts, then in DNS."""
         known = dns.literal(self._name, self._family)
         known = known or dns.hosts_entry(_read("/etc/hosts"), self._name, self._family)
         if known is not None:
@@ -37,11 +37,11 @@ class Resolver:
         self._server = dns.nameserver(_read("/etc/resolv.conf"))
         family = socket.AF_INET6 if ":" in self._server else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._reactor.add_reader(self._socket.fileno(), self._hear)
-        self._ask()
+        self._reactor.add_reader(self._socket.fileno(), self._on_readable)
+        self._send_query()
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -50,14 +50,14 @@ class Resolver:
             self._socket.close()
             self._socket = None
 
-    def _ask(self) -> None:
+    def _send_query(self) -> None:
         if self._socket is None:
             return
         self._identifier = int.from_bytes(os.urandom(2), "big")
         send(self._socket, dns.query(self._identifier, self._name, self._family), (self._server, _DNS_PORT))
-        self._timer = self._reactor.call_later(_RETRY_NS, self._ask)
+        self._timer = self._reactor.call_later(_RETRY_NS, self._send_query)
 
-    def _hear(self) -> None:
+    def _on_readable(self) -> None:
         while self._socket is not None and (datagram := receive(self._socket)) is not None:
             address = dns.answer(datagram.data, self._identifier, self._family)
             if address is not None:

@@ -1,4 +1,4 @@
-"""UDP sockets that tell when the kernel received a datagram, not when Python got around to reading it."""
+"""UDP sockets with the time at which the kernel received a datagram, not the time at which Python read it."""
 
 import errno
 import socket
@@ -14,15 +14,15 @@ _TIMESPEC = struct.Struct("@qq")
 _MAX_DATAGRAM_BYTES = 65_536
 _RECEIVE_BUFFER_BYTES = 1 << 20
 _ADDRESS_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
-_GONE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPERM, errno.EADDRNOTAVAIL})
-"""What a peer that is not there yet makes of a datagram; the sender tries again anyway."""
-_SAME_MOMENT_NS = 5_000
-"""Three readings in a row take less than a microsecond where nobody comes between."""
+_UNREACHABLE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPERM, errno.EADDRNOTAVAIL})
+"""Errors while a peer does not exist yet; the sender repeats its datagram anyway."""
+_MAX_READING_NS = 5_000
+"""Three readings take less than a microsecond unless the process is preempted."""
 _CLOCK_ATTEMPTS = 5
 
 
 class Datagram(NamedTuple):
-    """What came, from whom, and when (CLOCK_MONOTONIC)."""
+    """The bytes, the sender's address, and the kernel's receive time on CLOCK_MONOTONIC."""
 
     data: bytes
     address: Any
@@ -30,7 +30,7 @@ class Datagram(NamedTuple):
 
 
 def open_socket(family: Family, port: int) -> socket.socket | None:
-    """Open a non-blocking socket on `port` (0: any); None where the namespace has no such family.
+    """Open a non-blocking socket on `port` (0: any free port); None when the namespace lacks the family.
 
     Raises SidecarError.
     """
@@ -51,50 +51,51 @@ def open_socket(family: Family, port: int) -> socket.socket | None:
         opened.close()
         if error.errno == errno.EADDRNOTAVAIL and family == "ipv6":
             return None
-        raise from_os_error(attempt, error, "leave UDP ports 8886 and 8887 to the sidecar") from error
+        raise from_os_error(attempt, error, "keep UDP ports 8886 and 8887 free for the sidecar") from error
     return opened
 
 
 def receive(opened: socket.socket) -> Datagram | None:
-    """Return the next datagram; None when none waits."""
+    """Return the next datagram; None when the queue is empty."""
     while True:
         try:
             data, ancillary, _, address = opened.recvmsg(_MAX_DATAGRAM_BYTES, 64)
         except BlockingIOError:
             return None
         except OSError as error:
-            if error.errno in _GONE:
+            if error.errno in _UNREACHABLE:
                 continue
             raise
-        return Datagram(data, address, _stamp(ancillary))
+        return Datagram(data, address, _receive_time_ns(ancillary))
 
 
 def send(opened: socket.socket, data: bytes, address: Any) -> None:  # noqa: ANN401 - the form depends on the family
-    """Send a datagram; one that cannot leave now is lost, as the network may lose any other."""
+    """Send a datagram; one that cannot be sent now counts as lost."""
     try:
         opened.sendto(data, address)
     except OSError as error:
-        if error.errno not in _GONE and error.errno not in (errno.EAGAIN, errno.ENOBUFS):
+        if error.errno not in _UNREACHABLE and error.errno not in (errno.EAGAIN, errno.ENOBUFS):
             raise
 
 
 def both_clocks() -> tuple[int, int]:
-    """Return CLOCK_MONOTONIC and CLOCK_REALTIME of one moment.
+    """Return CLOCK_MONOTONIC and CLOCK_REALTIME at the same instant.
 
-    On a busy host milliseconds may pass between two readings; a datagram then seemed to come before it was sent.
+    On a busy host milliseconds may pass between two readings; a datagram would then appear to arrive before it was
+    sent.
     """
     readings = []
     for _ in range(_CLOCK_ATTEMPTS):
         before_ns, realtime_ns, after_ns = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
         readings.append((after_ns - before_ns, before_ns, realtime_ns))
-        if after_ns - before_ns <= _SAME_MOMENT_NS:
+        if after_ns - before_ns <= _MAX_READING_NS:
             break
     _, monotonic_ns, realtime_ns = min(readings)
     return monotonic_ns, realtime_ns
 
 
-def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """Return the kernel's stamp on CLOCK_MONOTONIC; it counts in CLOCK_REALTIME, read at the same moment."""
+def _receive_time_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """Return the kernel's timestamp, converted from CLOCK_REALTIME to CLOCK_MONOTONIC."""
     monotonic_ns, realtime_ns = both_clocks()
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:

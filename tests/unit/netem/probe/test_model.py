@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from netem.pipeline import Resources
-from netem.probe.model import MAX_PROBING_NS, Expectation, Plan, depends_on_arrivals, expect, given_fewer, plan
+from netem.probe.model import MAX_PROBING_NS, Expectation, Plan, adjust_to_sent, depends_on_arrivals, expect, plan
 from netem.spec import parse
 
 MS = 10**6
@@ -63,11 +63,11 @@ def test_duplicates_do_not_count_twice() -> None:
     assert of("duplicate 100% loss 0% corrupt 0%").high_received == 20
 
 
-def test_what_has_no_closed_form_is_simulated() -> None:
+def test_an_impairment_without_closed_form_is_simulated() -> None:
     assert of("delay 3ms drop-list 2,5-6").high_received == 17
 
 
-def test_no_more_probes_than_a_queue_takes() -> None:
+def test_no_more_probes_than_the_queue_holds() -> None:
     small, plain = parse("limit 5 delay 100ms"), parse("")
     for pair in ((small, plain), (plain, small)):
         assert plan(pair, 20, FRAME_BYTES) == Plan(5, MS)
@@ -77,7 +77,7 @@ def test_no_more_probes_than_a_queue_takes() -> None:
 
 
 def test_echoes_that_come_in_bunches_are_expected_to_leave_in_bunches() -> None:
-    """What leads there opens a slot every 10 ms: each bunch finds the way back closed and waits the whole 10 ms."""
+    """The way there opens a slot every 10 ms; each bunch finds the way back closed and waits for the whole 10 ms."""
     bunches = [bunch * 10 * MS for bunch in (0, 1) for _ in range(10)]
     assert of("slot 10ms").high_p50_ns == 6 * MS
     assert at("slot 10ms", bunches) == Expectation(10 * MS, 10 * MS, 10 * MS, 20, 20)
@@ -88,7 +88,7 @@ def test_probes_that_follow_too_closely_queue_behind_each_other() -> None:
     assert at("rate 848kbit", [0, 0, 0]) == Expectation(2 * MS, 2 * MS, 3 * MS, 3, 3)
 
 
-def test_a_trace_may_have_begun_long_ago() -> None:
+def test_a_trace_may_have_begun_in_an_earlier_round() -> None:
     expected = at("trace t", [0])
     assert expected.low_p50_ns is not None
     assert expected.high_p50_ns is not None
@@ -96,7 +96,7 @@ def test_a_trace_may_have_begun_long_ago() -> None:
     assert expected.high_p50_ns == 10 * MS
 
 
-def test_what_waits_for_a_turn_depends_on_the_others() -> None:
+def test_rates_slots_and_traces_depend_on_arrival_times() -> None:
     assert [
         text
         for text in ("", "delay 5ms 1ms loss 1%", "rate 1mbit", "slot 1ms", "trace t")
@@ -108,12 +108,12 @@ def test_what_waits_for_a_turn_depends_on_the_others() -> None:
     ]
 
 
-def test_only_what_arrives_is_sent_back() -> None:
-    assert given_fewer(Expectation(1, 2, 3, 15, 20), 12, 20) == Expectation(1, 2, 3, 7, 12)
-    assert given_fewer(Expectation(1, 2, 3, 2, 20), 0, 20) == Expectation(1, 2, 3, 0, 0)
+def test_the_peer_echoes_only_what_arrives() -> None:
+    assert adjust_to_sent(Expectation(1, 2, 3, 15, 20), 12, 20) == Expectation(1, 2, 3, 7, 12)
+    assert adjust_to_sent(Expectation(1, 2, 3, 2, 20), 0, 20) == Expectation(1, 2, 3, 0, 0)
 
 
-def test_nothing_sent_is_nothing_expected() -> None:
+def test_without_probes_none_are_expected() -> None:
     assert at("slot 10ms", []) == Expectation(None, None, 0, 0, 0)
     assert at("delay 5ms", []).high_received == 0
 
@@ -125,11 +125,11 @@ def test_slots() -> None:
     assert expected.longest_ns <= 10 * MS
 
 
-def test_the_same_every_time() -> None:
+def test_the_expectation_is_repeatable() -> None:
     assert of("delay 40ms 10ms loss 10%") == of("delay 40ms 10ms loss 10%")
 
 
-def test_probes_keep_out_of_each_others_way_and_do_not_take_long() -> None:
+def test_probes_do_not_queue_behind_each_other_and_a_round_is_short() -> None:
     assert plan((parse(""), parse("delay 1s")), 20, FRAME_BYTES) == Plan(20, MS)
     assert plan((parse(""),), 5000, FRAME_BYTES) == Plan(5000, MS)
     slow = plan((parse("rate 100kbit"), parse("rate 1gbit")), 20, FRAME_BYTES)

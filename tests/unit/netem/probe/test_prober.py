@@ -1,18 +1,19 @@
 """A prober and a responder over the loopback, which delays nothing."""
 
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from netem.probe import prober as probing
-from netem.probe import responder as answering
+from netem.probe.channel import Channel
 from netem.probe.prober import Prober
 from netem.probe.responder import Responder
-from netem.spec import parse
 from netem.system.reactor import Reactor
+from tests.support.probed_peer import config
 
-ANY_NS = 10**12
-"""So late may everything be that only what is too early is wrong."""
+ANY_DELAY_NS = 10**12
+"""With this tolerance only a delay that is too short fails."""
 
 
 @pytest.fixture
@@ -22,51 +23,29 @@ def reactor() -> Iterator[Reactor]:
     made.close()
 
 
-def probe(
-    reactor: Reactor, monkeypatch: pytest.MonkeyPatch, requested: str, describe: Callable[[], str]
-) -> tuple[Prober, Responder, list[int]]:
-    """Probe until the prober is done; return also how many had finished whenever the responder was told of one."""
-    for name in ("PROBE_PORT", "CONTROL_PORT"):
-        monkeypatch.setattr(answering, name, 0)
-    told: list[int] = []
-    responder = Responder(reactor, describe, lambda: told.append(responder.finished))
-    for name, opened in zip(("PROBE_PORT", "CONTROL_PORT"), responder._sockets, strict=False):
-        monkeypatch.setattr(probing, name, opened.getsockname()[1])
-    prober = Prober(
-        reactor,
-        "127.0.0.1",
-        "ipv4",
-        impairment=parse(requested),
-        probes=5,
-        late_tolerance_ns=ANY_NS,
-        on_done=lambda _: reactor.stop(),
-    )
+@pytest.fixture
+def ports() -> dict[Channel, int]:
+    """Return two ports that nobody uses."""
+    free = {channel: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for channel in Channel}
+    for opened in free.values():
+        opened.bind(("", 0))
+    found = {channel: opened.getsockname()[1] for channel, opened in free.items()}
+    for opened in free.values():
+        opened.close()
+    return found
+
+
+@pytest.mark.parametrize(("requested", "ok"), [("", True), ("delay 10s", False)])
+def test_a_series_over_sockets(reactor: Reactor, ports: dict[Channel, int], requested: str, ok: bool) -> None:
+    finished: list[int] = []
+    responder = Responder(reactor, str, lambda: finished.append(responder.finished), ports)
+    wanted = replace(config(requested, delay_tolerance_ns=ANY_DELAY_NS), peer="127.0.0.1")
+    prober = Prober(reactor, wanted, lambda _: reactor.stop(), ports)
+    assert prober.status == "127.0.0.1 over ipv4: waiting for its address"
     prober.start()
+    assert prober.status == "127.0.0.1 over ipv4 (127.0.0.1): waiting for its sidecar to answer"
     reactor.run()
     responder.close()
-    return prober, responder, told
-
-
-def test_both_directions_are_judged_and_the_peer_hears_the_end(
-    reactor: Reactor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prober, responder, told = probe(reactor, monkeypatch, "", lambda: "")
-    assert prober.ok, prober.results
-    assert [result["direction"] for result in prober.results] == ["egress", "ingress"]
-    assert len(prober.round_trips_ns) == 5
-    assert (prober.done, responder.finished, told) == (True, 1, [1])
-
-
-def test_a_link_that_does_not_delay_is_found_out(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
-    prober, responder, _ = probe(reactor, monkeypatch, "delay 10s", lambda: "")
-    egress, ingress = prober.results
-    assert not egress["ok"]
-    assert "too early" in egress["sentence"]
-    assert ingress["ok"]
-    assert responder.finished == 1
-
-
-def test_a_round_that_fails_is_repeated(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = iter(["delay 10s"])
-    prober, _, _ = probe(reactor, monkeypatch, "", lambda: next(said, ""))
-    assert prober.ok, prober.results
+    assert [result.ok for result in prober.series.results] == [ok, True]
+    assert prober.done
+    assert finished == [1]

@@ -6,11 +6,11 @@ import pytest
 from netem.probe.sockets import both_clocks
 
 BOOT_NS = 10**18
-"""What CLOCK_REALTIME is ahead of CLOCK_MONOTONIC here."""
+"""How far CLOCK_REALTIME is ahead of CLOCK_MONOTONIC in this test."""
 
 
 def clock(passing_ns: Iterator[int]) -> tuple[Callable[[], int], Callable[[], int]]:
-    """Return both clocks; each reading takes as long as `passing_ns` says."""
+    """Return both clocks; `passing_ns` holds the duration of each reading."""
     now_ns = 0
 
     def read() -> int:
@@ -28,9 +28,11 @@ def clock(passing_ns: Iterator[int]) -> tuple[Callable[[], int], Callable[[], in
         ([50, 3_000_000, 50, 50, 60, 50], 60),
         ([0, 9_000_000, 0, 0, 8_000, 0, 0, 9_000, 0, 0, 9_000, 0, 0, 9_000, 0], 8_000),
     ],
-    ids=["undisturbed", "interrupted once", "never undisturbed: the least"],
+    ids=["undisturbed", "interrupted once", "always interrupted: the least"],
 )
-def test_both_clocks_are_of_one_moment(passing_ns: list[int], apart_ns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_clocks_show_the_same_instant(
+    passing_ns: list[int], apart_ns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monotonic, realtime = clock(iter(passing_ns))
     monkeypatch.setattr(time, "monotonic_ns", monotonic)
     monkeypatch.setattr(time, "time_ns", realtime)

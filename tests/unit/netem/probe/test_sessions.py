@@ -1,0 +1,43 @@
+import pytest
+
+from netem.probe import sessions
+from netem.probe.delays import Delays
+from netem.probe.message import ECHO, PROBE, Command, Probe, Reply, Request
+from netem.probe.sessions import ProbeSessions
+
+
+def test_a_probe_is_echoed_once() -> None:
+    known = ProbeSessions()
+    assert known.echo(Probe(PROBE, 5, 0, 100), 130, 140) == Probe(ECHO, 5, 0, 100, 130, 140)
+    assert known.echo(Probe(PROBE, 5, 0, 100), 150, 160) is None
+    assert known.echo(Probe(ECHO, 5, 1, 100), 130, 140) is None
+
+
+def test_a_reply_summarizes_the_probes_of_its_session() -> None:
+    known = ProbeSessions()
+    for sequence, delay_ns in enumerate((30, 10, 20)):
+        known.echo(Probe(PROBE, 5, sequence, 100), 100 + delay_ns, 200)
+    assert known.reply(Request(Command.REPORT, 5), "delay 1ms", 300) == Reply(
+        Command.REPORT, 5, "delay 1ms", 3, Delays(10, 20, 20, 30), 300
+    )
+    assert known.reply(Request(Command.HELLO, 6), "", 300) == Reply(Command.HELLO, 6, "", 0, None, 300)
+
+
+def test_a_series_finishes_once() -> None:
+    known = ProbeSessions()
+    assert not known.finish(Request(Command.REPORT, 5))
+    assert known.finish(Request(Command.FINISH, 5))
+    assert not known.finish(Request(Command.FINISH, 5))
+    assert known.finish(Request(Command.FINISH, 6))
+    assert known.finished == 2
+
+
+def test_strangers_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 2)
+    monkeypatch.setattr(sessions, "MAX_PROBES", 2)
+    known = ProbeSessions()
+    assert [known.echo(Probe(PROBE, 1, sequence, 0), 1, 1) is not None for sequence in range(3)] == [True, True, False]
+    for session in (2, 3):
+        assert known.echo(Probe(PROBE, session, 0, 0), 1, 1)
+    assert [known.reply(Request(Command.REPORT, session), "", 0).received for session in (1, 2, 3)] == [0, 1, 1]
+    assert [known.finish(Request(Command.FINISH, session)) for session in (1, 2, 3)] == [True, True, False]
