@@ -83,6 +83,7 @@ def test_the_run_folder(command: Command) -> None:
     assert facts["cells"][0]["requested"]["chunk"] == 1024
     assert facts["kernel"]
     assert facts["sysctls"]
+    assert facts["images"]
     assert all(digest.startswith("sha256:") for digest in facts["images"].values())
     cell = command.cell()
     jsonschema.validate(command.result(), result_schema())

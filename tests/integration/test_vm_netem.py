@@ -178,6 +178,7 @@ def test_a_change_leaves_nothing_of_what_was(container: Container) -> None:
 def test_what_waits_survives_a_change(container: Container) -> None:
     frames, delay_s = 20, 5
     told: list[Any] = answer(container, SURVIVORS, [KINDS, frames, delay_s])
+    assert [kind for kind, *_ in told] == KINDS
     for kind, seen, changed_s, first_s in told:
         assert sorted(seen) == list(range(frames)), kind
         assert changed_s < delay_s, f"the change to {kind!r} came when the frames had left"
@@ -232,7 +233,9 @@ def test_a_link_that_duplicates_is_proven_and_counted_apart(run_cell: Any) -> No
     assert passed(shown, "kernel").metrics.bytes_read == 4 + 20 * 1276
     document = json.loads((shown.folder / "client" / "link.json").read_text())
     assert [qdisc["handle"] for qdisc in document["link"]["readback"] if qdisc["kind"] == "netem"] == ["20:"]
-    assert all(probe["ok"] for probe in document["verified"]["probes"])
+    probes = document["verified"]["probes"]
+    assert probes
+    assert all(probe["ok"] for probe in probes)
     counted = document["stopped"]["counters"]["link"]
     assert "probes" not in counted
     # 60 probes and their answers went through the same netem; what is counted begins with `ready`.

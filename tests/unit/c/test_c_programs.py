@@ -300,7 +300,11 @@ def test_the_entry_of_the_image(role, status, built, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(built), prepend=os.pathsep)
     ended = run([built / "endpoint"], tmp_path, "--help")
     assert ended.status == status
-    assert ended.out.startswith(f"usage: {role} " if status == 0 else "")
+    if status == 0:
+        assert ended.out.startswith(f"usage: {role} ")
+    else:
+        assert ended.out == ""
+        assert ended.err
 
 
 # The server

@@ -98,6 +98,7 @@ def test_errors_choose_the_exit_code(error: Exception, code: int, capsys: pytest
     assert cli.report_error(error) == code  # type: ignore[arg-type]
     shown = capsys.readouterr()
     assert shown.out == ""
+    assert shown.err
     assert all(line.startswith("testbed: ") for line in shown.err.splitlines())
 
 

@@ -75,6 +75,8 @@ def test_the_stream_is_hashed_list_by_list(vector):
     for _, end in decode(vector.decoder(), [vector.stream]).lists:
         assert end.sha256_hex == hashlib.sha256(vector.stream[at : at + end.size_bytes]).hexdigest()
         at += end.size_bytes
+    if vector.kind == "ok":
+        assert at == len(vector.stream)
 
 
 def test_there_is_a_vector_for_every_rule():

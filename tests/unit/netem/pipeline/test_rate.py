@@ -33,7 +33,8 @@ def test_cells_are_whole_and_enough(wire: int, overhead: int, cell: int, cell_ov
     line = line_bytes(wire, Rate(8, overhead, cell, cell_overhead))
     cells, rest = divmod(line, cell + cell_overhead)
     assert rest == 0
-    assert cells * cell >= max(0, wire + overhead) > (cells - 1) * cell or cells == 0
+    needed = max(0, wire + overhead)
+    assert cells * cell >= needed > (cells - 1) * cell or cells == needed == 0
 
 
 def test_a_long_queue_leaves_to_the_nanosecond() -> None:
