@@ -18,6 +18,14 @@ from testbed.analysis.findings.registry import RULES
 from testbed.cli import EXIT_CODES, cli
 from testbed.result import CellRecord, Result, result_schema
 from testbed.wire.layout import C_TYPES, HEADER, HEADER_STRUCT, LAST_ID, NODE, NODE_STRUCT, Field
+from tools.contract_tables import (
+    contract_h,
+    endpoint_variables,
+    option_rows_h,
+    program_options,
+    sidecar_events,
+    sidecar_variables,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 HELP_WIDTH = 110
@@ -172,6 +180,12 @@ def findings_table() -> str:
 
 GENERATED: dict[tuple[str, str | None], Callable[[], str]] = {
     ("app/c/wire_layout.h", None): wire_layout_h,
+    ("app/c/contract.h", None): contract_h,
+    ("app/c/option_rows.h", None): option_rows_h,
+    ("docs/contracts.md", "endpoint-variables"): endpoint_variables,
+    ("docs/contracts.md", "sidecar-variables"): sidecar_variables,
+    ("docs/contracts.md", "sidecar-events"): sidecar_events,
+    ("docs/programs.md", "options"): program_options,
     ("docs/wire-format.md", "wire-layout"): wire_table,
     ("docs/cli.md", None): cli_reference,
     ("docs/findings.md", "findings"): findings_table,

@@ -1,11 +1,11 @@
 /* The entry of the image: becomes the program that TESTBED_ROLE asks for. */
+#include "contract.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define UNSUPPORTED 127
 
 int main(int argc, char *argv[])
 {
@@ -15,10 +15,10 @@ int main(int argc, char *argv[])
     (void)argc;
     if (role == NULL || (strcmp(role, "client") != 0 && strcmp(role, "server") != 0)) {
         fputs("endpoint: TESTBED_ROLE is neither client nor server\n", stderr);
-        return UNSUPPORTED;
+        return EXIT_UNSUPPORTED;
     }
     program = strcmp(role, "client") == 0 ? "cclient" : "cserver";
     execvp(program, argv);
     fprintf(stderr, "endpoint: run %s: %s\n", program, strerror(errno));
-    return UNSUPPORTED;
+    return EXIT_UNSUPPORTED;
 }

@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "conn.h"
+#include "contract.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -39,39 +40,10 @@ struct row {
 #define AT(member) offsetof(struct options, member)
 
 static const struct row rows[] = {
-    {"role", CHOICE, BOTH, AT(role), .choices = {"client", "server"}, .help = "what to be"},
-    {"family", CHOICE, BOTH, AT(family), "ipv4", "dual", .choices = {"ipv4", "ipv6", "dual"}, .help = "address family"},
-    {"host", TEXT, CLIENT, AT(host), "localhost", .help = "name or address to connect to"},
-    {"port", NUMBER, BOTH, AT(port), "8888", .max = 65535, .help = "port; a server's 0 = a free one"},
-    {"nodes", NUMBER, CLIENT, AT(nodes), "10", .max = INT32_MAX, .help = "nodes of the list"},
-    {"content-bytes", NUMBER, CLIENT, AT(content_bytes), "1000", .max = UINT32_MAX, .help = "content of each node"},
-    {"chunk-bytes", NUMBER, CLIENT, AT(chunk_bytes), "10000", .min = 1, .max = 1 << 26, .help = "size of a send call"},
-    {"read-delay-us", NUMBER, SERVER, AT(read_delay_us), "0", .max = 3600000000, .help = "pause after each read"},
-    {"read-bytes", NUMBER, SERVER, AT(read_bytes), "8192", .min = 1, .max = 1 << 26, .help = "size of a receive call"},
-    {"sndbuf-bytes", NUMBER, BOTH, AT(sndbuf_bytes), "0", .max = 1073741823, .help = "SO_SNDBUF; 0 = the kernel's"},
-    {"rcvbuf-bytes", NUMBER, BOTH, AT(rcvbuf_bytes), "0", .max = 1073741823, .help = "SO_RCVBUF; 0 = the kernel's"},
-    {"nodelay", SWITCH, BOTH, AT(nodelay), "0", .max = 1, .help = "TCP_NODELAY"},
-    {"repeat", NUMBER, BOTH, AT(repeat), "1", .max = INT32_MAX, .help = "lists on a connection; 0 = any number"},
-    {"events", TEXT, BOTH, AT(events), .help = "path of the event log"},
-    {"seed", NUMBER, BOTH, AT(seed), "0", .max = UINT64_MAX, .help = "accepted; nothing is drawn by chance"},
-    {"verbose", SWITCH, BOTH, AT(verbose), "0", .max = 1, .help = "print more"},
-    {"bind", TEXT, SERVER, AT(bind), .help = "address to listen on"},
-    {"print", CHOICE, SERVER, AT(print), "all", .choices = {"all", "some", "none"}, .help = "nodes to print"},
-    {"content", CHOICE, SERVER, AT(content), "digest", .choices = {"digest", "keep"},
-     .help = "what becomes of contents"},
-    {"max-nodes", NUMBER, SERVER, AT(max_nodes), "100000", .max = INT32_MAX, .help = "cap on the nodes of a list"},
-    {"max-content-bytes", NUMBER, SERVER, AT(max_content_bytes), "16777216", .max = UINT32_MAX,
-     .help = "cap on one content"},
-    {"max-total-bytes", NUMBER, SERVER, AT(max_total_bytes), "17179869184", .max = INT64_MAX,
-     .help = "cap on a list; with --content keep 268435456"},
-    {"max-connections", NUMBER, SERVER, AT(max_connections), "1024", .min = 1, .max = 65535,
-     .help = "connections served at a time"},
+#include "option_rows.h"
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
-
-/* With --content keep, contents are memory: the cap that is right for a digest would not protect it. */
-#define MAX_TOTAL_BYTES_KEPT 268435456u
 
 struct reading {
     struct options *options;
@@ -314,7 +286,7 @@ enum options_outcome options_read(struct options *options, enum role role, int c
     if (outcome == OPTIONS_RUN && options->role != role)
         outcome = unsupported(&reading, "role", find_row("role", 4)->choices[options->role]);
     if (options->content == CONTENT_KEEP && !reading.given[find_row("max-total-bytes", 15) - rows])
-        options->max_total_bytes = MAX_TOTAL_BYTES_KEPT;
+        options->max_total_bytes = MAX_TOTAL_BYTES_KEPT; /* kept contents are memory, digested ones are not */
     return outcome;
 }
 

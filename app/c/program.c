@@ -1,6 +1,8 @@
 /* See program.h. */
 #include "program.h"
 
+#include "contract.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -36,7 +38,7 @@ int program_main(enum role role, int (*run)(const struct options *options), int 
     }
     if (outcome != OPTIONS_RUN) {
         fprintf(stderr, "%s: %s (--help lists the options)\n", name, error);
-        return outcome == OPTIONS_UNSUPPORTED ? 127 : 1;
+        return outcome == OPTIONS_UNSUPPORTED ? EXIT_UNSUPPORTED : EXIT_FAILED;
     }
     return run(&options);
 }

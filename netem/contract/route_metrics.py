@@ -1,19 +1,44 @@
-"""The metrics that an endpoint's route to its peers is given: what ip-route(8) calls congctl, mtu, advmss and so on."""
+"""The metrics that the route to the peers is given: congctl, mtu, advmss and so on in ip-route(8)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from netem.contract.limits import ADVMSS_BYTES, CONGESTION_NAME, MTU_BYTES, RTO_MIN_MS, WINDOW_SEGMENTS, Bounds
+from netem.contract.variable import Row, flag, pattern, whole
+
+
+def _metric(name: str, bounds: Bounds, meaning: str) -> Row:
+    return whole(f"NETEM_ROUTE_{name}", bounds, meaning)
 
 
 @dataclass(frozen=True, slots=True)
 class RouteMetrics:
     """Metrics of a route; None and empty keep the kernel's own value."""
 
-    congestion: str = ""
-    mtu_bytes: int | None = None
-    advmss_bytes: int | None = None
-    initcwnd_segments: int | None = None
-    initrwnd_segments: int | None = None
-    rto_min_ms: int | None = None
-    quickack: bool | None = None
+    congestion: str = field(
+        default="",
+        metadata=pattern(
+            "NETEM_ROUTE_CONGESTION",
+            CONGESTION_NAME,
+            "the name of a congestion control",
+            "congestion control; empty here or in the next six = the kernel's own",
+        ),
+    )
+    mtu_bytes: int | None = field(default=None, metadata=_metric("MTU", MTU_BYTES, "route MTU, in bytes"))
+    advmss_bytes: int | None = field(
+        default=None, metadata=_metric("ADVMSS", ADVMSS_BYTES, "maximum segment size to announce, in bytes")
+    )
+    initcwnd_segments: int | None = field(
+        default=None, metadata=_metric("INITCWND", WINDOW_SEGMENTS, "initial congestion window, in segments")
+    )
+    initrwnd_segments: int | None = field(
+        default=None, metadata=_metric("INITRWND", WINDOW_SEGMENTS, "initial receive window, in segments")
+    )
+    rto_min_ms: int | None = field(
+        default=None, metadata=_metric("RTO_MIN_MS", RTO_MIN_MS, "minimum retransmission timeout")
+    )
+    quickack: bool | None = field(
+        default=None, metadata=flag("NETEM_ROUTE_QUICKACK", "1 = acknowledge every segment at once")
+    )
 
     def by_name(self) -> dict[str, str | int]:
         """Return the requested metrics under the names that `ip -j route` prints."""

@@ -1,156 +1,173 @@
-"""The sidecar's settings, read once from the environment; docs/architecture.md holds the table."""
+"""The sidecar's settings: one table, read from the environment and printed in docs/contracts.md."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, get_args
 
-from netem.contract.errors import SidecarError
-from netem.contract.limits import CONGESTION_NAME, MIN_CAPTURE_MAX_BYTES, PORT, SYSCTL_KEY
+from netem.contract import limits
+from netem.contract.limits import PORT
 from netem.contract.route_metrics import RouteMetrics
+from netem.contract.variable import (
+    Variable,
+    choice,
+    flag,
+    number,
+    pattern,
+    read_fields,
+    subset,
+    text,
+    variables_of,
+    whole,
+)
 
 EngineChoice = Literal["auto", "kernel", "user"]
 Family = Literal["ipv4", "ipv6"]
-OnEngineDeath = Literal["open", "closed"]
-FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
+OnEngineDeath = Literal["closed", "open"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
-_T = TypeVar("_T")
+_NAME = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that the environment decides."""
 
-    impairment: str = ""
-    engine: EngineChoice = "auto"
-    impair_nd: bool = False
-    device: str = "eth0"
-    seed: int = 0
-    profile: str = ""
-    peers: tuple[str, ...] = ()
-    families: tuple[Family, ...] = FAMILIES
-    probes: int = 20
-    wait_for_probes: bool = False
-    delay_tolerance_ms: float = 2.0
-    port: int = PORT
-    capture: bool = True
-    snaplen_bytes: int = 128
-    capture_max_bytes: int = 1 << 30
-    sample_interval_ms: int = 20
-    output: str = "/var/lib/testbed"
-    deadline_s: float = 30.0
-    on_engine_death: OnEngineDeath = "closed"
+    impairment: str = field(
+        default="",
+        metadata=text(
+            "NETEM_IMPAIRMENT",
+            "text in the grammar of tc-netem(8), for the egress of `NETEM_DEVICE`; empty = plain link",
+        ),
+    )
+    engine: EngineChoice = field(
+        default="auto",
+        metadata=choice(
+            "NETEM_ENGINE",
+            get_args(EngineChoice),
+            "emulation engine; `auto` = the kernel's where it can do all of the impairment",
+        ),
+    )
+    impair_nd: bool = field(default=False, metadata=flag("NETEM_ND", "1 = impair ARP and neighbour discovery, too"))
+    device: str = field(default="eth0", metadata=text("NETEM_DEVICE", "interface to impair"))
+    seed: int = field(
+        default=0,
+        metadata=whole("NETEM_SEED", limits.SEEDS, "the one seed that all random draws of this sidecar derive from"),
+    )
+    peers: tuple[str, ...] = field(
+        default=(),
+        metadata=pattern(
+            "NETEM_PEERS",
+            _NAME,
+            "the name or address of a peer",
+            "peers to probe, separated by spaces; empty = answer probes only",
+            several=True,
+        ),
+    )
+    families: tuple[Family, ...] = field(
+        default=FAMILIES,
+        metadata=subset(
+            "NETEM_FAMILIES", FAMILIES, "ipv4, ipv6 or both, separated by a space", "address families to probe over"
+        ),
+    )
+    probes: int = field(
+        default=20,
+        metadata=whole("NETEM_PROBES", limits.PROBES, "probes per peer and family; 0 = no verification"),
+    )
+    wait_for_probes: bool = field(
+        default=False,
+        metadata=flag(
+            "NETEM_WAIT_FOR_PROBES",
+            "1 = `ready` waits until a peer has probed this end over all of `NETEM_FAMILIES`",
+        ),
+    )
+    delay_tolerance_ms: float = field(
+        default=2.0,
+        metadata=number(
+            "NETEM_DELAY_TOLERANCE_MS",
+            0,
+            10_000,
+            "how much later than requested the median probe may arrive, beyond 1 % of the delay",
+        ),
+    )
+    port: int = field(
+        default=PORT,
+        metadata=whole("NETEM_PORT", limits.PORTS, "the TCP port under test: captured, sampled, watched"),
+    )
+    capture: bool = field(default=True, metadata=flag("NETEM_CAPTURE", "0 = no capture"))
+    snaplen_bytes: int = field(
+        default=128,
+        metadata=whole(
+            "NETEM_SNAPLEN", limits.SNAPLEN_BYTES, "bytes kept of each frame; 0 = whole frames", or_zero=True
+        ),
+    )
+    capture_max_bytes: int = field(
+        default=1 << 30,
+        metadata=whole(
+            "NETEM_CAPTURE_MAX_BYTES",
+            limits.CAPTURE_MAX_BYTES,
+            "maximum size of the capture; beyond it the middle is dropped; 0 = no limit",
+            or_zero=True,
+        ),
+    )
+    sample_interval_ms: int = field(
+        default=20,
+        metadata=whole(
+            "NETEM_SAMPLE_INTERVAL_MS",
+            limits.SAMPLE_INTERVAL_MS,
+            "time between samples of the sockets; 0 = no sampling",
+        ),
+    )
+    output: str = field(
+        default="/var/lib/testbed",
+        metadata=text(
+            "NETEM_OUTPUT",
+            "folder (a volume) for the raw files; its subfolder `endpoint/` is made writable for every user",
+        ),
+    )
+    deadline_s: float = field(
+        default=30.0,
+        metadata=number("NETEM_DEADLINE_S", 0.1, 3600, "`ready` within this time, or an `error`"),
+    )
+    profile: str = field(
+        default="",
+        metadata=text(
+            "NETEM_PROFILE",
+            "JSON list: how the impairment changes after `ready`, by the sidecar's own clock",
+        ),
+    )
+    on_engine_death: OnEngineDeath = field(
+        default="closed",
+        metadata=choice(
+            "NETEM_ON_ENGINE_DEATH",
+            get_args(OnEngineDeath),
+            "`closed`: the link drops everything and the sidecar ends; `open`: the link becomes plain and the sidecar "
+            "serves on; an `error` and exit code 1 either way",
+        ),
+    )
     route_metrics: RouteMetrics = field(default_factory=RouteMetrics)
-    sysctls: tuple[str, ...] = ()
+    sysctls: tuple[str, ...] = field(
+        default=(),
+        metadata=pattern(
+            "NETEM_SYSCTLS",
+            limits.SYSCTL_KEY,
+            "the name of a network setting, such as net.ipv4.tcp_rmem",
+            "keys below `net.`, separated by spaces, whose values the event `link` reports",
+            several=True,
+        ),
+    )
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
-    """Read the settings; an empty or missing variable takes its default.
+    """Read the settings; a variable that is empty or missing takes its default.
 
     Raises SidecarError naming the variable, its value and what it may be.
     """
-    reader = _Reader(environment)
-    default = Settings()
-    return Settings(
-        impairment=reader.text("NETEM_IMPAIRMENT", default.impairment),
-        engine=cast("EngineChoice", reader.choice("NETEM_ENGINE", ("auto", "kernel", "user"))),
-        impair_nd=reader.flag("NETEM_ND", default=default.impair_nd),
-        device=reader.text("NETEM_DEVICE", default.device),
-        seed=reader.integer("NETEM_SEED", default.seed, 0, 2**63 - 1),
-        profile=reader.text("NETEM_PROFILE", default.profile),
-        peers=tuple(reader.text("NETEM_PEERS", "").split()),
-        families=reader.families("NETEM_FAMILIES", default.families),
-        probes=reader.integer("NETEM_PROBES", default.probes, 0, 100_000),
-        wait_for_probes=reader.flag("NETEM_WAIT_FOR_PROBES", default=default.wait_for_probes),
-        delay_tolerance_ms=reader.number("NETEM_DELAY_TOLERANCE_MS", default.delay_tolerance_ms, 0.0, 10_000.0),
-        port=reader.integer("NETEM_PORT", default.port, 1, 65_535),
-        capture=reader.flag("NETEM_CAPTURE", default=default.capture),
-        snaplen_bytes=_limit(reader, "NETEM_SNAPLEN", default.snaplen_bytes, 64, 262_144),
-        capture_max_bytes=_limit(
-            reader, "NETEM_CAPTURE_MAX_BYTES", default.capture_max_bytes, MIN_CAPTURE_MAX_BYTES, 1 << 50
-        ),
-        sample_interval_ms=reader.integer("NETEM_SAMPLE_INTERVAL_MS", default.sample_interval_ms, 0, 60_000),
-        output=reader.text("NETEM_OUTPUT", default.output),
-        deadline_s=reader.number("NETEM_DEADLINE_S", default.deadline_s, 0.1, 3600.0),
-        on_engine_death=cast("OnEngineDeath", reader.choice("NETEM_ON_ENGINE_DEATH", ("closed", "open"))),
-        route_metrics=_route_metrics(reader),
-        sysctls=reader.matching("NETEM_SYSCTLS", SYSCTL_KEY, "names of network settings, such as net.ipv4.tcp_rmem"),
-    )
+    route_metrics = RouteMetrics(**read_fields(RouteMetrics, environment))
+    return Settings(**read_fields(Settings, environment), route_metrics=route_metrics)
 
 
-def _limit(reader: "_Reader", name: str, default: int, low: int, high: int) -> int:
-    """Return a limit, 0 for none; less than what can be kept to is refused."""
-    return 0 if reader.text(name, "") == "0" else reader.integer(name, default, low, high)
-
-
-def _route_metrics(reader: "_Reader") -> RouteMetrics:
-    names = reader.matching("NETEM_ROUTE_CONGESTION", CONGESTION_NAME, "the name of a congestion control")
-    quickack = reader.optional("NETEM_ROUTE_QUICKACK", 0, 1)
-    return RouteMetrics(
-        congestion=" ".join(names),
-        mtu_bytes=reader.optional("NETEM_ROUTE_MTU", 68, 65_535),
-        advmss_bytes=reader.optional("NETEM_ROUTE_ADVMSS", 1, 65_495),
-        initcwnd_segments=reader.optional("NETEM_ROUTE_INITCWND", 1, 65_535),
-        initrwnd_segments=reader.optional("NETEM_ROUTE_INITRWND", 1, 65_535),
-        rto_min_ms=reader.optional("NETEM_ROUTE_RTO_MIN_MS", 1, 120_000),
-        quickack=None if quickack is None else bool(quickack),
-    )
-
-
-class _Reader:
-    """Take typed values out of an environment; the first of a choice is its default."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-
-    def text(self, name: str, default: str) -> str:
-        return self._environment.get(name, "").strip() or default
-
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        value = self.text(name, allowed[0])
-        if value not in allowed:
-            raise _refusal(name, value, f"one of {', '.join(allowed)}")
-        return value
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        value = self.text(name, "1" if default else "0")
-        if value not in ("0", "1"):
-            raise _refusal(name, value, "0 or 1")
-        return value == "1"
-
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
-        return self._bounded(name, default, low, high, int, "a whole number")
-
-    def optional(self, name: str, low: int, high: int) -> int | None:
-        return self.integer(name, low, low, high) if self.text(name, "") else None
-
-    def matching(self, name: str, pattern: re.Pattern[str], what: str) -> tuple[str, ...]:
-        words = tuple(self.text(name, "").split())
-        odd = next((word for word in words if not pattern.fullmatch(word)), None)
-        if odd is not None:
-            raise _refusal(name, odd, what)
-        return words
-
-    def number(self, name: str, default: float, low: float, high: float) -> float:
-        return self._bounded(name, default, low, high, float, "a number")
-
-    def families(self, name: str, default: tuple[Family, ...]) -> tuple[Family, ...]:
-        words = self.text(name, " ".join(default)).split()
-        if not set(words) <= {"ipv4", "ipv6"}:
-            raise _refusal(name, " ".join(words), "ipv4, ipv6 or both, separated by a space")
-        return tuple(cast("list[Family]", sorted(set(words))))
-
-    def _bounded(self, name: str, default: _T, low: float, high: float, kind: Callable[[str], _T], what: str) -> _T:  # noqa: PLR0917 - a private table row
-        text = self.text(name, str(default))
-        allowed = f"{what} from {low} to {high}"
-        try:
-            value = kind(text)
-        except ValueError as error:
-            raise _refusal(name, text, allowed) from error
-        if not low <= cast("float", value) <= high:
-            raise _refusal(name, text, allowed)
-        return value
-
-
-def _refusal(name: str, value: str, allowed: str) -> SidecarError:
-    return SidecarError(f"read {name}", f"{value!r} is not {allowed}", f"set {name} to {allowed}")
+def variables() -> Iterator[tuple[Variable, Any]]:
+    """Yield every variable of the sidecar with its default."""
+    yield from variables_of(Settings)
+    yield from variables_of(RouteMetrics)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from netem.contract.errors import SidecarError
+from netem.contract.limits import PORT
 from netem.engines.choose import try_kernel
 from netem.engines.user.devices import open_packet_socket, open_tap
 from netem.engines.user.timer import DeadlineTimer
@@ -127,7 +128,7 @@ def _ipv6() -> Check:
 
 def _capture() -> Check:
     began = time.monotonic()
-    argv = tcpdump.arguments("lo", "/dev/null", port=8888, snaplen_bytes=128, inbound_only=False)
+    argv = tcpdump.arguments("lo", "/dev/null", port=PORT, snaplen_bytes=128, inbound_only=False)
     child = spawn(argv)
     try:
         said = _listen_to(child.stderr, began + _LISTEN_TIMEOUT_S)

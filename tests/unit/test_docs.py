@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from netem.contract.settings import variables
+from testbed.peer.contract import OPTIONS
 from tests.support.import_graph import imports_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,6 +132,19 @@ def test_each_compose_default_stands_once_and_is_documented() -> None:
     assert sorted(set(settings())) == sorted(rows)
     several = {name for name, _ in settings() if [other for other, _ in settings()].count(name) > 1}
     assert several == {"TESTBED_TAG"}  # part of four names, which no anchor can hold
+
+
+def test_compose_has_the_defaults_of_the_contracts() -> None:
+    """Besides the link's delay, which the stack is there to show, and what Compose alone needs."""
+    programs = {option.variable: option.default for option in OPTIONS}
+    sidecar = {variable.name: default for variable, default in variables()}
+    linked = re.findall(r"^  (NETEM_\w+): \$\{(TESTBED_\w+):-.*\}$", COMPOSE.read_text(), re.MULTILINE)
+    known = programs | {theirs: sidecar[ours] for ours, theirs in linked if ours != "NETEM_IMPAIRMENT"}
+    defaults = {
+        name: f"{known[name]:g}" if known[name] != "auto" else "auto" for name, _ in settings() if name in known
+    }
+    assert defaults == {name: default for name, default in settings() if name in known}
+    assert {name for name, _ in settings()} - known.keys() == {"TESTBED_NETEM", "TESTBED_SUBNET6", "TESTBED_TAG"}
 
 
 def test_the_compose_file_keeps_its_rules() -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from testbed.analysis.content import check_output
 from testbed.analysis.events import Calls, EventLog, most_ahead, read_events
@@ -10,10 +9,8 @@ from testbed.analysis.findings.registry import explain
 from testbed.analysis.host import host_state, taints
 from testbed.analysis.join.load import load_cell
 from testbed.analysis.link import links
+from testbed.peer.contract import UNSUPPORTED
 from testbed.result import CellRecord, Check, Finding, Metrics, Result, Rtt, Status
-
-UNSUPPORTED: Final = 127
-"""Exit status by which an endpoint says that it does not support the case."""
 
 
 def _seconds(duration_ns: int) -> float:

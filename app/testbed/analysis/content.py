@@ -7,6 +7,7 @@ from itertools import repeat, zip_longest
 from pathlib import Path
 from typing import Any, Final
 
+from testbed.peer.contract import PORT
 from testbed.result import Check
 from testbed.wire.encoder import list_blocks, list_bytes
 
@@ -37,7 +38,7 @@ def expected_server_lines(nodes: int, content_bytes: int, lists: int) -> Iterato
 
 def expected_client_lines(nodes: int, content_bytes: int) -> Iterator[str]:
     """Yield what a client prints, lines about single chunks apart."""
-    yield "Will connect to server : 8888"
+    yield f"Will connect to server : {PORT}"
     yield f"Sending {list_bytes(nodes, content_bytes)} bytes!"
     yield "Data sent"
 

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from testbed.peer.contract import DONE, FAILED
 from testbed.peer.descriptor import hold_standard
-from testbed.peer.errors import DONE, FAILED, PeerError, SystemCallError
+from testbed.peer.errors import PeerError, SystemCallError
 from testbed.peer.events import EventLog, Op
 from testbed.peer.options import Settings, asks_for_help, help_text, read_settings
 from testbed.peer.output import Output, complain

@@ -1,10 +1,6 @@
 """The errors that end a program or a connection; each says in one line what was attempted and what came of it."""
 
-from typing import Final
-
-DONE: Final = 0
-FAILED: Final = 1
-UNSUPPORTED: Final = 127
+from testbed.peer.contract import FAILED, UNSUPPORTED
 
 
 class PeerError(Exception):

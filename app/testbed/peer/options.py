@@ -1,4 +1,4 @@
-"""What a program is told to do: one table of options, read from arguments and environment (docs/programs.md).
+"""What a program is requested to do: the options of the table in contract.py, from arguments and environment.
 
 Pure: `arguments` and `environment` come in, Settings come out. An argument wins over the environment.
 """
@@ -7,103 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
+from testbed.peer.contract import OPTIONS, Option
 from testbed.peer.errors import UnsupportedError, UsageError
 from testbed.wire import MAX_KEPT_BYTES, Caps
 
 Role = Literal["client", "server"]
 
-_BOTH: Final = ("client", "server")
-_FAMILIES: Final = ("ipv4", "ipv6", "dual")
 _MODES: Final = {"v4": "ipv4", "v6": "ipv6"}
 _POSITIONAL: Final = ("family", "host", "port", "nodes", "content_bytes")
-_DEFAULT_CAPS: Final = Caps()
-_LARGEST_BUFFER: Final = 64 * 1024 * 1024
-"""A chunk and a read are held in memory whole."""
-_I32: Final = 2**31 - 1
-_U32: Final = 2**32 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option: a number from `low` to `high`, one of `choices`, a switch (`choices` 0 and 1) or any text."""
-
-    name: str
-    default: Any
-    meaning: str
-    roles: tuple[str, ...] = _BOTH
-    low: int = 0
-    high: int | None = None
-    choices: tuple[str, ...] = ()
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether it is 0 or 1, and may stand without a value."""
-        return isinstance(self.default, bool)
-
-    @property
-    def key(self) -> str:
-        """The name in Settings."""
-        return self.name.replace("-", "_")
-
-    @property
-    def variable(self) -> str:
-        """The name in the environment."""
-        return f"TESTBED_{self.key.upper()}"
-
-    def read(self, text: str, source: str) -> Any:  # noqa: ANN401 - int, bool or str, as the table says
-        """Return the value that `text` means; UsageError or UnsupportedError name the `source` of it."""
-        if self.name in ("role", "family") and text not in self.choices:
-            raise UnsupportedError(f"{source}: {text!r} is not supported, only {', '.join(self.choices)}")
-        if self.is_switch:
-            if text not in ("0", "1"):
-                raise UsageError(f"{source}: {text!r} is neither 0 nor 1")
-            return text == "1"
-        if self.choices and text not in self.choices:
-            raise UsageError(f"{source}: {text!r} is none of {', '.join(self.choices)}")
-        if self.high is None:
-            return text
-        value = _number(text)
-        if value is None or not self.low <= value <= self.high:
-            raise UsageError(f"{source}: {text!r} is not a whole number from {self.low} to {self.high}")
-        return value
-
-
-def _number(text: str) -> int | None:
-    """Return the value of plain decimal digits, None of anything else or beyond 64 bits."""
-    digits = text.lstrip("0")
-    if not (text.isascii() and text.isdigit() and len(digits) <= 20):
-        return None
-    return int(digits or "0")
-
-
-_CLIENT: Final = ("client",)
-_SERVER: Final = ("server",)
-
-OPTIONS: Final = (
-    Option("role", None, "must be the program's own role", choices=_BOTH),
-    Option("family", None, "client: families asked of the resolver; server: socket", choices=_FAMILIES),
-    Option("host", "localhost", "name or address to connect to", _CLIENT),
-    Option("port", 8888, "TCP port; a server takes 0 for a free one", high=65535),
-    Option("nodes", 10, "nodes of the list", _CLIENT, high=_I32),
-    Option("content-bytes", 1000, "content of each node", _CLIENT, high=_U32),
-    Option("chunk-bytes", 10000, "size of one send call", _CLIENT, low=1, high=_LARGEST_BUFFER),
-    Option("read-delay-us", 0, "pause after each read", _SERVER, high=3_600_000_000),
-    Option("read-bytes", 8192, "size of one receive call", _SERVER, low=1, high=_LARGEST_BUFFER),
-    Option("sndbuf-bytes", 0, "SO_SNDBUF; 0 = the kernel's", high=_I32 // 2),
-    Option("rcvbuf-bytes", 0, "SO_RCVBUF; 0 = the kernel's", high=_I32 // 2),
-    Option("nodelay", False, "TCP_NODELAY"),
-    Option("repeat", 1, "lists on a connection; 0 = any number", high=_I32),
-    Option("events", "", "path of the event log"),
-    Option("seed", 0, "nothing is drawn by chance at present", high=2**64 - 1),
-    Option("verbose", False, "print more"),
-    Option("bind", "", "address to listen on; all when not given", _SERVER),
-    Option("print", "all", "nodes to print", _SERVER, choices=("all", "some", "none")),
-    Option("content", "digest", "what to do with contents", _SERVER, choices=("keep", "digest")),
-    Option("max-nodes", _DEFAULT_CAPS.max_nodes, "cap on the nodes of a list", _SERVER, high=_I32),
-    Option("max-content-bytes", _DEFAULT_CAPS.max_content_bytes, "cap on one content", _SERVER, high=_U32),
-    Option("max-total-bytes", None, "cap on one list", _SERVER, high=2**63 - 1),
-    Option("max-connections", 1024, "connections served at a time", _SERVER, low=1, high=65535),
-)
 _BY_NAME: Final = {option.name: option for option in OPTIONS}
 
 
@@ -141,6 +52,32 @@ class Settings:
         return Caps(self.max_nodes, self.max_content_bytes, self.max_total_bytes)
 
 
+def _read(option: Option, text: str, source: str) -> Any:  # noqa: ANN401 - int, bool or str, as the table says
+    """Return the value that `text` means; UsageError or UnsupportedError name the `source` of it."""
+    if option.name in ("role", "family") and text not in option.choices:
+        raise UnsupportedError(f"{source}: {text!r} is not supported, only {', '.join(option.choices)}")
+    if option.is_switch:
+        if text not in ("0", "1"):
+            raise UsageError(f"{source}: {text!r} is neither 0 nor 1")
+        return text == "1"
+    if option.choices and text not in option.choices:
+        raise UsageError(f"{source}: {text!r} is none of {', '.join(option.choices)}")
+    if option.high is None:
+        return text
+    value = _number(text)
+    if value is None or not option.low <= value <= option.high:
+        raise UsageError(f"{source}: {text!r} is not a whole number from {option.low} to {option.high}")
+    return value
+
+
+def _number(text: str) -> int | None:
+    """Return the value of plain decimal digits, None of anything else or beyond 64 bits."""
+    digits = text.lstrip("0")
+    if not (text.isascii() and text.isdigit() and len(digits) <= 20):
+        return None
+    return int(digits or "0")
+
+
 def read_settings(role: Role, arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Return what the program is to do; raise UsageError or UnsupportedError, whose text names the argument."""
     given, words = _split(arguments)
@@ -151,22 +88,16 @@ def read_settings(role: Role, arguments: Sequence[str], environment: Mapping[str
     for option in OPTIONS:
         text = environment.get(option.variable, "")
         if text and role in option.roles and option.key not in given and option.key not in positional:
-            given[option.key] = option.read(text, option.variable)
-    values = {option.key: option.default for option in OPTIONS} | given | positional
-    if values["role"] not in (None, role):
-        raise UnsupportedError(f"this is the {role}, the role asked for is {values['role']}")
+            given[option.key] = _read(option, text, option.variable)
+    given |= positional
+    if given.setdefault("role", role) != role:
+        raise UnsupportedError(f"this is the {role}, the requested role is {given['role']}")
+    values = {option.key: option.default_of(role) for option in OPTIONS} | given
     if role == "client" and values["port"] == 0:
         raise UsageError("port: a client cannot connect to 0")
-    return Settings(**(values | _derived(role, values)))
-
-
-def _derived(role: Role, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values whose default depends on another."""
-    total = values["max_total_bytes"]
-    if total is None:
-        total = MAX_KEPT_BYTES if values["content"] == "keep" else _DEFAULT_CAPS.max_total_bytes
-    family = values["family"] or ("ipv4" if role == "client" else "dual")
-    return {"role": role, "family": family, "max_total_bytes": total}
+    if values["content"] == "keep" and "max_total_bytes" not in given:
+        values["max_total_bytes"] = MAX_KEPT_BYTES
+    return Settings(**values)
 
 
 def _split(arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
@@ -188,7 +119,7 @@ def _split(arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
                 text = "1" if option.is_switch else next(rest, "")
                 if not text:
                     raise UsageError(f"--{name}: the value is missing")
-            given[option.key] = option.read(text, f"--{name}")
+            given[option.key] = _read(option, text, f"--{name}")
     return given, words
 
 
@@ -205,7 +136,7 @@ def _positional(role: Role, words: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {"family": _MODES[words[0]]} if words else {}
     for key, word in zip(_POSITIONAL[1:], words[1:], strict=False):
         option = _BY_NAME[key.replace("_", "-")]
-        values[key] = option.read(word, option.name)
+        values[key] = _read(option, word, option.name)
     return values
 
 

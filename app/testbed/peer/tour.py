@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from testbed.peer.client import Transfer
+from testbed.peer.contract import DONE
 from testbed.peer.descriptor import hold_standard
-from testbed.peer.errors import DONE, PeerError, UsageError
+from testbed.peer.errors import PeerError, UsageError
 from testbed.peer.options import Settings, asks_for_help, help_text, read_settings
 from testbed.peer.output import Output, complain
 from testbed.peer.stop import Stop

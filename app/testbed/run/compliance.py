@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from testbed.errors import ContractError, HostError
-from testbed.run.contract import UNSUPPORTED
+from testbed.peer.contract import PORT, UNSUPPORTED
 from testbed.stack.cell import Identity, ordinary_user
 from testbed.stack.clean import remove_all
 from testbed.stack.ports import ContainerSpec, Exit, Handle, Image, Runtime
@@ -30,7 +30,12 @@ def check_contract(engine: Runtime, identity: Identity, tag: str, image: Image) 
         name=name,
         image=tag,
         labels=identity.labels("contract"),
-        environment={"TESTBED_ROLE": role, "TESTBED_FAMILY": "ipv4", "TESTBED_HOST": "server", "TESTBED_PORT": "8888"},
+        environment={
+            "TESTBED_ROLE": role,
+            "TESTBED_FAMILY": "ipv4",
+            "TESTBED_HOST": "server",
+            "TESTBED_PORT": str(PORT),
+        },
         user=ordinary_user(image.user),
         init=False,  # which ends with 127, too, when there is no program to start
     )

@@ -4,12 +4,12 @@ import hashlib
 import json
 from typing import Final
 
+from testbed.peer.contract import PORT
 from testbed.scenario.ends import Role
 from testbed.scenario.model import Cell
 from testbed.scenario.profile import profile_of
 from testbed.stack.cell import EVENTS, OUTPUT
 
-PORT: Final = 8888
 SIDECAR_DEADLINE_S: Final = 30
 
 EMULATED_DELAY_TOLERANCE_MS: Final = 15
@@ -20,9 +20,6 @@ EMULATED_SLOWNESS: Final = 20
 
 EMULATED_PATIENCE: Final = 5
 """How many times longer the steps around it may take there: most of their time is not spent in the guest."""
-
-UNSUPPORTED: Final = 127
-"""Exit status of an endpoint that does not support the case."""
 
 
 def endpoint_environment(cell: Cell, role: Role) -> dict[str, str]:

@@ -1,10 +1,10 @@
-"""What a sidecar has said so far: its events, one JSON object a line, to facts. No I/O."""
+"""The state of a sidecar, from its events, one JSON object a line. No I/O."""
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-RECORDED: Final = ("link", "verified", "stopped")
+from netem.contract.events import RECORDED_LAST
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class SidecarState:
         self._apply(event["event"], event)
 
     def _apply(self, name: str, event: dict[str, Any]) -> None:
-        if name in RECORDED:
+        if name in RECORDED_LAST:
             self.recorded[name] = event
         elif name == "ready":
             self.ready = True

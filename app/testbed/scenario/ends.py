@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
+from netem.contract.limits import CONGESTION_NAME, RTO_MIN_MS, SYSCTL_KEY, Bounds
 from testbed.scenario.sentences import abbreviated
 from testbed.units import parse_duration_us, parse_size_bytes
 
@@ -16,10 +17,7 @@ ROLES: Final[tuple[Role, Role]] = ("client", "server")
 
 MAX_SYSCTLS: Final = 64
 _NAMED: Final = re.compile(r"(?:^|,)(client|server)=")
-_CONGESTION: Final = re.compile(r"[a-z0-9_-]{1,15}")  # TCP_CA_NAME_MAX is 16, with the final zero
-_KEY: Final = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
 _SWITCH: Final = {"on": "on", "true": "on", "1": "on", "off": "off", "false": "off", "0": "off"}
-_MAX_RTO_MIN_MS: Final = 120_000  # TCP_RTO_MAX of linux/tcp.h
 
 Parse = Callable[[str], str]
 
@@ -63,18 +61,18 @@ def canonical(given: object, parse: Parse) -> str:
 
 def congestion(text: str) -> str:
     """Check the name of a congestion control; setting it shows if the kernel has it."""
-    if not _CONGESTION.fullmatch(text):
+    if not CONGESTION_NAME.fullmatch(text):
         raise ValueError(f"{text!r} is not the name of a congestion control, such as cubic")
     return text
 
 
-def integer(minimum: int, maximum: int, unit: str) -> Parse:
+def integer(bounds: Bounds, unit: str) -> Parse:
     """Return a parser of integers in a range; sizes may have units."""
 
     def parse(text: str) -> str:
         value = parse_size_bytes(text)
-        if not minimum <= value <= maximum:
-            raise ValueError(f"{text!r} is not between {minimum} and {maximum} {unit}")
+        if not bounds.low <= value <= bounds.high:
+            raise ValueError(f"{text!r} is not between {bounds.low} and {bounds.high} {unit}")
         return str(value)
 
     return parse
@@ -83,8 +81,8 @@ def integer(minimum: int, maximum: int, unit: str) -> Parse:
 def milliseconds(text: str) -> str:
     """Check a duration in whole milliseconds, the unit of a route metric; return it as `300ms`."""
     time_us = parse_duration_us(text)
-    if time_us % 1000 or not 1000 <= time_us <= _MAX_RTO_MIN_MS * 1000:
-        raise ValueError(f"{text!r} is not a multiple of 1ms from 1ms to {_MAX_RTO_MIN_MS // 1000}s")
+    if time_us % 1000 or not RTO_MIN_MS.low <= time_us // 1000 <= RTO_MIN_MS.high:
+        raise ValueError(f"{text!r} is not a multiple of 1ms from {RTO_MIN_MS.low}ms to {RTO_MIN_MS.high // 1000}s")
     return f"{time_us // 1000}ms"
 
 
@@ -108,7 +106,7 @@ def sysctls(given: object) -> dict[str, str]:
         raise ValueError(f"a mapping of keys to values, not {abbreviated(given)}")  # noqa: TRY004 - a mistake in a file
     found: dict[str, str] = {}
     for key, value in given.items():
-        if not _KEY.fullmatch(str(key)):
+        if not SYSCTL_KEY.fullmatch(str(key)):
             raise ValueError(f"{key!r} is not the key of a network sysctl, such as net.ipv4.tcp_rmem")
         found[str(key)] = canonical(value, _sysctl_value) or _sysctl_value("")
     if len(found) > MAX_SYSCTLS:

@@ -6,12 +6,15 @@ names, defaults and messages. Text with units becomes integers here and nowhere 
 
 import re
 from functools import partial
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from netem.contract import limits
+from netem.contract.settings import EngineChoice, Family, OnEngineDeath
 from netem.spec import Impairment, kernel_obstacles
 from netem.spec import parse as parse_impairment
+from testbed.peer.contract import I32_MAX, MAX_BUFFER_BYTES, MAX_CALL_BYTES, MAX_READ_DELAY_US, U32_MAX
 from testbed.scenario import ends
 from testbed.scenario.ends import ROLES, Role, canonical, split_ends
 from testbed.scenario.profile import Entries, profile_changes, profile_of, read_profile
@@ -96,26 +99,13 @@ def _both_ends(parse: ends.Parse) -> BeforeValidator:
 
 
 Congestion = Annotated[str, _both_ends(ends.congestion)]
-Mtu = Annotated[str, _both_ends(ends.integer(68, 65_535, "bytes"))]
-Mss = Annotated[str, _both_ends(ends.integer(1, 65_495, "bytes"))]
-Segments = Annotated[str, _both_ends(ends.integer(1, 65_535, "segments"))]
+Mtu = Annotated[str, _both_ends(ends.integer(limits.MTU_BYTES, "bytes"))]
+Mss = Annotated[str, _both_ends(ends.integer(limits.ADVMSS_BYTES, "bytes"))]
+Segments = Annotated[str, _both_ends(ends.integer(limits.WINDOW_SEGMENTS, "segments"))]
 RtoMin = Annotated[str, _both_ends(ends.milliseconds)]
 Switch = Annotated[str, _both_ends(ends.switch)]
 Sysctls = Annotated[dict[str, str], BeforeValidator(ends.sysctls)]
 Profile = Annotated[Entries, BeforeValidator(read_profile)]
-
-# The ranges are those of the four programs (docs/programs.md).
-I32_MAX: Final = (1 << 31) - 1
-U32_MAX: Final = (1 << 32) - 1
-CALL_MAX: Final = 1 << 26
-BUFFER_MAX: Final = (1 << 30) - 1
-READ_DELAY_MAX_US: Final = 3_600_000_000
-
-MAX_SAMPLE_INTERVAL_US: Final = 60_000_000
-MIN_SNAPLEN_BYTES: Final = 64
-MIN_CAPTURE_MAX_BYTES: Final = 8_000_000
-"""The smallest limit that a sidecar accepts (netem/contract/settings.py)."""
-MIN_IPV6_MTU_BYTES: Final = 1280
 
 ROUTE_METRICS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
 """Fields that become metrics of the route to the peer; ip-route(8)."""
@@ -140,16 +130,16 @@ class Cell(BaseModel):
 
     client: Program = Field("py", description="the sender: py, c, or an image that implements the endpoint contract")
     server: Program = Field("py", description="the receiver: py, c, or an image")
-    family: Literal["ipv4", "ipv6"] = Field("ipv4", description="address family")
+    family: Family = Field("ipv4", description="address family")
     nodes: Integer = Field(200, ge=0, le=I32_MAX, description="nodes in a list")
     content_bytes: Size = _bytes(1000, "content", "content size of each node", U32_MAX)
-    chunk_bytes: Size = _bytes(10000, "chunk", "bytes per write() call of the sender", CALL_MAX, 1)
+    chunk_bytes: Size = _bytes(10000, "chunk", "bytes per write() call of the sender", MAX_CALL_BYTES, 1)
     read_delay_us: Duration = _time(
-        0, "delay", "read delay: the receiver waits this long after each read", READ_DELAY_MAX_US
+        0, "delay", "read delay: the receiver waits this long after each read", MAX_READ_DELAY_US
     )
-    read_bytes: Size = _bytes(8192, "read_size", "buffer size of each read() call of the receiver", CALL_MAX, 1)
-    sndbuf_bytes: Size = _bytes(0, "sndbuf", "SO_SNDBUF of the sender; 0 = kernel default", BUFFER_MAX)
-    rcvbuf_bytes: Size = _bytes(0, "rcvbuf", "SO_RCVBUF of the receiver; 0 = kernel default", BUFFER_MAX)
+    read_bytes: Size = _bytes(8192, "read_size", "buffer size of each read() call of the receiver", MAX_CALL_BYTES, 1)
+    sndbuf_bytes: Size = _bytes(0, "sndbuf", "SO_SNDBUF of the sender; 0 = kernel default", MAX_BUFFER_BYTES)
+    rcvbuf_bytes: Size = _bytes(0, "rcvbuf", "SO_RCVBUF of the receiver; 0 = kernel default", MAX_BUFFER_BYTES)
     nodelay: bool = Field(default=False, description="TCP_NODELAY at the sender")
     repeat: Integer = Field(1, ge=1, le=I32_MAX, description="lists sent on the connection, one after another")
     latency_us: Duration = _time(0, "latency", "one-way delay of the link, in both directions: a round trip has two")
@@ -159,11 +149,16 @@ class Cell(BaseModel):
     netem_server: Netem | None = Field(None, description="server-to-client impairment (overrides netem)")
     profile: Profile = Field([], description="changes of the impairment over time; netem applies until the first one")
     nd: bool = Field(default=False, description="also impair ARP and neighbour discovery")
-    engine: Literal["auto", "kernel", "user"] = Field("auto", description="emulation engine")
-    on_engine_death: Literal["closed", "open"] = Field(
+    engine: EngineChoice = Field("auto", description="emulation engine")
+    on_engine_death: OnEngineDeath = Field(
         "closed", description="link state if the engine dies: closed (drop all) or open (unimpaired)"
     )
-    probes: Integer = Field(20, ge=0, le=100_000, description="probes that verify the link in each direction; 0 = none")
+    probes: Integer = Field(
+        20,
+        ge=limits.PROBES.low,
+        le=limits.PROBES.high,
+        description="probes that verify the link in each direction; 0 = none",
+    )
     congestion: Congestion = Field("", description="congestion control")
     mtu: Mtu = Field("", description="route MTU, in bytes")
     advmss: Mss = Field("", description="advertised MSS, in bytes")
@@ -172,9 +167,14 @@ class Cell(BaseModel):
     rto_min: RtoMin = Field("", description="minimum RTO")
     quickack: Switch = Field("", description="on: acknowledge every segment at once")
     sysctl: Sysctls = Field({}, description="network sysctl of the kernel, such as net.ipv4.tcp_sack=0")
-    snaplen_bytes: Size = _bytes(128, "snaplen", "snapshot length: bytes captured of each frame; 0 = all", 262_144)
+    snaplen_bytes: Size = _bytes(
+        128, "snaplen", "snapshot length: bytes captured of each frame; 0 = all", limits.SNAPLEN_BYTES.high
+    )
     capture_max_bytes: Size = _bytes(
-        1 << 30, "capture_max", "max capture size, the middle is dropped beyond it; 0 = no limit", 1 << 50
+        1 << 30,
+        "capture_max",
+        "max capture size, the middle is dropped beyond it; 0 = no limit",
+        limits.CAPTURE_MAX_BYTES.high,
     )
     sample_interval_us: Duration = _time(20_000, "sample_interval", "interval between samples of the sockets; 0 = none")
     kernel: Kernel = Field(
@@ -212,20 +212,20 @@ class Cell(BaseModel):
 
     @model_validator(mode="after")
     def _check_units(self) -> Self:
-        if 0 < self.snaplen_bytes < MIN_SNAPLEN_BYTES:
-            raise ValueError(f"snaplen {self.snaplen_bytes} is neither 0 (all) nor at least {MIN_SNAPLEN_BYTES} bytes")
-        if 0 < self.capture_max_bytes < MIN_CAPTURE_MAX_BYTES:
-            raise ValueError(
-                f"capture_max {self.capture_max_bytes} is neither 0 (none) nor at least {MIN_CAPTURE_MAX_BYTES} bytes"
-            )
-        if self.sample_interval_us % 1000 or self.sample_interval_us > MAX_SAMPLE_INTERVAL_US:
+        for name, value, zero, bounds in (
+            ("snaplen", self.snaplen_bytes, "all", limits.SNAPLEN_BYTES),
+            ("capture_max", self.capture_max_bytes, "none", limits.CAPTURE_MAX_BYTES),
+        ):
+            if 0 < value < bounds.low:
+                raise ValueError(f"{name} {value} is neither 0 ({zero}) nor at least {bounds.low} bytes")
+        if self.sample_interval_us % 1000 or self.sample_interval_us // 1000 > limits.SAMPLE_INTERVAL_MS.high:
             raise ValueError(
                 f"sample_interval {format_duration_us(self.sample_interval_us)} is not a multiple of 1ms up to 60s"
             )
         for role in ROLES:
             mtu = self.route_metrics(role).get("mtu", "")
-            if self.family == "ipv6" and mtu and int(mtu) < MIN_IPV6_MTU_BYTES:
-                raise ValueError(f"mtu {mtu} is below {MIN_IPV6_MTU_BYTES}, the minimum of IPv6 (RFC 8200)")
+            if self.family == "ipv6" and mtu and int(mtu) < limits.MIN_IPV6_MTU_BYTES:
+                raise ValueError(f"mtu {mtu} is below {limits.MIN_IPV6_MTU_BYTES}, the minimum of IPv6 (RFC 8200)")
         return self
 
     def _netem_of(self, role: Role) -> str:

@@ -1,15 +1,13 @@
-"""The table of options: against its page, and how arguments, environment and defaults come together."""
+"""How arguments, environment and defaults come together."""
 
 import re
-from pathlib import Path
 
 import pytest
 
+from testbed.peer.contract import OPTIONS
 from testbed.peer.errors import UnsupportedError, UsageError
-from testbed.peer.options import OPTIONS, asks_for_help, help_text, read_settings
+from testbed.peer.options import asks_for_help, help_text, read_settings
 from testbed.wire import Caps
-
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "programs.md"
 
 
 def client(*arguments, **environment):
@@ -18,22 +16,6 @@ def client(*arguments, **environment):
 
 def server(*arguments, **environment):
     return read_settings("server", arguments, environment)
-
-
-def test_the_page_lists_the_same_options():
-    rows = re.findall(r"^\| `--([a-z-]+)` \| (x?) ?\| (x?) ?\| (.*?) \|", PAGE.read_text(), re.MULTILINE)
-    listed = {name: tuple(role for role, mark in (("client", c), ("server", s)) if mark) for name, c, s, _ in rows}
-    assert listed == {option.name: option.roles for option in OPTIONS} | {"help": ("client", "server")}
-    numbers = {name: default for name, _, _, default in rows if default.isdigit()}
-    assert numbers == {
-        option.name: str(int(option.default)) for option in OPTIONS if isinstance(option.default, int | bool)
-    }
-
-
-def test_the_page_lists_the_same_ranges():
-    rows = re.findall(r"^\| `--([a-z-]+)` \|[^|]*\|[^|]*\|[^|]*\| (\d+) to (\d+) \|", PAGE.read_text(), re.MULTILINE)
-    ranges = {name: (int(low), int(high)) for name, low, high in rows}
-    assert ranges == {o.name: (o.low, o.high) for o in OPTIONS if o.high is not None and o.name != "port"}
 
 
 def test_defaults():
@@ -153,6 +135,6 @@ def test_help():
         named = set(re.findall(r"^  --([a-z-]+)", text, re.MULTILINE))
         assert named == {option.name for option in OPTIONS if role in option.roles} | {"help"}
         assert max(map(len, text.splitlines())) <= 100
-    assert "pause after each read (0)" in help_text("server")
+    assert "pause after each read that brought bytes (0)" in help_text("server")
     assert "(dual)" in help_text("server")
     assert "(ipv4)" in help_text("client")

@@ -1,9 +1,10 @@
 import pytest
 
 from netem.contract.route_metrics import RouteMetrics
-from netem.contract.settings import from_environment
+from netem.contract.settings import from_environment, variables
+from testbed.peer.contract import OPTIONS
 from testbed.run.contract import endpoint_environment, sidecar_environment, sidecar_seed
-from testbed.scenario.ends import ROLES
+from testbed.scenario.ends import ROLES, Role
 from testbed.scenario.model import Cell
 
 
@@ -127,3 +128,10 @@ def test_a_servers_link_that_must_not_begin_under_the_probes_waits_for_their_end
 def test_an_emulated_machine_does_not_start_the_server_under_the_probes() -> None:
     assert sidecar_environment(Cell(), "server", emulated=True)["NETEM_WAIT_FOR_PROBES"] == "1"
     assert sidecar_environment(Cell(probes=0), "server", emulated=True)["NETEM_WAIT_FOR_PROBES"] == "0"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_only_variables_of_the_contracts_are_set(role: Role) -> None:
+    cell = Cell(congestion="cubic", mtu=1400, advmss=1000, initcwnd=4, initrwnd=5, rto_min="300ms", quickack="on")
+    assert set(endpoint_environment(cell, role)) <= {option.variable for option in OPTIONS}
+    assert set(sidecar_environment(cell, role, emulated=True)) <= {variable.name for variable, _ in variables()}

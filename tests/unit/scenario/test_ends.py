@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netem.contract.limits import Bounds
 from testbed.scenario import ends
 from testbed.scenario.ends import Role, canonical, join_ends, split_ends
 
@@ -34,8 +35,8 @@ def test_text_and_values_are_each_others_inverse(values: dict[Role, str]) -> Non
 def test_a_mapping_says_the_same_as_the_text() -> None:
     assert canonical({"server": "bbr", "client": "cubic"}, ends.congestion) == "client=cubic,server=bbr"
     assert canonical({"server": "bbr", "client": "bbr"}, ends.congestion) == "bbr"
-    assert canonical({"server": 1400}, ends.integer(68, 65_535, "bytes")) == "server=1400"
-    assert canonical(1400, ends.integer(68, 65_535, "bytes")) == "1400"
+    assert canonical({"server": 1400}, ends.integer(Bounds(68, 65_535), "bytes")) == "server=1400"
+    assert canonical(1400, ends.integer(Bounds(68, 65_535), "bytes")) == "1400"
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,8 @@ def test_a_mapping_says_the_same_as_the_text() -> None:
         ({"sever": "a"}, ends.congestion, "'sever' is neither client nor server"),
         ("server=", ends.congestion, "'' is not the name"),
         ("Cubic", ends.congestion, "'Cubic' is not the name"),
-        ("67", ends.integer(68, 65_535, "bytes"), "not between 68 and 65535 bytes"),
-        ("1kbit", ends.integer(1, 9, "bytes"), "names bits"),
+        ("67", ends.integer(Bounds(68, 65_535), "bytes"), "not between 68 and 65535 bytes"),
+        ("1kbit", ends.integer(Bounds(1, 9), "bytes"), "names bits"),
         ("1500us", ends.milliseconds, "not a multiple of 1ms"),
         ("0", ends.milliseconds, "not a multiple of 1ms"),
         ("200", ends.milliseconds, "has no unit"),
@@ -64,7 +65,7 @@ def test_what_is_refused(given: object, read: ends.Parse, says: str) -> None:
         (ends.milliseconds, "0.3s", "300ms"),
         (ends.switch, "True", "on"),
         (ends.switch, "0", "off"),
-        (ends.integer(1, 10_000, "bytes"), "9k", "9216"),
+        (ends.integer(Bounds(1, 10_000), "bytes"), "9k", "9216"),
     ],
 )
 def test_one_form_for_each_value(read: Callable[[str], str], text: str, value: str) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,8 @@ from testbed.analysis.join.samples import read_samples
 from testbed.analysis.packets.capture import read_capture
 from testbed.analysis.packets.errors import CaptureError
 from testbed.analysis.packets.model import Capture, Connection
+from testbed.peer.contract import PORT
 from testbed.result import CellRecord
-
-PORT: Final = 8888
-"""The port under test in every cell."""
 
 
 def load_cell(folder: Path) -> Observation:

@@ -1,8 +1,12 @@
+import ast
 import json
+from pathlib import Path
 
 import pytest
 
-from netem.contract.events import EventStream
+from netem.contract.events import EVENT_KINDS, RECORDED_ALL, RECORDED_LAST, EventStream
+
+NETEM = Path(__file__).resolve().parents[4] / "netem"
 
 
 def make_log() -> tuple[EventStream, list[str]]:
@@ -49,3 +53,25 @@ def test_no_nan() -> None:
     log, _ = make_log()
     with pytest.raises(ValueError, match="JSON"):
         log.emit("verified", rtt=float("nan"))
+
+
+def emitted(path: Path) -> set[str]:
+    """Return the events that a module emits or records by a constant name."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    return {
+        str(call.args[0].value)
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("emit", "record")
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+
+def test_the_table_has_every_event_that_is_emitted_and_no_other() -> None:
+    found = set().union(*map(emitted, NETEM.rglob("*.py")))
+    assert found == {kind.name for kind in EVENT_KINDS}
+
+
+def test_what_link_json_records() -> None:
+    assert (RECORDED_LAST, RECORDED_ALL) == (("link", "verified", "stopped"), ("change", "error"))
