@@ -1,4 +1,4 @@
-"""`testbed analyze`: the analysis again, of old runs, or of a capture that somebody brings."""
+"""`testbed analyze`: analyse kept runs again, or a capture from anywhere."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,15 +20,15 @@ from testbed.result import Result
 from testbed.run.folder import write_json
 from testbed.units import format_bytes, pluralize
 
-HELP = """Analyse a run again, or any capture.
+HELP = """Analyse a kept run again, or any capture.
 
-RUN is a run or RUN/CELL: the raw files are read anew and each cell's result.json is written anew. FILE.pcap is a
-capture in pcap or pcapng format from anywhere: its connections with most payload are explained as far as packets
-tell. Without an argument, the newest run.
+RUN is a run or RUN/CELL: its raw files are analysed again and each cell's result.json is replaced. FILE.pcap is a
+capture in pcap or pcapng format from any source: the connections with most payload are explained as far as packets
+allow. The default is the newest run.
 """
 
 MOST: Final = 5
-"""Connections of a capture that are explained when none is named."""
+"""How many connections of a capture are explained by default."""
 
 
 def _analyze(target: str, output: Path, **params: Any) -> int:  # noqa: ANN401 - click's options
@@ -48,9 +48,7 @@ def _analyze(target: str, output: Path, **params: Any) -> int:  # noqa: ANN401 -
         click.echo()
         click.echo("\n".join(_lines(connection, capture, path)))
     if len(capture) > len(connections) and params["stream"] is None:
-        click.echo(
-            f"\n{pluralize(len(capture) - len(connections), 'more connection')}: --stream N explains one of them"
-        )
+        click.echo(f"\n{pluralize(len(capture) - len(connections), 'more connection')}: --stream N explains one")
     return 0
 
 
@@ -58,7 +56,7 @@ def _run(path: Path, *, as_json: bool) -> int:
     folders = cells(path)
     results = list(_analysed(folders))
     if len({result.requested.get("family") for result in results}) > 1:
-        results = list(_analysed(folders))  # now each cell finds the new result of its twin
+        results = list(_analysed(folders))  # again: each cell of a family pair reads the new result of the other
     if as_json:
         cli.print_json({"schema_version": 1, "results": [result.model_dump() for result in results]})
         return 0
@@ -115,7 +113,9 @@ command = click.Command(
     callback=_analyze,
     params=[
         target_argument("RUN|FILE.pcap"),
-        click.Option(["--stream"], type=int, help="Of a capture, this connection, as Wireshark numbers them."),
+        click.Option(
+            ["--stream"], type=int, help="Explain this connection of a capture, by its stream number in Wireshark."
+        ),
         output_option(),
         click.Option(["--json"], is_flag=True, show_envvar=True, help="Print one JSON document."),
     ],

@@ -1,4 +1,4 @@
-"""`testbed explain`: what a cell's raw files tell, with the evidence."""
+"""`testbed explain`: explain the result of a cell from its raw files, with evidence."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from testbed.cli.session import width
 from testbed.report.explain import WORTH_TELLING, explanation_lines
 from testbed.report.text import machine_text
 
-HELP = """Explain a cell: what limited the sender, and every finding with its numbers and evidence.
+HELP = """Explain a cell: what limited the sender, and every finding with its facts and evidence.
 
-RUN/CELL is a cell's folder, or a run with a single cell; without it, the newest run. The raw files are read anew, so a
-newer version may find more than the result says that was written then.
+RUN/CELL is a cell's folder, or a run with a single cell; the default is the newest run. The raw files are analysed
+again, so a newer version of the testbed may report more than result.json does.
 """
 
 
@@ -49,8 +49,8 @@ command = click.Command(
     callback=_explain,
     params=[
         target_argument("RUN/CELL"),
-        click.Option(["--finding"], multiple=True, metavar="NAME", help="Only this finding; may be given repeatedly."),
-        click.Option(["--all"], is_flag=True, help="Also weak findings, and why others are silent."),
+        click.Option(["--finding"], multiple=True, metavar="NAME", help="Only this finding; repeatable."),
+        click.Option(["--all"], is_flag=True, help="Also weak findings, and why other findings are not reported."),
         output_option(),
         click.Option(["--json"], is_flag=True, show_envvar=True, help="Print one JSON document."),
     ],

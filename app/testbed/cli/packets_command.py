@@ -1,4 +1,4 @@
-"""`testbed packets`: the exchange as a ladder in the terminal."""
+"""`testbed packets`: show the exchange as a ladder diagram in the terminal."""
 
 import re
 from pathlib import Path
@@ -29,10 +29,10 @@ from testbed.report.text import machine_text
 from testbed.result import Finding
 from testbed.units import pluralize
 
-HELP = """Show the frames of a cell, or of a capture, as a ladder: time, direction, flags, seq, ack, window, our marks.
+HELP = """Show the frames of a cell, or of a capture, as a ladder: time, direction, flags, seq, ack, window, marks.
 
-RUN/CELL is a cell's folder, or a run with a single cell; without it, the newest run. Sequence numbers count from the
-sender's first; S is SYN, F FIN, R RST, P PSH, A ACK.
+RUN/CELL is a cell's folder, or a run with a single cell; the default is the newest run. Sequence numbers are relative
+to the sender's first; S is SYN, F FIN, R RST, P PSH, A ACK.
 """
 
 
@@ -69,7 +69,7 @@ def _source(path: Path, role: str, stream: int | None) -> tuple[Observation, Con
 def _in_range(connection: Connection, text: str) -> NDArray[np.bool_]:
     match = re.fullmatch(r"(\d*)(?:(-)(\d*))?", text)
     if match is None or not any(match.group(1, 3)):
-        raise InputError([f"--range {text}: write FIRST-LAST, FIRST-, -LAST or one number of a frame"])
+        raise InputError([f"--range {text}: write FIRST-LAST, FIRST-, -LAST or one frame number"])
     low = int(match[1] or 0)
     high = low if match[2] is None else int(match[3]) if match[3] else np.iinfo(np.int64).max
     number = connection.frames.number
@@ -83,14 +83,14 @@ def _in_range(connection: Connection, text: str) -> NDArray[np.bool_]:
 def _of_finding(seen: Observation, connection: Connection, file: str, name: str) -> NDArray[np.bool_]:
     answer = RULES[name].explain(seen)
     if not isinstance(answer, Finding):
-        raise InputError([f"{name} is silent: {answer.reason}"])
+        raise InputError([f"{name} does not apply: {answer.reason}"])
     evidence = [found for found in answer.evidence if found.kind == "frames"]
     if not evidence:
-        raise InputError([f"{name} rests on no frames: `testbed explain --finding {name}` shows what it rests on"])
+        raise InputError([f"{name} has no frame evidence: `testbed explain --finding {name}` shows its evidence"])
     here = [found for found in evidence if found.file == file]
     if not here:
         other = evidence[0].file.partition("/")[0]
-        raise InputError([f"{name} rests on frames of {evidence[0].file}"], hint=f"--end {other}")
+        raise InputError([f"the evidence of {name} is in {evidence[0].file}"], hint=f"--end {other}")
     found = np.zeros(len(connection.frames), np.bool_)
     for part in here:
         found |= chosen_frames(part, connection.frames.number)
@@ -107,11 +107,13 @@ command = click.Command(
             type=click.Choice(["client", "server"]),
             default="client",
             show_default=True,
-            help="Whose capture is shown.",
+            help="The end whose capture is shown.",
         ),
         click.Option(["--range"], metavar="FIRST-LAST", help="Only frames with these numbers."),
-        click.Option(["--finding"], multiple=True, metavar="NAME", help="Only the frames that a finding rests on."),
-        click.Option(["--stream"], type=int, help="This connection of the capture, as Wireshark numbers them."),
+        click.Option(
+            ["--finding"], multiple=True, metavar="NAME", help="Only the frames that are evidence of a finding."
+        ),
+        click.Option(["--stream"], type=int, help="Show this connection, by its stream number in Wireshark."),
         click.Option(
             ["--limit"],
             type=click.IntRange(min=0),

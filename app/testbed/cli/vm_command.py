@@ -48,7 +48,7 @@ def _print_image(image: Image) -> None:
     )
 
 
-@command.command()
+@command.command(short_help="Build a guest VM.")
 @_kernel
 @click.option("-v", "--verbose", is_flag=True, help="Show Docker's build output.")
 def build(kernel: str, *, verbose: bool) -> None:
@@ -72,7 +72,7 @@ def list_() -> None:
         click.echo(f"no guest VM in {cache_dir()}; `testbed vm build` builds one", err=True)
 
 
-@command.command()
+@command.command(short_help="Open a root shell in a fresh guest VM.")
 @_kernel
 def shell(kernel: str) -> None:
     """Open a root shell in a fresh guest VM; Ctrl-] exits and discards changes."""
@@ -86,7 +86,7 @@ def shell(kernel: str) -> None:
     click.echo("vm: the guest VM has stopped", err=True)
 
 
-@command.command()
+@command.command(short_help="Remove guest VMs.")
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Remove every guest VM.")
 def rm(names: tuple[str, ...], *, everything: bool) -> None:

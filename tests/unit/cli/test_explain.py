@@ -145,5 +145,5 @@ def test_frames_that_cannot_be_chosen(output: Path) -> None:
     assert "no such frame" in problems(output, "packets", "--range", "5-3")
     assert call(output, "packets", "--limit", "-3").exit_code == 2
     assert "--end server" in problems(output, "packets", "--finding", "window-closed")
-    assert "is silent" in problems(output, "packets", "--finding", "keep-alives")
-    assert "rests on no frames" in problems(output, "packets", "--finding", "read-rate")
+    assert "does not apply" in problems(output, "packets", "--finding", "keep-alives")
+    assert "has no frame evidence" in problems(output, "packets", "--finding", "read-rate")
