@@ -113,9 +113,7 @@ command = click.Command(
     callback=_analyze,
     params=[
         target_argument("RUN|FILE.pcap"),
-        click.Option(
-            ["--stream"], type=int, help="Explain this connection of a capture, by its stream number in Wireshark."
-        ),
+        click.Option(["--stream"], type=int, help="Explain this connection, by its stream number in Wireshark."),
         output_option(),
         click.Option(["--json"], is_flag=True, show_envvar=True, help="Print one JSON document."),
     ],

@@ -110,9 +110,7 @@ command = click.Command(
             help="The end whose capture is shown.",
         ),
         click.Option(["--range"], metavar="FIRST-LAST", help="Only frames with these numbers."),
-        click.Option(
-            ["--finding"], multiple=True, metavar="NAME", help="Only the frames that are evidence of a finding."
-        ),
+        click.Option(["--finding"], multiple=True, metavar="NAME", help="Only frames that are evidence of a finding."),
         click.Option(["--stream"], type=int, help="Show this connection, by its stream number in Wireshark."),
         click.Option(
             ["--limit"],
