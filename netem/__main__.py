@@ -43,10 +43,10 @@ def _run() -> int:
 
 
 def _change(text: str) -> int:
-    from netem.sidecar.control import CONTROL_SOCKET, ask
+    from netem.sidecar.control import CONTROL_SOCKET, send_request
 
     try:
-        answer = ask(CONTROL_SOCKET, {"command": "change", "impairment": text})
+        answer = send_request(CONTROL_SOCKET, {"command": "change", "impairment": text})
     except SidecarError as error:
         answer = {"error": error.facts()}
     sys.stdout.write(json.dumps(answer) + "\n")

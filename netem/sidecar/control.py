@@ -22,7 +22,7 @@ _TIMEOUT_S = 10.0
 
 
 class ControlServer:
-    """Answer requests; `handle` may raise SidecarError, whose facts are then the answer."""
+    """Answer requests with `handle`; a SidecarError becomes the answer."""
 
     def __init__(self, reactor: Reactor, path: Path, handle: Handler) -> None:
         """Listen. Raises SidecarError."""
@@ -53,7 +53,7 @@ class ControlServer:
         except OSError:
             return
         with connection, contextlib.suppress(OSError):
-            # The client writes its line at once; a stranger that does not must not hold the supervisor up.
+            # The client writes its line at once; one that does not must not block the supervisor.
             connection.settimeout(0.2)
             connection.sendall(json.dumps(self._answer(connection.recv(_MAX_LINE_BYTES))).encode() + b"\n")
 
@@ -66,7 +66,7 @@ class ControlServer:
             return {"error": {"attempt": "read the request", "message": str(error), "hint": ""}}
 
 
-def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
+def send_request(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Send one request to the supervisor and return its answer. Raises SidecarError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_TIMEOUT_S)
@@ -76,8 +76,8 @@ def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             with connection.makefile("rb") as file:
                 line = file.readline(_MAX_LINE_BYTES)
         except OSError as error:
-            raise from_os_error("talk to the sidecar", error, "it must be running in this container") from error
+            raise from_os_error("contact the sidecar", error, "run this inside a running sidecar") from error
     if not line:
-        raise SidecarError("talk to the sidecar", "it closed the connection without an answer")
+        raise SidecarError("contact the sidecar", "it closed the connection without an answer")
     answer: dict[str, Any] = json.loads(line)
     return answer

@@ -1,8 +1,8 @@
-"""Try every facility that a sidecar uses, in its own namespace, and say for each what to do when it is missing.
+"""Try every facility that a sidecar uses, in its own namespace, and give a hint for each that is missing.
 
     python3 -m netem doctor   ->   one JSON document: engine, accuracy, checks
 
-Trying is the only test: kernel versions and module lists say too little. Everything that is made is removed again.
+Only a trial shows what works: kernel versions and module lists do not. Whatever a check creates it removes again.
 """
 
 import os
@@ -29,11 +29,11 @@ from netem.system.process import run, spawn
 _TAP = "doctor0"
 _TIMER_ROUNDS = 100
 _TIMER_STEP_NS = 1_000_000
-_LATE_P99_NS = 1_000_000
+_MAX_P99_LATENESS_NS = 1_000_000
 _LISTEN_TIMEOUT_S = 5.0
-_BUSY_PERCENT = 20.0
-_STOLEN_PERCENT = 5.0
-"""From here on a cell is tainted, too."""
+_MAX_PRESSURE_PERCENT = 20.0
+_MAX_STEAL_PERCENT = 5.0
+"""Above this the timing of a cell is unreliable, too."""
 _NETLINK_NETFILTER = 12
 _NFQUEUE_CONFIG = (3 << 8) | 2  # NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG
 _QUEUE_NUMBER = 4242
@@ -41,7 +41,7 @@ _QUEUE_NUMBER = 4242
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One facility: whether it works, what was seen, what to do about it."""
+    """One facility: whether it works, what was found, and a hint for the case that it does not work."""
 
     name: str
     ok: bool
@@ -50,7 +50,7 @@ class Check:
 
 
 def examine() -> dict[str, Any]:
-    """Try everything and return the document."""
+    """Run all checks and return the document."""
     began = host.read(time.monotonic_ns())
     lateness_ns = timer_lateness_ns()
     checks = [_guarded(name, check) for name, check in _CHECKS.items()]
@@ -77,17 +77,17 @@ def _netem() -> Check:
     refusal = try_kernel()
     if refusal:
         return Check("netem", ok=False, fact=refusal, hint=tc.hint_for(refusal))
-    return Check("netem", ok=True, fact="a netem qdisc can be made")
+    return Check("netem", ok=True, fact="a netem qdisc can be created")
 
 
 def _tap() -> Check:
     os.close(open_tap(_TAP, super_packets=True))
-    return Check("tap", ok=True, fact="a TAP with virtio headers and segmentation offload can be made")
+    return Check("tap", ok=True, fact="a TAP with virtio headers and segmentation offload can be created")
 
 
 def _packet_socket() -> Check:
     open_packet_socket("lo").close()
-    return Check("packet socket", ok=True, fact="frames can be sent past the queueing discipline")
+    return Check("packet socket", ok=True, fact="a packet socket can send frames past the qdisc")
 
 
 def _clsact() -> Check:
@@ -104,17 +104,17 @@ def _clsact() -> Check:
 
 
 def _nfqueue() -> Check:
-    """Bind a queue: not used by an engine, told because other tools need it."""
+    """Bind a queue: the testbed needs none, but other tools do."""
     command = struct.pack("=HH", 8, 1) + struct.pack("!BxH", 1, 0)  # NFQA_CFG_CMD: bind
     message = struct.pack("!BBH", 0, 0, _QUEUE_NUMBER) + command
     header = struct.pack("=IHHII", 16 + len(message), _NFQUEUE_CONFIG, 0x5, 1, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as requested:
-        requested.settimeout(1)
-        requested.send(header + message)
-        code = -struct.unpack_from("=i", requested.recv(4096), 16)[0]
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as netlink:
+        netlink.settimeout(1)
+        netlink.send(header + message)
+        code = -struct.unpack_from("=i", netlink.recv(4096), 16)[0]
     if code:
-        return Check("nfqueue", ok=False, fact=os.strerror(code), hint="no engine needs it")
-    return Check("nfqueue", ok=True, fact="a queue can be bound; no engine needs it")
+        return Check("nfqueue", ok=False, fact=os.strerror(code), hint="the testbed does not need it")
+    return Check("nfqueue", ok=True, fact="a queue can be bound; the testbed does not need it")
 
 
 def _ipv6() -> Check:
@@ -131,25 +131,25 @@ def _capture() -> Check:
     argv = tcpdump.arguments("lo", "/dev/null", port=PORT, snaplen_bytes=128, inbound_only=False)
     child = spawn(argv)
     try:
-        said = _listen_to(child.stderr, began + _LISTEN_TIMEOUT_S)
+        stderr = _read_until_listening(child.stderr, began + _LISTEN_TIMEOUT_S)
     finally:
         os.kill(child.pid, 2)
         os.waitpid(child.pid, 0)
         child.close()
-    if not tcpdump.is_listening(said):
-        return Check("capture", ok=False, fact=said.strip() or "tcpdump said nothing", hint="add NET_RAW")
+    if not tcpdump.is_listening(stderr):
+        return Check("capture", ok=False, fact=stderr.strip() or "tcpdump printed nothing", hint="add NET_RAW")
     return Check("capture", ok=True, fact=f"tcpdump listens after {(time.monotonic() - began) * 1e3:.0f} ms")
 
 
-def _listen_to(fd: int, deadline: float) -> str:
-    said = ""
-    while not tcpdump.is_listening(said):
+def _read_until_listening(fd: int, deadline: float) -> str:
+    stderr = ""
+    while not tcpdump.is_listening(stderr):
         readable, _, _ = select.select([fd], [], [], max(0.0, deadline - time.monotonic()))
         chunk = os.read(fd, 4096) if readable else b""
         if not chunk:
             break
-        said += chunk.decode(errors="replace")
-    return said
+        stderr += chunk.decode(errors="replace")
+    return stderr
 
 
 def _inet_diag() -> Check:
@@ -159,47 +159,47 @@ def _inet_diag() -> Check:
         found = diagnosis.dump(CONNECTED)
     diagnosis.close()
     fields = max((len(each.info) for each in found), default=0)
-    return Check("inet_diag", ok=fields > 0, fact=f"the kernel tells {fields} fields of a socket")
+    return Check("inet_diag", ok=fields > 0, fact=f"the kernel reports {fields} fields of a socket")
 
 
-def _helper() -> Check:
-    """Try the device that shows an egress before the kernel's netem; only the kernel engine wants one."""
+def _mirror_device() -> Check:
+    """Create the device on which the kernel engine shows the egress to the capture, before netem."""
     for kind in ("dummy", "ifb"):
         if not run(["ip", "link", "add", _TAP, "type", kind]).status:
             run(["ip", "link", "del", _TAP])
-            return Check("mirror device", ok=True, fact=f"{kind} can be made")
-    hint = "modprobe dummy on the host; with the kernel engine the capture then stamps frames after netem"
-    return Check("mirror device", ok=False, fact="neither dummy nor ifb can be made", hint=hint)
+            return Check("mirror device", ok=True, fact=f"a {kind} device can be created")
+    hint = "modprobe dummy on the host; without it the capture of the kernel engine stamps frames after netem"
+    return Check("mirror device", ok=False, fact="neither a dummy nor an ifb device can be created", hint=hint)
 
 
 def _pressure() -> Check:
-    """Tell how busy the host is: what runs beside a testbed decides its timing."""
+    """Read how busy the host is: other load decides the timing of a testbed."""
     words = Path("/proc/pressure/cpu").read_text().split()
     percent = float(words[1].partition("=")[2])
-    fact = f"processes waited for a processor {percent:g} % of the last 10 s"
-    return Check("pressure", ok=percent < _BUSY_PERCENT, fact=fact, hint="let nothing else run on this host")
+    fact = f"tasks waited for a processor {percent:g} % of the last 10 s"
+    return Check("pressure", ok=percent < _MAX_PRESSURE_PERCENT, fact=fact, hint="stop other load on this host")
 
 
 def _steal(facts: dict[str, Any]) -> Check:
-    """Tell what other machines on the same hardware took while everything here was tried."""
+    """Report the steal time during the checks: what the hypervisor gave to other machines."""
     if "steal_share" not in facts:
-        return Check("steal", ok=True, fact="this kernel does not tell")
+        return Check("steal", ok=True, fact="this kernel does not report steal time")
     percent = 100 * facts["steal_share"]
-    fact = f"other machines had the processors for {percent:.1f} % of the time"
-    return Check("steal", ok=percent < _STOLEN_PERCENT, fact=fact, hint="run on a machine of your own")
+    fact = f"steal time is {percent:.1f} % of the processor time"
+    return Check("steal", ok=percent < _MAX_STEAL_PERCENT, fact=fact, hint="use a machine with processors of its own")
 
 
 def _clock(lateness_ns: dict[str, int]) -> Check:
     fact = (
-        f"steps of {time.clock_getres(time.CLOCK_MONOTONIC) * 1e9:.0f} ns; timers are late by "
-        f"{lateness_ns['p50'] / 1e3:.0f} us in the median, {lateness_ns['p99'] / 1e3:.0f} us at p99"
+        f"resolution {time.clock_getres(time.CLOCK_MONOTONIC) * 1e9:.0f} ns; timers are late by "
+        f"{lateness_ns['p50'] / 1e3:.0f} us (median), {lateness_ns['p99'] / 1e3:.0f} us (p99)"
     )
-    hint = "let nothing else run on this host; delays will be late by as much"
-    return Check("clock", ok=lateness_ns["p99"] < _LATE_P99_NS, fact=fact, hint=hint)
+    hint = "stop other load on this host; emulated delays are late by as much"
+    return Check("clock", ok=lateness_ns["p99"] < _MAX_P99_LATENESS_NS, fact=fact, hint=hint)
 
 
 def timer_lateness_ns() -> dict[str, int]:
-    """Measure how late a timer wakes this process: what the delay of the user engine is late by, at least."""
+    """Measure how late a timer wakes this process: the delay of the user engine is late by at least as much."""
     timer = DeadlineTimer()
     poller = select.epoll()
     poller.register(timer.fd, select.EPOLLIN)
@@ -221,7 +221,7 @@ _CHECKS: dict[str, Callable[[], Check]] = {
     "tap": _tap,
     "packet socket": _packet_socket,
     "clsact": _clsact,
-    "mirror device": _helper,
+    "mirror device": _mirror_device,
     "nfqueue": _nfqueue,
     "ipv6": _ipv6,
     "capture": _capture,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from netem.contract.errors import SidecarError
-from netem.sidecar.control import ControlServer, ask
+from netem.sidecar.control import ControlServer, send_request
 from netem.system.reactor import Reactor
 
 
@@ -17,10 +17,10 @@ def reactor() -> Iterator[Reactor]:
     made.close()
 
 
-def converse(reactor: Reactor, path: Path, handle: Any, request: dict[str, Any]) -> Any:
+def exchange(reactor: Reactor, path: Path, handle: Any, request: dict[str, Any]) -> Any:
     server = ControlServer(reactor, path, lambda given: (reactor.stop(), handle(given))[1])
     answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.append(ask(path, request)))
+    thread = threading.Thread(target=lambda: answers.append(send_request(path, request)))
     thread.start()
     reactor.run()
     thread.join(5)
@@ -30,18 +30,18 @@ def converse(reactor: Reactor, path: Path, handle: Any, request: dict[str, Any])
 
 
 def test_a_request_and_its_answer(reactor: Reactor, tmp_path: Path) -> None:
-    answer = converse(reactor, tmp_path / "deep" / "control", lambda given: {"echo": given}, {"command": "change"})
+    answer = exchange(reactor, tmp_path / "deep" / "control", lambda given: {"echo": given}, {"command": "change"})
     assert answer == {"echo": {"command": "change"}}
 
 
 def test_a_refusal_is_an_answer(reactor: Reactor, tmp_path: Path) -> None:
     def refuse(given: dict[str, Any]) -> dict[str, Any]:
-        raise SidecarError("change it", "no", "ask again")
+        raise SidecarError("change it", "no", "try again")
 
-    answer = converse(reactor, tmp_path / "control", refuse, {})
-    assert answer == {"error": {"attempt": "change it", "message": "no", "hint": "ask again"}}
+    answer = exchange(reactor, tmp_path / "control", refuse, {})
+    assert answer == {"error": {"attempt": "change it", "message": "no", "hint": "try again"}}
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    with pytest.raises(SidecarError, match="talk to the sidecar"):
-        ask(tmp_path / "control", {})
+    with pytest.raises(SidecarError, match="contact the sidecar"):
+        send_request(tmp_path / "control", {})
