@@ -1,1 +1,1 @@
-"""What the sidecar agrees on with whoever starts it: settings, events, errors, ports."""
+"""The contract between the sidecar and the program that starts it: settings, events, errors, ports."""

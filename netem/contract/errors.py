@@ -1,10 +1,10 @@
-"""The one error family of the sidecar's shell: what was attempted, what happened, what to do about it."""
+"""The error of the sidecar: attempt, message and hint."""
 
 from netem.spec import SpecError
 
 
 class SidecarError(Exception):
-    """Say which attempt failed (`open /dev/net/tun`), with what message, and the hint (empty when there is none)."""
+    """Name the failed attempt (`open /dev/net/tun`), the message, and a hint, which may be empty."""
 
     def __init__(self, attempt: str, message: str, hint: str = "") -> None:
         self.attempt = attempt
@@ -22,11 +22,11 @@ class SidecarError(Exception):
 
 
 def from_os_error(attempt: str, error: OSError, hint: str = "") -> SidecarError:
-    """Name the attempt that an OSError belongs to."""
+    """Convert an OSError of `attempt`."""
     return SidecarError(attempt, error.strerror or str(error), hint)
 
 
 def from_spec_error(attempt: str, error: SpecError) -> SidecarError:
-    """Name the attempt that a refused text belongs to."""
+    """Convert a SpecError of `attempt`; its hint stays apart from the message."""
     message = str(error)
     return SidecarError(attempt, message.removesuffix(f"; {error.hint}") if error.hint else message, error.hint)

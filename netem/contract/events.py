@@ -73,7 +73,7 @@ class EventStream:
         self.recorded: dict[str, Any] = {}
 
     def emit(self, event: str, /, **facts: object) -> int:
-        """Write one event with both clocks and return its CLOCK_MONOTONIC; NaN is refused, because JSON has none."""
+        """Write one event with both clocks and return its CLOCK_MONOTONIC. Raises ValueError for a NaN."""
         at_ns = self._monotonic_ns()
         self._write(self._record(at_ns, event, facts))
         return at_ns

@@ -1,1 +1,1 @@
-"""The two engines that carry an impairment out, behind one port."""
+"""The two emulation engines, behind one port."""

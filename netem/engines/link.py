@@ -1,4 +1,4 @@
-"""The port behind which both engines stand, and the plain link, which needs none."""
+"""The port of both emulation engines, and the plain link, which needs no engine."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,52 +9,52 @@ from netem.spec import Impairment, format_impairment
 
 @dataclass(frozen=True, slots=True)
 class CapturePoint:
-    """Where a capture is to look: a device, and whether only at what it receives."""
+    """Where to capture: a device, and whether only frames that it receives."""
 
     device: str
     inbound_only: bool = False
 
 
 class Link(Protocol):
-    """One impaired egress. Every method is called from the supervisor's thread and may raise SidecarError."""
+    """One impaired egress. The supervisor calls every method from its one thread; each may raise SidecarError."""
 
     engine: str
     reason: str
     capture_points: tuple[CapturePoint, ...]
     capture_note: str
     death_fd: int | None
-    """Readable once the engine has died; None where nothing can die."""
+    """Readable once the engine's process has died; None without such a process."""
 
     def make_devices(self) -> None:
-        """Make what a capture needs to start; `capture_points` hold from then on."""
+        """Create the devices that a capture needs; `capture_points` are final afterwards."""
 
     def start(self) -> None:
-        """Put the impairment in force; `close` takes down what an error leaves."""
+        """Apply the impairment; after an error `close` removes what is left of it."""
 
     def readback(self) -> Any:  # noqa: ANN401 - JSON, in the form of the engine
-        """Return what the engine itself says that it carries out."""
+        """Return the impairment as the engine itself reports it."""
 
     def change(self, impairment: Impairment) -> None:
-        """Take another impairment in place; what is queued keeps its times."""
+        """Apply another impairment in place; queued packets keep their due times."""
 
     def restart(self) -> None:
-        """Let draws, packet numbers and statistics begin anew, for the traffic that is to be measured."""
+        """Reset random draws, packet numbers and statistics before the measured traffic begins."""
 
     def counters(self) -> dict[str, Any]:
         """Return the statistics of the link so far."""
 
     def bypass(self) -> None:
-        """Give the device its plain egress back, when the engine has died."""
+        """Restore the plain egress of the device after the engine has died."""
 
     def abandon(self) -> None:
-        """Do what little must be done when the namespace ends with the sidecar."""
+        """Do the minimum before the network namespace ends together with the sidecar."""
 
     def close(self) -> None:
-        """Take everything away that the engine has put up."""
+        """Remove everything that the engine has set up."""
 
 
 class PlainLink:
-    """A link that is left as it is."""
+    """A link without an impairment."""
 
     engine: str = "none"
     death_fd: int | None = None
@@ -65,16 +65,16 @@ class PlainLink:
         self.capture_points: tuple[CapturePoint, ...] = (CapturePoint(device),)
 
     def make_devices(self) -> None:
-        """Do nothing: the device itself is looked at."""
+        """Do nothing: the capture uses the device itself."""
 
     def start(self) -> None:
-        """Do nothing: the link is as it should be."""
+        """Do nothing: there is nothing to apply."""
 
     def readback(self) -> None:
-        """Return nothing: there is nothing to read back."""
+        """Return None: there is nothing to read back."""
 
     def change(self, impairment: Impairment) -> None:
-        """Refuse: nothing is in the path that could change."""
+        """Raise SidecarError: the path has no engine that could change."""
         raise SidecarError(
             "change the impairment",
             f"this link is plain and has no engine in its path ({format_impairment(impairment)})",
@@ -95,4 +95,4 @@ class PlainLink:
         """Do nothing."""
 
     def close(self) -> None:
-        """Do nothing: nothing was put up."""
+        """Do nothing: nothing was set up."""

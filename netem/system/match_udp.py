@@ -1,4 +1,4 @@
-"""tc filters that match one UDP port, as text; both engines exempt or lead the sidecars' own messages with them."""
+"""Write tc filters that match one UDP port, as text; both engines use them for the sidecars' own messages."""
 
 
 def match_udp(add: str, port: int, *, preference: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where the sidecar's events go: standard output, line by line, and the file link.json."""
+"""Write the sidecar's events: standard output, line by line, and the file link.json."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def write_stdout(line: str) -> None:
-    """Write a line to standard output, whole and at once; a reader that has gone is no reason to fail."""
+    """Write a line to standard output completely and immediately; a reader that has gone is not an error."""
     data = line.encode()
     try:
         while data:
@@ -17,7 +17,7 @@ def write_stdout(line: str) -> None:
 
 
 def write_link_json(path: Path, recorded: dict[str, Any]) -> None:
-    """Write link.json so that it is either the old one or the new one, never half."""
+    """Write link.json so that a reader finds the old file or the new one, never a part."""
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(recorded, indent=1, allow_nan=False) + "\n")
     partial.replace(path)

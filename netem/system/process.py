@@ -1,6 +1,6 @@
 """Run the few programs that the sidecar needs (tc, ip, tcpdump), without the start-up cost of `subprocess`.
 
-posix_spawn does not look at PATH twice and imports nothing; the sidecar has one thread, so nothing else is needed.
+posix_spawn searches PATH once and imports nothing; the sidecar has one thread, so it needs nothing else.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ _OUTPUT_CAP_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a program said before it ended with `status` (negative: the signal that ended it)."""
+    """The output of a program that ended with the exit code `status` (negative: the signal that ended it)."""
 
     status: int
     stdout: str
@@ -26,7 +26,7 @@ class Completed:
 
 @dataclass(slots=True)
 class Child:
-    """A program that is running, with the read ends of its output."""
+    """A running program, with the read ends of its output."""
 
     name: str
     pid: int
@@ -34,7 +34,7 @@ class Child:
     stderr: int
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal; a child that has ended already is no error."""
+        """Send a signal; a child that has already ended is not an error."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
@@ -46,7 +46,7 @@ class Child:
 
 
 def spawn(argv: list[str], *, stdin: int | None = None) -> Child:
-    """Start `argv`; without `stdin` it reads nothing. Raises SidecarError when the program cannot be started."""
+    """Start `argv`, with an empty standard input by default. Raises SidecarError when the program cannot be started."""
     out_read, out_write = os.pipe2(os.O_CLOEXEC)
     err_read, err_write = os.pipe2(os.O_CLOEXEC)
     source: tuple[int, int, int] | tuple[int, int, str, int, int]
@@ -63,7 +63,7 @@ def spawn(argv: list[str], *, stdin: int | None = None) -> Child:
     except OSError as error:
         os.close(out_read)
         os.close(err_read)
-        raise from_os_error(f"start {argv[0]}", error, "use the testbed-netem image, which holds it") from error
+        raise from_os_error(f"start {argv[0]}", error, "use the testbed-netem image, which contains it") from error
     finally:
         os.close(out_write)
         os.close(err_write)
@@ -71,7 +71,7 @@ def spawn(argv: list[str], *, stdin: int | None = None) -> Child:
 
 
 def run(argv: list[str], *, text: str = "", timeout_s: float = 10.0) -> Completed:
-    """Run `argv` with `text` as its input, to its end. Raises SidecarError when it cannot start or takes too long."""
+    """Run `argv` with `text` as its input. Raises SidecarError when it cannot start or exceeds the timeout."""
     in_read, in_write = os.pipe2(os.O_CLOEXEC)
     try:
         child = spawn(argv, stdin=in_read)
@@ -80,7 +80,7 @@ def run(argv: list[str], *, text: str = "", timeout_s: float = 10.0) -> Complete
         raise
     finally:
         os.close(in_read)
-    # Batches of a few lines: far below the 64 kB that a pipe takes without a reader.
+    # Batches of a few lines are far below the 64 kB that a pipe buffers.
     with contextlib.suppress(BrokenPipeError):
         os.write(in_write, text.encode())
     os.close(in_write)
@@ -90,7 +90,7 @@ def run(argv: list[str], *, text: str = "", timeout_s: float = 10.0) -> Complete
         if stdout is None or stderr is None:
             child.signal(signal.SIGKILL)
             os.waitpid(child.pid, 0)
-            raise SidecarError(f"run {' '.join(argv)}", f"no end within {timeout_s:g} s")
+            raise SidecarError(f"run {' '.join(argv)}", f"did not exit within {timeout_s:g} s")
         status = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
     finally:
         child.close()
@@ -98,7 +98,7 @@ def run(argv: list[str], *, text: str = "", timeout_s: float = 10.0) -> Complete
 
 
 def _read_both(child: Child, deadline_s: float) -> tuple[bytes | None, bytes | None]:
-    """Read both outputs to their ends; None when the deadline came first."""
+    """Read both outputs to their ends; return None when the deadline passes first."""
     parts: dict[int, bytearray] = {child.stdout: bytearray(), child.stderr: bytearray()}
     open_fds = set(parts)
     poller = select.poll()

@@ -1,6 +1,6 @@
 """One thread, one epoll: readable descriptors, deadlines and signals call functions. No clock but CLOCK_MONOTONIC.
 
-A callback that raises ends `run`; nothing is swallowed here. Child processes are seen through SIGCHLD.
+An exception of a callback ends `run`; none is swallowed here.
 """
 
 import heapq
@@ -23,7 +23,7 @@ class Timer:
         self.callback: Callback | None = callback
 
     def cancel(self) -> None:
-        """Make sure that the callback is not called any more."""
+        """Prevent the call of the callback."""
         self.callback = None
 
 
@@ -47,7 +47,7 @@ class Reactor:
         self._epoll.register(fd, select.EPOLLIN)
 
     def remove_reader(self, fd: int) -> None:
-        """Forget `fd`; call it before the descriptor is closed."""
+        """Stop watching `fd`; call this before closing it."""
         if self._readers.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
@@ -70,7 +70,7 @@ class Reactor:
         """Serve until `stop` is called."""
         self._running = True
         while self._running:
-            # epoll counts in milliseconds and rounds up, which a sample a millisecond would notice; select does not.
+            # epoll rounds its timeout up to milliseconds, too coarse for samples every millisecond; select does not.
             select.select([self._epoll], [], [], self._timeout_s())
             for fd, _ in self._epoll.poll(0):
                 callback = self._readers.get(fd)
@@ -79,11 +79,11 @@ class Reactor:
             self._run_timers()
 
     def stop(self) -> None:
-        """Let `run` return after the callback that is running."""
+        """Make `run` return after the current callback."""
         self._running = False
 
     def close(self) -> None:
-        """Give the descriptors back; the reactor is of no use afterwards."""
+        """Close the descriptors; the reactor cannot be used afterwards."""
         signal.set_wakeup_fd(-1)
         for number in self._signals:
             signal.signal(number, signal.SIG_DFL)
@@ -116,4 +116,4 @@ class Reactor:
 
 
 def _ignore(_number: int, _frame: object) -> None:
-    """Do nothing: the wake-up descriptor has already noted the signal."""
+    """Do nothing: the wake-up descriptor has already recorded the signal."""

@@ -1,7 +1,8 @@
-"""What the kernel does for connections to the peers, set on the route to them: congestion control, MTU, first windows.
+"""Set metrics of the routes to the peers: congestion control, MTU, initial windows.
 
-A route reaches every connection of the namespace, also of a program without privileges, and no other namespace. It even
-takes a congestion control that `tcp_allowed_congestion_control` keeps from programs (`net/ipv4/fib_semantics.c`).
+A route applies to every connection of the namespace, also of a program without privileges, and to no other namespace.
+It even accepts a congestion control that `tcp_allowed_congestion_control` forbids to programs
+(`net/ipv4/fib_semantics.c`).
 """
 
 import json
@@ -30,7 +31,7 @@ def ip_words(metrics: dict[str, str | int]) -> list[str]:
 
 
 def subnet_routes(routes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the routes to the networks of the device, of all that `ip -j route` shows of it."""
+    """Return the routes to the networks of the device, out of all its routes from `ip -j route`."""
     return [
         route
         for route in routes
@@ -41,7 +42,7 @@ def subnet_routes(routes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def change_words(route: dict[str, Any], device: str, metrics: dict[str, str | int]) -> list[str]:
-    """Return the words after `ip route` that give a route these metrics and leave the rest of it as it is."""
+    """Return the words after `ip route` that set these metrics of a route and keep the rest of it."""
     words = ["change", str(route["dst"]), "dev", device, "proto", "kernel"]
     for key, word in (("scope", "scope"), ("prefsrc", "src"), ("metric", "metric")):
         if key in route:
@@ -50,7 +51,7 @@ def change_words(route: dict[str, Any], device: str, metrics: dict[str, str | in
 
 
 def differences(requested: dict[str, str | int], routes: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a sentence for each metric that a route has otherwise than asked; one of 0 is not shown."""
+    """Return a sentence for each metric that differs from the requested one; `ip` does not print a 0."""
     found = []
     for route in routes:
         has = metrics_of(route)
@@ -67,39 +68,41 @@ def metrics_of(route: dict[str, Any]) -> dict[str, str | int]:
     return {name: value for part in route.get("metrics", []) for name, value in part.items()}
 
 
-def refuse_impossible(wanted: RouteMetrics, families: Sequence[str], device_mtu_bytes: int) -> None:
-    """Raise SidecarError for what the kernel takes and then cannot carry out."""
+def check_mtu(wanted: RouteMetrics, families: Sequence[str], device_mtu_bytes: int) -> None:
+    """Raise SidecarError for an MTU that the kernel accepts and cannot apply."""
     mtu_bytes = wanted.mtu_bytes
     if mtu_bytes is None:
         return
     if "ipv6" in families and mtu_bytes < MIN_IPV6_MTU_BYTES:
-        raise SidecarError("set the MTU", f"{mtu_bytes} bytes: IPv6 needs {MIN_IPV6_MTU_BYTES}", "use IPv4 for less")
+        raise SidecarError(
+            "set the MTU", f"{mtu_bytes} bytes: IPv6 needs {MIN_IPV6_MTU_BYTES}", "use IPv4 for a smaller MTU"
+        )
     if mtu_bytes > device_mtu_bytes:
         raise SidecarError(
-            "set the MTU", f"{mtu_bytes} bytes: the device has {device_mtu_bytes}", f"give {device_mtu_bytes} or less"
+            "set the MTU", f"{mtu_bytes} bytes: the device has {device_mtu_bytes}", f"use {device_mtu_bytes} or less"
         )
 
 
 def set_route_metrics(device: str, families: Sequence[str], wanted: RouteMetrics) -> dict[str, dict[str, str | int]]:
-    """Set the routes of `device` and return, by family, the metrics read back; nothing asked, nothing done.
+    """Set the metrics of the routes of `device` and return, by family, the metrics read back.
 
-    Raises SidecarError with the kernel's reason, or with what it made of a value.
+    Raises SidecarError with the kernel's message, or with the value that it changed.
     """
     requested = wanted.by_name()
     if not requested:
         return {}
-    refuse_impossible(wanted, families, _device_mtu_bytes(device))
+    check_mtu(wanted, families, _device_mtu_bytes(device))
     in_force = {}
     for family in families:
         routes = _routes(device, family)
         if not routes:
-            raise SidecarError("set the route", f"{device} has no {family} network", "name others in NETEM_FAMILIES")
+            raise SidecarError("set the route", f"{device} has no {family} network", "remove it from NETEM_FAMILIES")
         for route in routes:
             _ip(family, change_words(route, device, requested), wanted)
         changed = _routes(device, family)
         wrong = differences(requested, changed)
         if wrong:
-            raise SidecarError("read the route back", " ".join(wrong), "ask for values that this kernel can keep")
+            raise SidecarError("read the route back", " ".join(wrong), "request values that this kernel supports")
         in_force[family] = metrics_of(changed[0])
     return in_force
 
@@ -132,5 +135,5 @@ def _hint(message: str, wanted: RouteMetrics) -> str:
     try:
         available = ", ".join(_AVAILABLE.read_text().split())
     except OSError:
-        available = "what net.ipv4.tcp_available_congestion_control says"
-    return f"this kernel has {available}; for another load its module on the host: modprobe tcp_{wanted.congestion}"
+        available = "those in net.ipv4.tcp_available_congestion_control"
+    return f"this kernel has {available}; to use another, load its module on the host: modprobe tcp_{wanted.congestion}"

@@ -1,4 +1,4 @@
-"""Read network settings of the kernel as they are in this namespace."""
+"""Read the network sysctls of this namespace."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ ROOT = Path("/proc/sys")
 
 
 def read_sysctls(keys: Sequence[str], root: Path = ROOT) -> dict[str, str]:
-    """Return the values of the keys, single blanks between numbers. Raises SidecarError."""
+    """Return the values of the keys, with single spaces between numbers. Raises SidecarError."""
     found = {}
     for key in keys:
         try:

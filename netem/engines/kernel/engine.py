@@ -1,4 +1,4 @@
-"""The kernel engine as the supervisor sees it: netem behind a prio, a mirror for the capture, read back and counted."""
+"""Run the kernel engine: netem behind a prio, a mirror for the capture, read-back and counters."""
 
 import contextlib
 import random
@@ -9,7 +9,7 @@ from typing import Any
 from netem.contract.errors import SidecarError
 from netem.contract.for_probes import for_probes
 from netem.engines.kernel import commands, message, readback
-from netem.engines.kernel.rtnetlink import carry_out
+from netem.engines.kernel.rtnetlink import send_request
 from netem.engines.link import CapturePoint
 from netem.engines.resources import read_resources
 from netem.pipeline.tables import table
@@ -42,27 +42,28 @@ class KernelEngine:
         self._before: dict[str, dict[str, int]] = {}
 
     def make_devices(self) -> None:
-        """Make the helper on which the egress is seen before netem; without one the capture sees it after, and says so.
+        """Create the helper to which the egress is mirrored before netem.
 
-        Raises SidecarError only for what cannot be undone.
+        Without a helper the capture sees frames after netem, and `capture_note` says so. Raises SidecarError only when
+        a failed attempt cannot be undone.
         """
         try:
             self._make_helper()
             tc.batch(f"mirror the egress of {self._device}", commands.mirror(self._device, HELPER))
         except SidecarError as error:
             self._remove_helper()
-            self.capture_note = f"what was sent is stamped after netem has held it back: {error}"
+            self.capture_note = f"sent frames are stamped after netem has delayed them: {error}"
             return
         self._mirrored = True
         self.capture_points = (CapturePoint(HELPER), CapturePoint(self._device, inbound_only=True))
 
     def start(self) -> None:
-        """Put the impairment up. Raises SidecarError; `close` then takes the rest down."""
-        tc.batch(f"put netem on {self._device}", commands.install(self._device, self._impairment, self._seed))
+        """Apply the impairment. Raises SidecarError; `close` then removes what is left."""
+        tc.batch(f"add netem to {self._device}", commands.install(self._device, self._impairment, self._seed))
         self._installed = True
 
     def readback(self) -> list[dict[str, Any]]:
-        """Return what the kernel says, after comparing it. Raises SidecarError when a value is not the one asked."""
+        """Return the qdiscs as the kernel reports them. Raises SidecarError when a value is not the requested one."""
         qdiscs = tc.show("qdisc", "show", "dev", self._device)
         for handle, requested in self._netems(self._impairment).items():
             qdisc = readback.find(qdiscs, handle)
@@ -71,38 +72,38 @@ class KernelEngine:
             found = readback.differences(requested, qdisc.get("options", {}), slot_by_table=self._slot_table)
             if found:
                 raise SidecarError(
-                    "read the impairment back", " ".join(found), "ask for values that this kernel can keep"
+                    "read the impairment back", " ".join(found), "request values that this kernel supports"
                 )
         return qdiscs
 
     def change(self, impairment: Impairment) -> None:
-        """Change the impairment in place; netem keeps what it holds. Raises SidecarError."""
+        """Change the impairment in place; netem keeps its queue. Raises SidecarError."""
         before, self._changes = self._impairment, self._changes + 1
         twin = commands.has_twin(impairment)
         if commands.has_twin(before) and not twin:
-            self._batch([*commands.forget_probes(self._device), *commands.remove_twin(self._device)])
-            self._batch(commands.lead_probes(self._device, twin=False))
+            self._batch([*commands.unsteer_probes(self._device), *commands.remove_twin(self._device)])
+            self._batch(commands.steer_probes(self._device, twin=False))
         self._send_change(commands.MEASURED, impairment)
         if twin and not commands.has_twin(before):
             self._batch(commands.add_twin(self._device, impairment, self._seed))
-            self._batch([*commands.forget_probes(self._device), *commands.lead_probes(self._device, twin=True)])
+            self._batch([*commands.unsteer_probes(self._device), *commands.steer_probes(self._device, twin=True)])
         if twin:
             self._send_change(commands.PROBES, for_probes(impairment))
         if impairment.extension.impair_nd != before.extension.impair_nd:
             impaired = impairment.extension.impair_nd
-            exemption = commands.catch_neighbours if impaired else commands.let_neighbours_pass
+            exemption = commands.impair_neighbours if impaired else commands.exempt_neighbours
             self._batch(exemption(self._device))
         self._impairment = impairment
         self.readback()
 
     def restart(self) -> None:
-        """Let the counters begin anew; the kernel's draws too where the probes have used some of them up."""
+        """Reset the counters, and the kernel's draws where the probes have used some of them."""
         if self._installed and not commands.has_twin(self._impairment):
             self._send_change(commands.MEASURED, self._impairment)
         self._before = self._count()
 
     def counters(self) -> dict[str, Any]:
-        """Return what netem has counted since `restart`."""
+        """Return netem's counters since `restart`."""
         now = self._count()
         return {
             name: {
@@ -114,13 +115,13 @@ class KernelEngine:
         }
 
     def bypass(self) -> None:
-        """Remove the qdisc; what it holds is lost."""
+        """Remove the qdisc and drop its queue."""
         if self._installed:
             self._installed = False
-            tc.batch(f"give {self._device} its plain egress back", commands.remove(self._device))
+            tc.batch(f"restore the plain egress of {self._device}", commands.remove(self._device))
 
     def abandon(self) -> None:
-        """Leave everything to the end of the namespace, which is at hand."""
+        """Do nothing: everything goes when the namespace ends."""
 
     def close(self) -> None:
         """Remove the qdisc, the mirror and the helper."""
@@ -141,17 +142,19 @@ class KernelEngine:
     def _send_change(self, handle: str, impairment: Impairment) -> None:
         seed = self._seed if impairment.seed is None else impairment.seed
         if impairment.seed is None and self._changes:
-            # The kernel draws anew from whatever seed a change brings: the same one again would repeat the draws.
+            # A change reseeds the kernel's generator: the same seed would repeat the draws.
             seed = random.Random(f"{seed}/{self._changes}").getrandbits(64)  # noqa: S311 - repeatable on purpose
         if handle == commands.PROBES:
             seed ^= commands.PROBE_SEED
         tables = self._choose_tables(impairment)
-        place = commands.PLACES[handle]
+        parent_and_handle = commands.PARENT_AND_HANDLE[handle]
         index = socket.if_nametoindex(self._device)
-        carry_out("change the impairment", message.change(index, *place, impairment, seed=seed, tables=tables))
+        send_request(
+            "change the impairment", message.change(index, *parent_and_handle, impairment, seed=seed, tables=tables)
+        )
 
     def _choose_tables(self, impairment: Impairment) -> message.Tables:
-        """Return what the impairment names, the uniform one where a table is in force and none is named."""
+        """Return the named tables, and the uniform one where a table is in force and none is named."""
         requested = as_netem(impairment)
         given = read_resources(requested).tables
         entries = []
@@ -168,14 +171,14 @@ class KernelEngine:
         return {name: readback.counters(qdisc) for name, qdisc in found.items() if qdisc is not None}
 
     def _make_helper(self) -> None:
-        refusals = []
+        failures = []
         for kind in _HELPER_KINDS:
             made = run(["ip", "-batch", "-"], text=_helper_commands(kind))
             if not made.status:
                 self._helper = True
                 return
-            refusals.append(f"{kind}: {tc.first_complaint(made.stderr)}")
-        raise SidecarError("make a helper device", ", ".join(refusals))
+            failures.append(f"{kind}: {tc.first_error(made.stderr)}")
+        raise SidecarError("create a helper device", ", ".join(failures))
 
     def _remove_helper(self) -> None:
         if self._helper:
@@ -184,7 +187,7 @@ class KernelEngine:
 
 
 def _helper_commands(kind: str) -> str:
-    # Below 1280 bytes of MTU the helper gets no IPv6, so it sends nothing of its own.
+    # Below IPv6's minimum MTU of 1280 bytes the helper gets no IPv6 address, so it sends nothing itself.
     return f"link add {HELPER} mtu 1000 type {kind}\nlink set {HELPER} arp off multicast off up\n"
 
 

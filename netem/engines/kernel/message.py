@@ -1,7 +1,7 @@
-"""A change of a netem qdisc as one rtnetlink message, pure: every attribute is in it, so that nothing old persists.
+"""Encode a change of a netem qdisc as one rtnetlink message with every attribute, so that no old value persists.
 
-tc cannot say this: its `change` keeps what is not named (correlation, reorder, corrupt, rate, slot), and it has no word
-that takes `ecn` or a table back. The layout is that of include/uapi/linux/pkt_sched.h.
+tc cannot do this: its `change` keeps what is not named (correlation, reorder, corrupt, rate, slot), and it has no word
+that removes `ecn` or a table. The layout is that of include/uapi/linux/pkt_sched.h.
 """
 
 import struct
@@ -22,19 +22,19 @@ _MAX_U32 = 2**32 - 1
 _NO_RATE = Rate(8)
 
 UNIFORM = tuple(range(-8190, 8192, 4))
-"""The uniform distribution as a table: what must be sent to a qdisc that has a table, which cannot be taken away."""
+"""The uniform distribution as a table: it replaces the table of a qdisc, which cannot be removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The entries to send for the jitter and for the slots; None leaves the qdisc as it is."""
+    """The entries to send for the jitter and for the slots; None keeps those of the qdisc."""
 
     delay: Sequence[int] | None = None
     slot: Sequence[int] | None = None
 
 
 def change(ifindex: int, parent: int, handle: int, impairment: Impairment, *, seed: int, tables: Tables) -> bytes:
-    """Return the request that makes the netem `handle` below the class `parent` do what `impairment` says."""
+    """Return the request that applies `impairment` to the netem `handle` below the class `parent`."""
     requested = as_netem(impairment)
     options = _options(requested) + _slot(requested.slot, by_table=tables.slot is not None)
     for kind, table in ((_DELAY_DIST, tables.delay), (_SLOT_DIST, tables.slot)):
@@ -73,7 +73,7 @@ def _options(requested: Impairment) -> bytes:
 
 
 def _loss(loss: Loss | None) -> bytes:
-    """Return the chain; without one netem goes back to independent losses."""
+    """Encode the loss chain; without one netem returns to independent losses."""
     if isinstance(loss, StateLoss):
         chances = (loss.p13, loss.p31, loss.p32, loss.p14, loss.p23)
         chain = _attribute(_LOSS_STATE, struct.pack("=5I", *map(fixed_point, chances)))
@@ -95,7 +95,7 @@ def _rate(rate: Rate | None) -> bytes:
 
 
 def _slot(slot: Slot | None, *, by_table: bool) -> bytes:
-    """Return the slots; a qdisc that has a table for them never looks at the shortest and the longest pause."""
+    """Encode the slots; a qdisc with a table for them ignores the minimum and maximum delay."""
     slot = slot or Slot()
     delay_ns, jitter_ns = slot.delay_ns, slot.jitter_ns
     if slot.distribution is None and by_table:

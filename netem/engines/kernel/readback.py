@@ -1,7 +1,7 @@
-"""What the kernel says that it does, compared field by field with what was asked.
+"""Compare what the kernel reports with what was requested, field by field.
 
 The form is that of `tc -j -s qdisc show` (iproute2, q_netem.c): times in seconds, rates in bytes per second,
-probabilities from 0 to 1, all floats with six digits. The tables of a distribution are never told.
+probabilities from 0 to 1, all floats with six digits. tc never reports the table of a distribution.
 """
 
 from typing import Any
@@ -11,17 +11,17 @@ from netem.spec.model import GilbertElliottLoss, RandomLoss, Slot, StateLoss
 
 _NS = 1e9
 _SIX_DIGITS = 1e-5
-"""Of a float that was printed with %g."""
+"""Relative error of a float printed with %g."""
 _PROBABILITY_STEP = 2**-31
-"""The kernel keeps probabilities as 32-bit fractions."""
+"""The kernel stores probabilities as 32-bit fractions."""
 
 Fields = dict[tuple[str, ...], float]
 
 
 def expected(requested: Impairment, *, slot_by_table: bool = False) -> Fields:
-    """Return every number that the read-back must hold, by its path; what is not asked must be absent or zero.
+    """Return every number that the read-back must hold, by its path; what is not requested must be absent or zero.
 
-    `slot_by_table`: the qdisc has a table for its slots, and says any pause that varies in its terms.
+    `slot_by_table`: the qdisc has a table for its slots and reports a varying delay as mean and jitter.
     """
     reorders = requested.reorder is not None and requested.reorder.probability > 0
     fields: Fields = {
@@ -29,7 +29,7 @@ def expected(requested: Impairment, *, slot_by_table: bool = False) -> Fields:
         ("gap",): requested.reorder.gap if requested.reorder and reorders else 0,
     }
     fields["ecn",] = float(requested.ecn)
-    if requested.delay is not None and requested.delay.delay_ns:  # tc tells of no jitter about a delay of zero
+    if requested.delay is not None and requested.delay.delay_ns:  # tc reports no jitter with a delay of zero
         fields["delay", "delay"] = requested.delay.delay_ns / _NS
         fields["delay", "jitter"] = requested.delay.jitter_ns / _NS
         fields["delay", "correlation"] = requested.delay.correlation
@@ -93,15 +93,15 @@ def _flatten(options: dict[str, Any]) -> Fields:
 
 
 def differences(requested: Impairment, options: dict[str, Any], *, slot_by_table: bool = False) -> list[str]:
-    """Return a sentence for every field that the kernel clipped, rewrote, left out or added; empty when it is equal."""
-    wanted, told = expected(requested, slot_by_table=slot_by_table), _flatten(options)
+    """Return a sentence for every field that the kernel clipped, rewrote, omitted or added."""
+    wanted, reported = expected(requested, slot_by_table=slot_by_table), _flatten(options)
     if requested.seed is None:
-        told.pop(("seed",), None)  # a kernel before 6.6 has none to tell
+        reported.pop(("seed",), None)  # Linux before 6.6 has no seed
     found = []
-    for path in sorted(wanted.keys() | told.keys()):
-        want, got = wanted.get(path, 0), told.get(path, 0)
+    for path in sorted(wanted.keys() | reported.keys()):
+        want, got = wanted.get(path, 0), reported.get(path, 0)
         if abs(want - got) > max(_SIX_DIGITS * abs(want), _PROBABILITY_STEP):
-            found.append(f"{' '.join(path)}: asked {want:g}, the kernel has {got:g}.")
+            found.append(f"{' '.join(path)}: requested {want:g}, the kernel has {got:g}.")
     return found
 
 
@@ -115,7 +115,7 @@ _XSTATS = ("delayed", "dropped", "corrupted", "duplicated", "reordered", "ecn_ma
 
 
 def counters(qdisc: dict[str, Any]) -> dict[str, int]:
-    """Return the counters of one qdisc; those of each impairment where kernel and tc tell them."""
+    """Return the counters of one qdisc, and those of each impairment where kernel and tc report them."""
     found = {name: int(qdisc[name]) for name in (*_COUNTERS, *_XSTATS) if name in qdisc}
     inner = qdisc.get("xstats")
     return found | {name: int(inner[name]) for name in _XSTATS if isinstance(inner, dict) and name in inner}

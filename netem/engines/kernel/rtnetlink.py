@@ -1,4 +1,4 @@
-"""One request to the kernel's NETLINK_ROUTE, acknowledged."""
+"""Send one request to NETLINK_ROUTE and check its acknowledgement."""
 
 import os
 import socket
@@ -14,8 +14,8 @@ _MESSAGE_ATTRIBUTE = 1
 _TIMEOUT_S = 5.0
 
 
-def carry_out(attempt: str, request: bytes) -> None:
-    """Send `request` and wait for its acknowledgement. Raises SidecarError with `attempt` and what the kernel says."""
+def send_request(attempt: str, request: bytes) -> None:
+    """Send `request` and wait for its acknowledgement. Raises SidecarError with `attempt` and the kernel's message."""
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
             sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
@@ -25,20 +25,20 @@ def carry_out(attempt: str, request: bytes) -> None:
             answer = sock.recv(65_536)
     except OSError as error:
         raise from_os_error(attempt, error) from error
-    refusal = refused(answer)
-    if refusal:
-        raise SidecarError(attempt, refusal, hint_for(refusal))
+    message = error_message(answer)
+    if message:
+        raise SidecarError(attempt, message, hint_for(message))
 
 
-def refused(answer: bytes) -> str:
-    """Return why the kernel refused, in its own words where it has any; empty when it did not."""
+def error_message(answer: bytes) -> str:
+    """Return the kernel's error message, its own where it has one; empty for an acknowledgement."""
     _, kind = struct.unpack_from("=IH", answer)
     if kind != _NLMSG_ERROR:
-        return f"an answer of type {kind}"
+        return f"unexpected message of type {kind}"
     (number,) = struct.unpack_from("=i", answer, _HEADER_BYTES)
     if not number:
         return ""
-    # After the number stands the header of the request (NETLINK_CAP_ACK leaves its body out), then attributes.
+    # The header of the request follows the number (NETLINK_CAP_ACK omits its body), then attributes.
     return _words(answer[_HEADER_BYTES + 4 + _HEADER_BYTES :]) or os.strerror(-number)
 
 

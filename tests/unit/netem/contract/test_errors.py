@@ -18,7 +18,7 @@ def test_an_os_error_gets_its_attempt() -> None:
     assert str(error) == "open /dev/net/tun: No such file or directory; modprobe tun"
 
 
-def test_a_refused_text_keeps_place_and_remedy_apart() -> None:
+def test_a_spec_error_keeps_its_hint_apart() -> None:
     with pytest.raises(SpecError) as caught:
         parse("delay -5ms")
     error = from_spec_error("read the impairment", caught.value)

@@ -26,7 +26,7 @@ def test_one_object_a_line_with_both_clocks() -> None:
     ]
 
 
-def test_the_last_of_each_kept_event_and_all_changes_and_errors() -> None:
+def test_the_last_of_each_recorded_event_and_all_changes_and_errors() -> None:
     log, _ = make_log()
     log.emit("link", engine="user")
     log.emit("link", engine="kernel")
@@ -40,7 +40,7 @@ def test_the_last_of_each_kept_event_and_all_changes_and_errors() -> None:
     assert "ready" not in log.recorded
 
 
-def test_a_line_may_be_kept_first_and_told_later() -> None:
+def test_an_event_may_be_recorded_first_and_written_later() -> None:
     log, lines = make_log()
     line = log.record("stopped", counters={})
     assert log.recorded["stopped"]["counters"] == {}

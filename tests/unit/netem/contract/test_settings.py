@@ -13,7 +13,7 @@ def test_empty_is_not_given() -> None:
     assert from_environment({"NETEM_DEVICE": "", "NETEM_PROBES": " "}) == Settings()
 
 
-def test_whole_frames_are_asked_for_with_0_and_half_headers_are_refused() -> None:
+def test_0_means_whole_frames_and_half_headers_are_rejected() -> None:
     assert from_environment({"NETEM_SNAPLEN": "0"}).snaplen_bytes == 0
     assert from_environment({"NETEM_CAPTURE_MAX_BYTES": "0"}).capture_max_bytes == 0
     with pytest.raises(SidecarError, match="NETEM_SNAPLEN"):

@@ -22,7 +22,7 @@ def test_a_profile_needs_an_engine_even_if_it_begins_plain(kernel_says: list[str
     assert choose.choose_link(Settings(profile="[]"), parse("")).engine == "kernel"
 
 
-def test_auto_takes_the_kernel_where_it_can(kernel_says: list[str]) -> None:
+def test_auto_uses_the_kernel_where_it_works(kernel_says: list[str]) -> None:
     assert choose.choose_link(Settings(), parse("delay 1ms")).engine == "kernel"
 
 
@@ -33,7 +33,7 @@ def test_auto_falls_back_and_says_why(kernel_says: list[str]) -> None:
     assert "Specified qdisc kind is unknown" in link.reason
 
 
-def test_auto_takes_the_user_engine_for_what_netem_lacks(kernel_says: list[str]) -> None:
+def test_auto_uses_the_user_engine_for_what_netem_lacks(kernel_says: list[str]) -> None:
     link = choose.choose_link(Settings(), parse("drop-list 2,3"))
     assert link.engine == "user"
     assert "drop-list" in link.reason
@@ -44,7 +44,7 @@ def test_the_kernel_engine_refuses_what_it_lacks(kernel_says: list[str]) -> None
         choose.choose_link(Settings(engine="kernel"), parse("drop-list 2,3"))
 
 
-def test_what_a_profile_has_for_later_counts_too(kernel_says: list[str]) -> None:
+def test_later_impairments_of_a_profile_count_too(kernel_says: list[str]) -> None:
     later = (parse("delay 5ms"), parse("drop-list 2"))
     link = choose.choose_link(Settings(profile="[]"), parse("delay 1ms"), later)
     assert link.engine == "user"
@@ -53,6 +53,6 @@ def test_what_a_profile_has_for_later_counts_too(kernel_says: list[str]) -> None
         choose.choose_link(Settings(engine="kernel"), parse("delay 1ms"), later)
 
 
-def test_what_is_asked_for_is_taken(kernel_says: list[str]) -> None:
+def test_the_requested_engine_is_used(kernel_says: list[str]) -> None:
     assert choose.choose_link(Settings(engine="user"), parse("")).engine == "user"
     assert choose.choose_link(Settings(engine="kernel"), parse("")).engine == "kernel"

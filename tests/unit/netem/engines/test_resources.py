@@ -18,7 +18,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     return given, tc
 
 
-def test_what_is_given_comes_before_what_tc_has(folders: tuple[Path, Path]) -> None:
+def test_given_tables_take_precedence_over_those_of_tc(folders: tuple[Path, Path]) -> None:
     given, tc = folders
     (given / "mine.dist").write_text("1 2\n")
     (tc / "mine.dist").write_text("3 4\n")
@@ -28,8 +28,8 @@ def test_what_is_given_comes_before_what_tc_has(folders: tuple[Path, Path]) -> N
     assert dict(found.traces) == {"slow": (5,)}
 
 
-def test_a_file_that_is_not_there_is_named(folders: tuple[Path, Path]) -> None:
-    with pytest.raises(SidecarError, match=r"read mine\.dist: there is no such file"):
+def test_a_missing_file_is_named(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(SidecarError, match=r"read mine\.dist: no such file"):
         resources.read_resources(parse("delay 1ms 1ms distribution mine"))
 
 
@@ -37,6 +37,6 @@ def test_a_table_outside_of_tcs_folder_is_not_for_the_kernel_engine(folders: tup
     given, tc = folders
     (given / "mine.dist").write_text("1\n")
     (tc / "experimental.dist").write_text("1\n")
-    assert resources.foreign_tables(parse("delay 1ms 1ms distribution mine"))[0].startswith("distribution mine: tc")
+    assert resources.tables_outside_tc(parse("delay 1ms 1ms distribution mine"))[0].startswith("distribution mine: tc")
     for text in ("delay 1ms 1ms distribution experimental", "delay 1ms 1ms distribution normal", "loss 1%"):
-        assert resources.foreign_tables(parse(text)) == ()
+        assert resources.tables_outside_tc(parse(text)) == ()

@@ -18,11 +18,11 @@ def test_much_output_on_both_sides_does_not_block() -> None:
     assert (completed.status, len(completed.stdout), len(completed.stderr)) == (0, 300_000, 300_000)
 
 
-def test_a_program_that_is_not_there() -> None:
+def test_a_missing_program() -> None:
     with pytest.raises(SidecarError, match="start no-such-program"):
         run(["no-such-program"])
 
 
-def test_a_program_that_does_not_end_is_ended() -> None:
-    with pytest.raises(SidecarError, match="no end within"):
+def test_a_program_that_does_not_exit_is_killed() -> None:
+    with pytest.raises(SidecarError, match="did not exit within"):
         run([sys.executable, "-c", "import time; time.sleep(60)"], timeout_s=0.05)

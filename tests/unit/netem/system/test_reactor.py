@@ -15,7 +15,7 @@ def reactor() -> Iterator[Reactor]:
     made.close()
 
 
-def test_timers_run_in_order_of_time_then_of_asking(reactor: Reactor) -> None:
+def test_timers_run_in_order_of_deadline_then_of_creation(reactor: Reactor) -> None:
     seen: list[str] = []
     reactor.call_at(30, lambda: seen.append("c"))
     reactor.call_at(10, lambda: seen.append("a"))

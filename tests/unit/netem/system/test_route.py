@@ -6,10 +6,10 @@ from netem.contract.errors import SidecarError
 from netem.contract.route_metrics import RouteMetrics
 from netem.system.route import (
     change_words,
+    check_mtu,
     differences,
     ip_words,
     metrics_of,
-    refuse_impossible,
     set_route_metrics,
     subnet_routes,
 )
@@ -37,7 +37,7 @@ OTHERS: list[dict[str, Any]] = [
 ALL = RouteMetrics("cubic", 1400, 1000, 4, 5, 300, quickack=True)
 
 
-def test_what_is_not_asked_is_left_alone() -> None:
+def test_what_is_not_requested_is_no_metric() -> None:
     assert RouteMetrics().by_name() == {}
     assert ip_words(RouteMetrics(mtu_bytes=1400).by_name()) == ["mtu", "1400"]
 
@@ -63,7 +63,7 @@ def test_the_rest_of_a_route_stays() -> None:
     )
 
 
-def test_what_the_kernel_made_of_it_is_compared() -> None:
+def test_the_read_back_metrics_are_compared() -> None:
     requested = RouteMetrics(mtu_bytes=1400, congestion="cubic").by_name()
     clipped = IPV4 | {"metrics": [{"mtu": 1300}]}
     assert differences(requested, [clipped]) == [
@@ -79,16 +79,16 @@ def test_what_the_kernel_made_of_it_is_compared() -> None:
     ("mtu_bytes", "families", "why"),
     [(1279, ("ipv4", "ipv6"), "IPv6 needs 1280"), (1501, ("ipv4",), "the device has 1500")],
 )
-def test_an_mtu_that_cannot_be(mtu_bytes: int, families: tuple[str, ...], why: str) -> None:
+def test_an_impossible_mtu_is_rejected(mtu_bytes: int, families: tuple[str, ...], why: str) -> None:
     with pytest.raises(SidecarError, match=why):
-        refuse_impossible(RouteMetrics(mtu_bytes=mtu_bytes), families, 1500)
+        check_mtu(RouteMetrics(mtu_bytes=mtu_bytes), families, 1500)
 
 
-def test_an_mtu_that_can_be() -> None:
-    refuse_impossible(RouteMetrics(mtu_bytes=1279), ("ipv4",), 1500)
-    refuse_impossible(RouteMetrics(mtu_bytes=1500), ("ipv6",), 1500)
-    refuse_impossible(RouteMetrics(), ("ipv6",), 1000)
+def test_a_possible_mtu_is_accepted() -> None:
+    check_mtu(RouteMetrics(mtu_bytes=1279), ("ipv4",), 1500)
+    check_mtu(RouteMetrics(mtu_bytes=1500), ("ipv6",), 1500)
+    check_mtu(RouteMetrics(), ("ipv6",), 1000)
 
 
-def test_nothing_asked_nothing_done() -> None:
+def test_no_metrics_no_command() -> None:
     assert set_route_metrics("no-such-device", ("ipv4", "ipv6"), RouteMetrics()) == {}

@@ -29,7 +29,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize(("message", "hint"), MESSAGES)
-def test_what_tc_says_becomes_what_to_do(message: str, hint: str) -> None:
+def test_messages_of_tc_have_hints(message: str, hint: str) -> None:
     assert hint in tc.hint_for(message)
 
 
@@ -50,27 +50,27 @@ COMMANDS = [
 
 @pytest.mark.parametrize("message", ABSENT)
 @pytest.mark.parametrize(("command", "module"), COMMANDS)
-def test_the_command_tells_which_part_the_kernel_lacks(message: str, command: str, module: str) -> None:
+def test_the_command_names_the_part_that_the_kernel_lacks(message: str, command: str, module: str) -> None:
     assert module in tc.hint_for(message, command)
 
 
-def test_the_command_does_not_outdo_a_message_that_is_plain() -> None:
+def test_a_specific_message_takes_precedence_over_the_command() -> None:
     denied = "RTNETLINK answers: Operation not permitted"
     assert "NET_ADMIN" in tc.hint_for(denied, "qdisc add dev eth0 clsact")
 
 
-def test_an_unknown_message_has_no_remedy() -> None:
+def test_an_unknown_message_has_no_hint() -> None:
     assert not tc.hint_for("the moon is full")
 
 
-def test_the_telling_line_of_several() -> None:
+def test_the_most_informative_line_of_several() -> None:
     said = "Error: Failed to load TC action module.\nWe have an error talking to the kernel\nCommand failed -:2\n"
-    assert tc.first_complaint(said) == "Error: Failed to load TC action module."
-    assert tc.first_complaint("what\never\n") == "what"
-    assert tc.first_complaint("") == "no message"
+    assert tc.first_error(said) == "Error: Failed to load TC action module."
+    assert tc.first_error("what\never\n") == "what"
+    assert tc.first_error("") == "no message"
 
 
-def test_a_failing_batch_names_attempt_command_and_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_batch_names_attempt_command_and_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[str] = []
 
     def run(argv: list[str], *, text: str = "") -> Completed:

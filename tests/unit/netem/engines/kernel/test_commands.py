@@ -14,7 +14,7 @@ def test_everything_but_the_exempt_goes_through_netem() -> None:
     assert set(flows) == {"1:1", "1:3"}
 
 
-def test_neighbour_discovery_is_exempt_unless_asked_otherwise() -> None:
+def test_neighbour_discovery_is_exempt_unless_requested_otherwise() -> None:
     def nd_rules(text: str) -> list[str]:
         return [line for line in commands.install("eth0", parse(text), 0) if "arp" in line or "match u8 58" in line]
 
@@ -30,31 +30,31 @@ def test_masks_cover_icmpv6_133_to_137_and_nothing_else() -> None:
 def test_probes_of_a_link_that_duplicates_meet_the_measured_netem() -> None:
     lines = commands.install("eth0", parse("duplicate 1%"), 0)
     assert [line for line in lines if " netem " in line] == lines[1:2]
-    assert {line.rpartition(" flowid ")[2] for line in commands.lead_probes("eth0", twin=False)} == {"1:2"}
-    assert {line.rpartition(" flowid ")[2] for line in commands.lead_probes("eth0", twin=True)} == {"1:3"}
+    assert {line.rpartition(" flowid ")[2] for line in commands.steer_probes("eth0", twin=False)} == {"1:2"}
+    assert {line.rpartition(" flowid ")[2] for line in commands.steer_probes("eth0", twin=True)} == {"1:3"}
     assert not commands.has_twin(parse("duplicate 1%"))
     assert commands.has_twin(parse("duplicate 0%"))
 
 
-def test_what_is_taken_back_is_what_was_said() -> None:
+def test_rules_are_removed_by_the_preferences_that_added_them() -> None:
     def preferences(lines: list[str]) -> set[str]:
         return {line.split(" prio ")[1].split()[0] for line in lines}
 
-    said = preferences(commands.lead_probes("eth0", twin=True))
-    assert preferences(commands.forget_probes("eth0")) == said
-    neighbours = preferences(commands.let_neighbours_pass("eth0"))
-    assert preferences(commands.catch_neighbours("eth0")) == neighbours
+    said = preferences(commands.steer_probes("eth0", twin=True))
+    assert preferences(commands.unsteer_probes("eth0")) == said
+    neighbours = preferences(commands.exempt_neighbours("eth0"))
+    assert preferences(commands.impair_neighbours("eth0")) == neighbours
     assert not said & neighbours
 
 
-def test_the_places_are_those_of_the_words() -> None:
-    for words, numbers in commands.PLACES.items():
+def test_parents_and_handles_are_those_of_the_commands() -> None:
+    for words, numbers in commands.PARENT_AND_HANDLE.items():
         major = int(words.rstrip(":"), 16) << 16
         assert numbers[1] == major
     line = commands.install("eth0", parse("delay 1ms"), 0)[1]
-    assert f"parent 1:{commands.PLACES[commands.MEASURED][0] & 0xFFFF} handle {commands.MEASURED}" in line
+    assert f"parent 1:{commands.PARENT_AND_HANDLE[commands.MEASURED][0] & 0xFFFF} handle {commands.MEASURED}" in line
     line = commands.add_twin("eth0", parse("delay 1ms"), 0)[0]
-    assert f"parent 1:{commands.PLACES[commands.PROBES][0] & 0xFFFF} handle {commands.PROBES}" in line
+    assert f"parent 1:{commands.PARENT_AND_HANDLE[commands.PROBES][0] & 0xFFFF} handle {commands.PROBES}" in line
 
 
 def test_mirror_and_removal() -> None:

@@ -36,7 +36,7 @@ def options(text: str, tables: Tables | None = None) -> tuple[tuple[int, ...], d
     return struct.unpack_from("=6I", outer[OPTIONS]), attributes(outer[OPTIONS][24:])
 
 
-def test_the_empty_impairment_takes_everything_back() -> None:
+def test_the_empty_impairment_resets_everything() -> None:
     base, told = options("limit 5")
     assert base == (0, 5, 0, 0, 0, 0)
     assert {CORR, REORDER, CORRUPT, RATE, ECN, LATENCY64, JITTER64, SLOT, SEED} == set(told)
@@ -44,7 +44,7 @@ def test_the_empty_impairment_takes_everything_back() -> None:
     assert struct.unpack("=Q", told[SEED]) == (11,)
 
 
-def test_every_number_is_at_its_place() -> None:
+def test_every_number_is_at_its_offset() -> None:
     base, told = options(
         "limit 9 delay 5s 3ms 50% loss 25% 100% duplicate 100% 0% reorder 50% 25% gap 4 corrupt 100% 50%"
         " rate 8mbit -3 53 5 slot 1ms 4ms packets 3 bytes 4000"

@@ -39,34 +39,34 @@ FULL_TEXT = (
         ("limit 1000 delay 123456789ns", PLAIN[:-1] + ',"delay":{"delay":0.123457,"jitter":0,"correlation":0}}'),
     ],
 )
-def test_what_was_asked_is_no_difference(text: str, told: str) -> None:
+def test_the_requested_impairment_is_no_difference(text: str, told: str) -> None:
     assert readback.differences(parse(text), json.loads(told)) == []
 
 
 @pytest.mark.parametrize(
     ("text", "told", "sentence"),
     [
-        ("limit 1000 delay 5ms", PLAIN, "delay delay: asked 0.005, the kernel has 0."),
-        ("limit 1000", PLAIN[:-1] + ',"delay":{"delay":0.005}}', "delay delay: asked 0, the kernel has 0.005."),
-        ("limit 2000", PLAIN, "limit: asked 2000, the kernel has 1000."),
+        ("limit 1000 delay 5ms", PLAIN, "delay delay: requested 0.005, the kernel has 0."),
+        ("limit 1000", PLAIN[:-1] + ',"delay":{"delay":0.005}}', "delay delay: requested 0, the kernel has 0.005."),
+        ("limit 2000", PLAIN, "limit: requested 2000, the kernel has 1000."),
         (
             "limit 1000 loss 1%",
             PLAIN[:-1] + ',"loss-random":{"loss":0.02}}',
-            "loss-random loss: asked 0.01, the kernel has 0.02.",
+            "loss-random loss: requested 0.01, the kernel has 0.02.",
         ),
         (
             "limit 1000 rate 8mbit",
             PLAIN[:-1] + ',"rate":{"rate":125000}}',
-            "rate rate: asked 1e+06, the kernel has 125000.",
+            "rate rate: requested 1e+06, the kernel has 125000.",
         ),
-        ("limit 1000 seed 5", PLAIN, "seed: asked 5, the kernel has 0."),
+        ("limit 1000 seed 5", PLAIN, "seed: requested 5, the kernel has 0."),
     ],
 )
 def test_a_clipped_rewritten_missing_or_added_value_is_named(text: str, told: str, sentence: str) -> None:
     assert readback.differences(parse(text), json.loads(told)) == [sentence]
 
 
-def test_slots_of_a_qdisc_that_has_a_table_are_told_in_its_terms() -> None:
+def test_slots_of_a_qdisc_with_a_table_are_reported_as_mean_and_jitter() -> None:
     told = json.loads(PLAIN[:-1] + ',"slot":{"distribution":0.0025,"jitter":0.0015,"packets":0,"bytes":0}}')
     assert readback.differences(parse("limit 1000 slot 1ms 4ms"), told, slot_by_table=True) == []
     assert readback.differences(parse("limit 1000 slot 1ms 4ms"), told)

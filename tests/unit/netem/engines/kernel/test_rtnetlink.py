@@ -10,20 +10,20 @@ def acknowledgement(number: int, attributes: bytes = b"", kind: int = 2) -> byte
 
 
 def test_zero_is_an_acknowledgement() -> None:
-    assert rtnetlink.refused(acknowledgement(0)) == ""
+    assert rtnetlink.error_message(acknowledgement(0)) == ""
 
 
-def test_the_kernels_own_words_come_first() -> None:
+def test_the_kernels_own_message_comes_first() -> None:
     words = b"netem: cannot\0"
     other = struct.pack("=HHI", 8, 2, 0)
     said = other + struct.pack("=HH", 4 + len(words), 1) + words
-    assert rtnetlink.refused(acknowledgement(-22, said)) == "netem: cannot"
+    assert rtnetlink.error_message(acknowledgement(-22, said)) == "netem: cannot"
 
 
-def test_a_number_without_words_is_named() -> None:
-    assert rtnetlink.refused(acknowledgement(-2)) == "No such file or directory"
-    assert rtnetlink.refused(acknowledgement(-22, b"\0\0\0\0")) == "Invalid argument"
+def test_an_error_number_without_a_message_is_named() -> None:
+    assert rtnetlink.error_message(acknowledgement(-2)) == "No such file or directory"
+    assert rtnetlink.error_message(acknowledgement(-22, b"\0\0\0\0")) == "Invalid argument"
 
 
-def test_another_answer_is_no_acknowledgement() -> None:
-    assert rtnetlink.refused(acknowledgement(0, kind=3)) == "an answer of type 3"
+def test_another_message_is_no_acknowledgement() -> None:
+    assert rtnetlink.error_message(acknowledgement(0, kind=3)) == "unexpected message of type 3"
