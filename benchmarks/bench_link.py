@@ -140,7 +140,7 @@ def _impaired(made: Bed) -> Iterator[Figure]:
     _use_congestion_control(client, "cubic")
     program = _iperf_ends(made, (client, server))
     for text, counts in IMPAIRED.items():
-        status, answer = client.ask("change", text)
+        status, answer = client.netem("change", text)
         assert status == 0, answer
         for flows in counts:
             rate = _iperf(program, "server-engine", "ipv4", flows)
@@ -236,7 +236,7 @@ def _late(near: Sidecar, far: Sidecar) -> list[int]:
 def _cost(made: Bed) -> Iterator[Figure]:
     """Measure what all processes of a sidecar cost, idle and busy, and how late this machine's timers are."""
     near, far = made.pair(client_engine="user", client_impairment="delay 10ms limit 100000")
-    lateness_ns = near.ask("doctor")[1]["timer_lateness_ns"]
+    lateness_ns = near.netem("doctor")[1]["timer_lateness_ns"]
     yield Figure("timers of this machine late, p50", lateness_ns["p50"] / 1e6, "ms")
     yield Figure("timers of this machine late, p99", lateness_ns["p99"] / 1e6, "ms")
     time.sleep(1)

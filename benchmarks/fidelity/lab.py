@@ -91,7 +91,7 @@ class Lab:
     def send(self, engine: str, row: Row, number: int) -> tuple[Sample, Sample | None]:
         """Send the packets of a row through an engine; with a witness at the same time where delays are compared."""
         near, far = self._pairs[engine]
-        status, answer = near.ask("change", row.text)
+        status, answer = near.netem("change", row.text)
         assert status == 0, answer
         flows = [Flow(near, far, number, PACKETS, row.pace_us)]
         if "delays" in row.compared:

@@ -1,4 +1,4 @@
-"""The engine is killed in the middle of a cell: an error with its reason, and what was measured is kept."""
+"""The emulation engine is killed during a cell: an error with its reason, and the measurements are kept."""
 
 import json
 import time
@@ -26,11 +26,11 @@ ARGUMENTS = (
     "--delay",
     "400ms",
 )
-"""32 reads with pauses, 13 s: time enough for a busy machine to start the program that kills."""
+"""32 reads with pauses, 13 s: enough for a busy machine to start the program that kills."""
 
 
 def kill_while_transferring(command: Command, role: str, *arguments: str) -> tuple[int, str]:
-    """Run a cell, kill the engine of one end once bytes have arrived; return exit status and what was printed."""
+    """Run a cell, kill the engine of one end once bytes have arrived; return its exit code and output."""
     client = docker.from_env()
     with command.start("run", *ARGUMENTS, *arguments) as process:
         deadline = time.monotonic() + START_S
@@ -47,14 +47,14 @@ def kill_while_transferring(command: Command, role: str, *arguments: str) -> tup
 
 def bytes_have_arrived(command: Command) -> bool:
     """Return whether the server's sidecar has seen some."""
-    said = "".join(path.read_text() for path in command.output.glob("*-*-*/*/server/netem.jsonl"))
-    return '"event":"progress"' in said
+    events = "".join(path.read_text() for path in command.output.glob("*-*-*/*/server/netem.jsonl"))
+    return '"event":"progress"' in events
 
 
 @pytest.mark.parametrize("role", ["client", "server"])
 def test_a_closed_link_ends_the_cell(command: Command, role: str) -> None:
-    code, said = kill_while_transferring(command, role)
-    assert code == 3, said
+    code, output = kill_while_transferring(command, role)
+    assert code == 3, output
     result = command.result()
     assert result["status"] == "error"
     assert "the emulation engine died; the link is closed from now on" in result["reason"]
@@ -65,8 +65,8 @@ def test_a_closed_link_ends_the_cell(command: Command, role: str) -> None:
 
 
 def test_an_open_link_carries_the_rest_and_the_cell_is_an_error(command: Command) -> None:
-    code, said = kill_while_transferring(command, "client", "--on-engine-death", "open")
-    assert code == 3, said
+    code, output = kill_while_transferring(command, "client", "--on-engine-death", "open")
+    assert code == 3, output
     result = command.result()
     assert result["status"] == "error"
     assert "the emulation engine died; the link is open from now on" in result["reason"]

@@ -1,4 +1,4 @@
-"""The sidecar on a real engine: what it says, what it writes, how it ends."""
+"""The sidecar on a real Docker engine: its events, its files, its exit codes."""
 
 import csv
 import io
@@ -38,9 +38,9 @@ with socket.socket(family) as connection:
 """
 
 BUSY_MS = 200
-"""How late a program may run on a machine that runs other tests; every upper bound here leaves the next cause out."""
+"""How late a program may run beside other tests; every upper bound here is below the effect of the next cause."""
 RESENT_MS = 900
-"""The same where the next cause is a SYN or a solicitation that is sent again, after a second."""
+"""The same where the next cause is a SYN or a solicitation that is retransmitted after a second."""
 
 
 @pytest.fixture
@@ -81,12 +81,12 @@ def test_the_link_is_verified_both_ways_before_ready(made: Bed) -> None:
         assert 24.8 <= rtt["min"] <= rtt["median"] <= rtt["max"]
         assert rtt["median"] < 31
         assert rtt["samples"] == 20
-    # `pair` has waited until both are ready: a sidecar without peers verifies nothing, and says nothing of it.
+    # Both are ready by now, and a sidecar without peers verifies nothing.
     assert server.events("ready")
     assert not server.events("verified")
 
 
-def test_bytes_connections_and_the_end_are_told(made: Bed, family: str) -> None:
+def test_bytes_connections_and_the_end_are_reported(made: Bed, family: str) -> None:
     client, server = made.pair(impairment="delay 2ms")
     transfer(client, server, family, 300_000)
     assert server.wait("listening")["families"] == ["ipv4", "ipv6"]
@@ -120,7 +120,7 @@ def test_the_raw_files(made: Bed, family: str) -> None:
         assert link_json(sidecar)["stopped"]["counters"]["sockets"]["samples"] > 0
         assert link_json(sidecar)["link"]["engine"] in ("user", "kernel")
     sent, arrived = handshake_gap_ns(client), handshake_gap_ns(server)
-    # What the endpoint sends is stamped when it sends it: the client waits two delays, the server answers at once.
+    # Frames are stamped when the endpoint sends them: the client waits two delays, the server answers at once.
     assert 60e6 <= sent < 60e6 + RESENT_MS * 1e6
     assert arrived < 60e6
     rows = list(csv.DictReader(io.StringIO(client.file("sockets.csv").decode())))
@@ -139,8 +139,8 @@ def handshake_gap_ns(sidecar: Sidecar) -> int:
     records = list(read_records(file))
     assert [record.time_ns for record in records] == sorted(record.time_ns for record in records)
     flags = [(record.time_ns, tcp_flags(record.data[16:])) for record in records]
-    syn = next(at for at, seen in flags if seen & 0x12 == 0x02)
-    return next(at for at, seen in flags if seen & 0x12 == 0x12) - syn
+    syn = next(at for at, bits in flags if bits & 0x12 == 0x02)
+    return next(at for at, bits in flags if bits & 0x12 == 0x12) - syn
 
 
 def tcp_flags(frame: bytes) -> int:
@@ -154,10 +154,10 @@ def test_a_second_each_way_connects_without_neighbour_trouble(made: Bed, family:
 
 def test_the_impairment_changes_in_place(made: Bed) -> None:
     client, server = made.pair(impairment="delay 5ms", engine="user")
-    status, answer = client.ask("change", "delay 200ms")
+    status, answer = client.netem("change", "delay 200ms")
     assert (status, answer) == (0, {"impairment": "delay 200ms"})
     assert 0.205 <= transfer(client, server, "ipv4", 1) < 0.205 + BUSY_MS / 1e3
-    status, answer = client.ask("change", "delay -5ms")
+    status, answer = client.netem("change", "delay -5ms")
     assert status == 1
     assert "-5ms" in answer["error"]["message"]
     assert [change["impairment"] for change in client.events("change")] == ["delay 200ms"]
@@ -210,7 +210,7 @@ def test_the_engine_dies(made: Bed, policy: str) -> None:
         ({"engine": "kernel", "impairment": "drop-list 3"}, "use the kernel engine", "NETEM_ENGINE=user"),
     ],
 )
-def test_what_cannot_be_is_one_error(made: Bed, environment: dict[str, object], attempt: str, hint: str) -> None:
+def test_an_invalid_setting_is_one_error(made: Bed, environment: dict[str, object], attempt: str, hint: str) -> None:
     sidecar = made.sidecar("alone", **environment)
     assert sidecar.wait_exit() == 1
     (error,) = sidecar.events("error")
@@ -219,16 +219,16 @@ def test_what_cannot_be_is_one_error(made: Bed, environment: dict[str, object], 
     assert not sidecar.events("ready")
 
 
-def test_without_a_tun_device_the_user_engine_says_what_to_do(made: Bed) -> None:
+def test_without_a_tun_device_the_user_engine_gives_a_hint(made: Bed) -> None:
     sidecar = made.sidecar("alone", tun=False, engine="user")
     assert sidecar.wait_exit() == 1
     assert "/dev/net/tun" in sidecar.wait("error")["hint"]
 
 
-def test_auto_takes_what_works_and_says_why(made: Bed) -> None:
+def test_auto_chooses_what_works_and_reports_the_reason(made: Bed) -> None:
     sidecar = made.sidecar("alone", impairment="delay 5ms")
     link = sidecar.wait("link")
-    status, document = sidecar.ask("doctor")
+    status, document = sidecar.netem("doctor")
     assert status == 0
     assert link["engine"] == document["engine"]
     assert {"tap", "clsact", "nfqueue", "ipv6", "capture", "inet_diag", "pressure", "steal", "clock"} <= {

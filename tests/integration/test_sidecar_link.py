@@ -1,4 +1,4 @@
-"""What the link does to frames on the wire, measured by programs that know nothing of it."""
+"""What the link does to frames on the wire, measured by ordinary programs."""
 
 import itertools
 import json
@@ -50,7 +50,7 @@ def made(testbed_images: Images) -> Iterator[Bed]:
 
 
 @pytest.mark.parametrize("delay_ms", [0, 1, 10, 100, 1000])
-def test_udp_is_delayed_by_what_was_asked(made: Bed, family: str, delay_ms: int) -> None:
+def test_udp_is_delayed_by_the_requested_time(made: Bed, family: str, delay_ms: int) -> None:
     pair = made.pair(engine="user", client_impairment=f"delay {delay_ms}ms")
     seen = datagrams(pair, family, 100)
     assert len(seen) == 100
@@ -96,7 +96,7 @@ def test_large_datagrams_survive_whole(made: Bed, family: str, size: int) -> Non
 
 
 @pytest.mark.parametrize("rate_mbit", [10, 100])
-def test_tcp_gets_the_rate_that_was_asked(made: Bed, family: str, rate_mbit: int) -> None:
+def test_tcp_gets_the_requested_rate(made: Bed, family: str, rate_mbit: int) -> None:
     client, server = made.pair(engine="user", client_impairment=f"rate {rate_mbit}mbit limit 200")
     sink = server.start(TCP_SINK)
     server.wait("listening")
@@ -108,7 +108,7 @@ def test_tcp_gets_the_rate_that_was_asked(made: Bed, family: str, rate_mbit: int
 
 
 def test_tcp_keeps_its_speed_at_a_hundred_milliseconds(made: Bed, family: str) -> None:
-    """The endpoint's queue limits of the kernel (TCP small queues) must not see the delayed frames."""
+    """The kernel's queue limits for the endpoint (TCP small queues) must not count the delayed frames."""
     client, server = made.pair(engine="user", impairment="delay 50ms", capture=0)
     sink = server.start(TCP_SINK)
     server.wait("listening")
@@ -118,7 +118,7 @@ def test_tcp_keeps_its_speed_at_a_hundred_milliseconds(made: Bed, family: str) -
     assert goodput_bps > 50e6  # small queues would leave 2 x 64 kB each 100 ms: 10 Mbit/s
 
 
-def test_arp_and_neighbour_discovery_pass_unless_asked_otherwise(made: Bed) -> None:
+def test_arp_and_neighbour_discovery_pass_unless_requested_otherwise(made: Bed) -> None:
     for nd, low_s, high_s in ((0, 1.0, 1.9), (1, 2.0, 4.0)):
         client, server = made.pair(
             engine="user", client_impairment="delay 500ms", server_impairment="delay 500ms", nd=nd, probes=0
@@ -133,7 +133,7 @@ def test_arp_and_neighbour_discovery_pass_unless_asked_otherwise(made: Bed) -> N
 
 
 def test_the_kernel_engine_shows_the_egress_before_its_qdisc(made: Bed) -> None:
-    """The mirror needs no netem: it can be proven on any kernel that has clsact, mirred and a dummy or an ifb."""
+    """The mirror needs no netem: any kernel with clsact, mirred and a dummy or an ifb can show it."""
     client, server = made.pair(capture=0)
     assert server
     look = """

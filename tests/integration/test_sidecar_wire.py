@@ -1,6 +1,6 @@
-"""What the user engine does on the wire, judged by ping, iperf3, the kernel's own counters and frames made by hand.
+"""The user engine on the wire, measured with ping, iperf3, the kernel's own counters and hand-made frames.
 
-A busy machine holds packets up for tens of milliseconds at a time, so the most punctual one is held against its bounds.
+A busy machine delays packets by tens of milliseconds at a time, so the bounds apply to the least delayed one.
 """
 
 import json
@@ -96,7 +96,7 @@ ip link set tag1 addrgenmode none up
 tc qdisc add dev tag1 clsact
 tc filter add dev tag1 ingress protocol all u32 match u32 0 0 action mirred egress redirect dev eth0
 """
-"""What arrives at tag1 has lost its tag to the kernel's metadata, and so it goes out through eth0."""
+"""The kernel moves the tag of a frame that arrives at tag1 into metadata; the frame leaves through eth0 like this."""
 
 
 @dataclass
@@ -117,7 +117,7 @@ class Wire:
             change(sidecar, text)
 
     def tool(self, sidecar: Sidecar, *command: str) -> str:
-        """Run one of other people's tools as an ordinary user; return what it printed."""
+        """Run a foreign tool as an ordinary user; return what it printed."""
         container = self.bed.program(sidecar, list(command), image=self.tools)
         status = container.wait(timeout=START_S)["StatusCode"]
         said: str = container.logs().decode()
@@ -126,7 +126,7 @@ class Wire:
 
 
 def change(sidecar: Sidecar, text: str) -> None:
-    status, answer = sidecar.ask("change", text)
+    status, answer = sidecar.netem("change", text)
     assert status == 0, answer
 
 
@@ -184,7 +184,7 @@ def test_a_gigabit_is_a_gigabit(wire: Wire, family: str) -> None:
 
 
 def test_fragments_survive_disorder_and_copies(wire: Wire, family: str) -> None:
-    """The largest datagrams that there are, in 45 frames each, which overtake one another and come twice."""
+    """The largest possible datagrams, in 45 frames each, reordered and duplicated."""
     wire.impair("delay 10ms 5ms duplicate 20%")
     largest = 65_507 if family == "ipv4" else 65_527
     seen = datagrams(wire.pair, family, 20, gap_s=0.03, size=largest)
@@ -201,7 +201,7 @@ def test_without_one_fragment_there_is_no_datagram(wire: Wire, family: str) -> N
 
 
 def test_no_change_loses_what_is_queued(wire: Wire, family: str) -> None:
-    """Nor does the end of the impairment: what waits keeps its time, what comes later has the new one."""
+    """Nor does the end of the impairment: queued frames keep their times, later ones have the new delay."""
     wire.impair("delay 500ms")
     stream = start_datagrams(wire.pair, family, 100_000, gap_s=0.002)
     stream.wait_sending()
@@ -231,7 +231,7 @@ def addresses(wire: Wire) -> bytes:
 
 
 def exchange(wire: Wire, frames: list[bytes], *, device: str = "eth0", vnet_header: bool = False) -> Any:
-    """Send frames from the client; return when each left, and when each that arrived did so and what it was."""
+    """Send frames from the client; return the send times, and the time and bytes of each that arrived."""
     sink = wire.bed.program(wire.server, ["python3", "-c", RAW_SINK, str(len(frames))], capabilities=("NET_RAW",))
     wait_said(sink, "bound")
     given = json.dumps([frame.hex() for frame in frames])
@@ -244,7 +244,7 @@ def exchange(wire: Wire, frames: list[bytes], *, device: str = "eth0", vnet_head
 
 
 def tagged(start: bytes, tags: bytes, size_bytes: int) -> bytes:
-    """Return a frame of the EtherType for local experiments (IEEE 802) with so much content."""
+    """Return a frame of the EtherType for local experiments (IEEE 802) with `size_bytes` of content."""
     return start + tags + b"\x88\xb5" + b"made by hand".ljust(size_bytes, b"\xa5")
 
 

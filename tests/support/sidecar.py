@@ -21,7 +21,7 @@ LABEL = "testbed.test"
 OUTPUT = "/var/lib/testbed"
 _TUN = "/dev/net/tun:/dev/net/tun:rwm"
 START_S = 60.0
-"""A loaded machine takes seconds to start a container."""
+"""A busy machine takes seconds to start a container."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Sidecar:
         return [event for event in self.all_events if event["event"] == name]
 
     def wait(self, name: str, count: int = 1, timeout_s: float = START_S) -> dict[str, Any]:
-        """Return the `count`-th event of that name; fail with all that was said when it does not come."""
+        """Return the `count`-th event of that name; fail with the whole output if it does not come."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             found = self.events(name)
@@ -51,22 +51,22 @@ class Sidecar:
             if name != "error" and self.events("error"):
                 break
             time.sleep(0.02)
-        raise AssertionError(f"no event {name!r}: {self.said()}")
+        raise AssertionError(f"no event {name!r}: {self.output()}")
 
-    def said(self) -> str:
-        """Return everything that it printed."""
+    def output(self) -> str:
+        """Return everything that it has printed."""
         text: str = self.container.logs().decode()
         return text
 
     def wait_exit(self, timeout_s: float = START_S) -> int:
-        """Return its exit status once it has ended."""
+        """Wait until it ends; return its exit code."""
         status: int = self.container.wait(timeout=timeout_s)["StatusCode"]
         return status
 
     def stop(self) -> dict[str, Any]:
-        """Stop it as the orchestrator does and return the event `stopped`."""
+        """Stop it as `testbed run` does and return the event `stopped`."""
         self.container.kill("SIGTERM")
-        assert self.wait_exit() == 0, self.said()
+        assert self.wait_exit() == 0, self.output()
         return self.wait("stopped")
 
     def run(self, code: str, *arguments: object, timeout_s: float = START_S) -> str:
@@ -81,8 +81,8 @@ class Sidecar:
         """Start a Python program as an ordinary user in this namespace."""
         return self.bed.program(self, ["python3", "-c", code, *map(str, arguments)])
 
-    def ask(self, *arguments: str) -> tuple[int, dict[str, Any]]:
-        """Run `python3 -m netem ...` in it and return exit status and answer."""
+    def netem(self, *arguments: str) -> tuple[int, dict[str, Any]]:
+        """Run `python3 -m netem ...` in it; return the exit code and the JSON document."""
         result = self.container.exec_run(["python3", "-m", "netem", *arguments])
         return result.exit_code, json.loads(result.output)
 
