@@ -142,7 +142,7 @@ def test_neighbour_discovery_passes_unless_asked(testbed_cell: Run, family: str)
 def test_instruments_as_asked(testbed_cell: Run, family: str) -> None:
     shown = passed(testbed_cell(family=family, snaplen=100, sample_interval="0", probes=3, nodes=100))
     file = PcapFile((shown.folder / "server" / "capture.pcap").read_bytes())
-    kept = [int(records.captured_bytes.max()) for window in file.windows() for records in window.records]
+    kept = [int(records.captured_bytes.max()) for chunk in file.chunks() for records in chunk.records]
     assert max(kept) == 100
     assert shown.result.metrics.rtt_ms is not None
     assert shown.result.metrics.rtt_ms.samples == 3

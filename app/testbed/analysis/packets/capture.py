@@ -1,4 +1,4 @@
-"""Analyse a capture: bytes in, connections with every frame marked out."""
+"""Analyse a capture: bytes in, connections with marked frames out."""
 
 import mmap
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from testbed.analysis.packets.dissect.headers import Skipped
 from testbed.analysis.packets.dissect.options import Options, join_options
 from testbed.analysis.packets.dissect.segments import Segments, join_segments, read_segments
 from testbed.analysis.packets.errors import CaptureError
-from testbed.analysis.packets.follow.connections import Pairs
+from testbed.analysis.packets.follow.connections import EndpointPairs
 from testbed.analysis.packets.follow.streams import Flags
 from testbed.analysis.packets.model import Capture, CaptureFacts
 from testbed.analysis.packets.read.pcap import PcapFile
@@ -25,7 +25,7 @@ PCAPNG_MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 
 
 def read_capture(path: Path) -> Capture:
-    """Read and analyse a capture file; raises CaptureError when it is none, OSError when it cannot be opened."""
+    """Read and analyse a capture file; raises CaptureError for a malformed file, OSError if it cannot be opened."""
     with path.open("rb") as file:
         if path.stat().st_size == 0:
             raise CaptureError(0, "the file is empty")
@@ -33,9 +33,9 @@ def read_capture(path: Path) -> Capture:
 
 
 def analyse_capture(buffer: Buffer) -> Capture:
-    """Analyse a capture in memory; raises CaptureError where it makes no sense."""
+    """Analyse a capture in memory; raises CaptureError where it is malformed."""
     file: CaptureFile = PcapngFile(buffer) if bytes(buffer[:4]) == PCAPNG_MAGIC else PcapFile(buffer)
-    gathered = _gather(file, buffer)
+    read = _read_segments(file, buffer)
     progress = file.progress
     facts = CaptureFacts(
         file_format=progress.file_format,
@@ -43,59 +43,59 @@ def analyse_capture(buffer: Buffer) -> Capture:
         link_types=tuple(sorted(progress.link_types)),
         cut_at_byte=progress.cut_at_byte,
         dropped_packets=progress.dropped_packets,
-        packets=gathered.packets,
-        skipped=gathered.skipped,
+        packets=read.packets,
+        skipped=read.skipped,
     )
-    segments, options = gathered.segments, gathered.options
-    return Assembly(segments, options, gathered.pair, gathered.second, gathered.pairs.endpoints).capture(facts)
+    segments, options = read.segments, read.options
+    return Assembly(segments, options, read.pair, read.is_reverse, read.pairs.endpoints).capture(facts)
 
 
 @dataclass(slots=True)
-class Gathered:
-    """All segments of a capture in file order, before they are sorted into connections."""
+class CaptureSegments:
+    """All segments of a capture in file order, not yet sorted into connections."""
 
     segments: Segments
     options: Options
     pair: NDArray[np.int32]
-    second: Flags
-    pairs: Pairs
+    is_reverse: Flags
+    pairs: EndpointPairs
     packets: int
     skipped: Skipped
 
 
-def _gather(file: CaptureFile, buffer: Buffer) -> Gathered:
-    pairs, skipped, packets = Pairs(), Skipped(), 0
+def _read_segments(file: CaptureFile, buffer: Buffer) -> CaptureSegments:
+    pairs, skipped, packets = EndpointPairs(), Skipped(), 0
     segments: list[Segments] = []
     options: list[Options] = []
-    numbers: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
-    seconds: list[Flags] = [np.empty(0, np.bool_)]
-    done = 0
-    for window in file.windows():
-        read = read_segments(buffer, window.records, skipped)
-        number, second = pairs.number(read)
+    pair_parts: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
+    reverse_parts: list[Flags] = [np.empty(0, np.bool_)]
+    released = 0
+    for chunk in file.chunks():
+        read = read_segments(buffer, chunk.records, skipped)
+        pair, is_reverse = pairs.number(read)
         segments.append(read.segments)
         options.append(read.options)
-        numbers.append(number)
-        seconds.append(second)
-        packets += window.packets
-        done = _give_back(buffer, done, window.ends_at)
-    counts = [len(number) for number in numbers[1:]]
-    return Gathered(
+        pair_parts.append(pair)
+        reverse_parts.append(is_reverse)
+        packets += chunk.packets
+        released = _release_pages(buffer, released, chunk.ends_at)
+    counts = [len(part) for part in pair_parts[1:]]
+    return CaptureSegments(
         segments=segments[0] if len(segments) == 1 else join_segments(segments),
         options=options[0] if len(options) == 1 else join_options(options, counts),
-        pair=np.concatenate(numbers),
-        second=np.concatenate(seconds),
+        pair=np.concatenate(pair_parts),
+        is_reverse=np.concatenate(reverse_parts),
         pairs=pairs,
         packets=packets,
         skipped=skipped,
     )
 
 
-def _give_back(buffer: Buffer, done: int, until: int) -> int:
-    """Let the kernel drop the pages that have been read, so that memory does not grow with the file."""
+def _release_pages(buffer: Buffer, released: int, until: int) -> int:
+    """Let the kernel drop the pages before `until`, so that memory does not grow with the file."""
     if not isinstance(buffer, mmap.mmap):
         return until
-    whole = until // mmap.PAGESIZE * mmap.PAGESIZE
-    if whole > done:
-        buffer.madvise(mmap.MADV_DONTNEED, done, whole - done)
-    return max(whole, done)
+    page_start = until // mmap.PAGESIZE * mmap.PAGESIZE
+    if page_start > released:
+        buffer.madvise(mmap.MADV_DONTNEED, released, page_start - released)
+    return max(page_start, released)

@@ -1,15 +1,15 @@
-"""The one error of a capture that cannot be read."""
+"""The error for a file that is not a readable capture."""
 
 from testbed.errors import TestbedError
 
 
 class CaptureError(TestbedError):
-    """Report bytes that are no capture; `offset_bytes` is where in the file, `reason` what is wrong there."""
+    """Reports a malformed capture: `reason` says what is wrong at `offset_bytes` of the file."""
 
     def __init__(self, offset_bytes: int, reason: str) -> None:
         self.offset_bytes = offset_bytes
         self.reason = reason
         super().__init__(
             f"read capture: {reason}, at byte {offset_bytes}",
-            hint="give a capture in pcap or pcapng format, as tcpdump and dumpcap write them",
+            hint="use a capture in pcap or pcapng format, as written by tcpdump or dumpcap",
         )

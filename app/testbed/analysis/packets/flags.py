@@ -1,4 +1,4 @@
-"""The marks that the analysis puts on frames."""
+"""TCP flags, and the marks that the analysis sets on frames."""
 
 from enum import IntFlag
 from typing import Final
@@ -11,10 +11,10 @@ ACK: Final = 0x10
 
 
 class Mark(IntFlag):
-    """What a frame is, by the exact conditions of docs/packets.md; all but the last two are named as Wireshark's.
+    """What a frame is; docs/packets.md has the exact conditions. All but the last two have Wireshark's names.
 
-    RETRANSMISSION, FAST_RETRANSMISSION, SPURIOUS_RETRANSMISSION and OUT_OF_ORDER exclude one another here; Wireshark
-    shows its `retransmission` beside the fast and the spurious one as well.
+    RETRANSMISSION, FAST_RETRANSMISSION, SPURIOUS_RETRANSMISSION and OUT_OF_ORDER are mutually exclusive here; Wireshark
+    shows `retransmission` in addition to the fast and the spurious one.
     """
 
     REUSED_PORTS = 1 << 0
@@ -38,4 +38,4 @@ class Mark(IntFlag):
 
 
 RETRANSMISSIONS: Final = Mark.RETRANSMISSION | Mark.FAST_RETRANSMISSION | Mark.SPURIOUS_RETRANSMISSION
-"""Data that was sent before, whatever the reason."""
+"""Data that was sent before, for any reason."""

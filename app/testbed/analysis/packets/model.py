@@ -1,4 +1,4 @@
-"""What the analysis of a capture gives: arrays with their units in their names. docs/packets.md explains each."""
+"""The result of the analysis of a capture: columns with their units in their names, explained in docs/packets.md."""
 
 from dataclasses import dataclass, fields
 from typing import Final
@@ -14,17 +14,16 @@ from testbed.analysis.packets.mark.reference import UNKNOWN_SCALE
 Int64 = NDArray[np.int64]
 
 NONE: Final = -1
-"""In place of a number that does not apply or cannot be known."""
+"""Stands for a number that does not apply or is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The frames of one or of many connections, one element a frame, in the order of the capture.
+    """The frames of one or of several connections, one element a frame, in the order of the capture.
 
-    `relative_seq_bytes` counts from the sender's first sequence number (its SYN is 0, its first byte 1) and does not
-    wrap; `relative_ack_bytes` counts in the same way what the other side sent. `window_bytes` is scaled, -1 when the
-    scale is unknown. `right_edge_bytes` is the first byte that the other side may not send yet. Times are nanoseconds
-    since 1970.
+    `relative_seq_bytes` counts from the sender's ISN (its SYN is 0, its first byte 1) and does not wrap;
+    `relative_ack_bytes` counts from the peer's ISN. `window_bytes` is scaled, -1 if the scale is unknown.
+    `right_edge_bytes` is the first byte that the peer may not send yet. Times are nanoseconds since 1970.
     """
 
     number: Int64
@@ -49,7 +48,7 @@ class Frames:
         return len(self.number)
 
     def take(self, chosen: slice | NDArray[np.bool_] | Int64) -> "Frames":
-        """Return the chosen frames; a slice shares memory with this."""
+        """Return the chosen frames; the result of a slice shares memory with this object."""
         return Frames(*(getattr(self, column.name)[chosen] for column in fields(self)))
 
     def having(self, mark: Mark) -> NDArray[np.bool_]:
@@ -59,11 +58,11 @@ class Frames:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """One end of a connection.
+class Peer:
+    """One of the two peers of a connection.
 
-    `window_scale` is a shift, None when no handshake was seen; `mss_bytes` is what it announced in its SYN, 0 when
-    none was seen.
+    `window_scale` is a shift, None if the capture has no handshake; `mss_bytes` is the MSS that its SYN announced, 0 if
+    the capture has none.
     """
 
     endpoint: Endpoint
@@ -73,25 +72,25 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One connection. The client is who sent the SYN, or, without one, who sent the first frame.
+    """One connection. The client is the sender of the SYN or, without one, of the first frame.
 
-    `stream` is Wireshark's `tcp.stream`. `initial_rtt_ns` is from the last SYN to the first ACK after it, -1 when the
-    handshake is not there. `complete_handshake`: SYN and SYN/ACK are in the capture.
+    `stream` is Wireshark's `tcp.stream`. `initial_rtt_ns` is the time from the last SYN to the first ACK after it, -1
+    without a handshake. `complete_handshake` tells whether SYN and SYN/ACK are in the capture.
     """
 
     stream: int
-    client: End
-    server: End
+    client: Peer
+    server: Peer
     reused_ports: bool
     complete_handshake: bool
     initial_rtt_ns: int
     frames: Frames
 
     def segments(self) -> Int64:
-        """Return how many wire segments each frame's payload stands for: with segmentation offload, several.
+        """Return how many segments on the wire each frame's payload becomes: with segmentation offload, several.
 
-        A frame carries at most the MSS that its receiver announced, less its own TCP options (RFC 6691). -1 for a frame
-        with payload when no MSS was seen, 0 for one without payload.
+        A segment has at most the MSS that its receiver announced, less its own TCP options (RFC 6691). The result is -1
+        for a frame with payload if the MSS is unknown, 0 for one without payload.
         """
         frames = self.frames
         announced = np.where(frames.from_client, self.server.mss_bytes, self.client.mss_bytes)
@@ -102,8 +101,8 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Facts of all connections, by column; `first` and `stop` say where the frames of each lie in `Capture.frames`."""
+class ConnectionTable:
+    """Facts of all connections as columns; the frames of one are `Capture.frames[first:stop]`."""
 
     first: Int64
     stop: Int64
@@ -117,10 +116,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class CaptureFacts:
-    """What is known of the file. `cut_at_byte`: a last record that is not whole begins there, None when all are.
+    """Facts about the file. `cut_at_byte` is the offset of a truncated last record, None if there is none.
 
-    `resolution_ns` is the coarsest of its time stamps; `dropped_packets` the capturing program's count, None when the
-    file does not say. `packets` counts all, `skipped` says why some are not in the analysis.
+    `resolution_ns` is the coarsest of its timestamps' resolutions; `dropped_packets` the capturing program's count,
+    None if the file has none. `packets` counts all packets, `skipped` those that are not in the analysis, by reason.
     """
 
     file_format: str
@@ -138,13 +137,13 @@ class Capture:
 
     facts: CaptureFacts
     frames: Frames
-    table: Table
+    table: ConnectionTable
 
     def __len__(self) -> int:
         return len(self.table.first)
 
     def connection(self, stream: int) -> Connection:
-        """Return one connection by its number from 0; IndexError when there is none."""
+        """Return a connection by its number from 0; raises IndexError if there is none."""
         table = self.table
         if not 0 <= stream < len(self):
             raise IndexError(stream)
@@ -153,8 +152,8 @@ class Capture:
         scales = [None if scale == UNKNOWN_SCALE else max(int(scale), 0) for scale in table.window_scale[stream]]
         return Connection(
             stream=stream,
-            client=End(table.client[stream], scales[0], int(table.mss_bytes[stream, 0])),
-            server=End(table.server[stream], scales[1], int(table.mss_bytes[stream, 1])),
+            client=Peer(table.client[stream], scales[0], int(table.mss_bytes[stream, 0])),
+            server=Peer(table.server[stream], scales[1], int(table.mss_bytes[stream, 1])),
             reused_ports=bool(table.reused_ports[stream]),
             complete_handshake=bool(syns.any() and not syns.all()),
             initial_rtt_ns=int(table.initial_rtt_ns[stream]),

@@ -21,12 +21,12 @@ def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_is_the_client() -> None:
-    """The sender of the SYN; the receiver of the SYN/ACK; else who sends first. Never a matter of addresses."""
-    turned = [replace(segment, from_server=not segment.from_server) for segment in exchange()]
-    for segments in (turned, turned[1:]):
+    """The sender of the SYN, the receiver of the SYN/ACK, else the first sender; addresses do not matter."""
+    swapped = [replace(segment, from_server=not segment.from_server) for segment in exchange()]
+    for segments in (swapped, swapped[1:]):
         assert analyse_capture(pcap(segments)).table.client[0].port == 8888
     assert analyse_capture(pcap(exchange()[3:])).table.client[0].port == 40_000
-    assert analyse_capture(pcap(turned[3:])).table.client[0].port == 8888
+    assert analyse_capture(pcap(swapped[3:])).table.client[0].port == 8888
 
 
 def test_the_first_round_trip_is_from_the_last_syn() -> None:
@@ -37,17 +37,17 @@ def test_the_first_round_trip_is_from_the_last_syn() -> None:
     assert syn.flags == SYN
 
 
-def test_scales_and_mss_stand_at_their_ends() -> None:
+def test_scales_and_mss_of_each_peer() -> None:
     syn, answer, last = handshake(scale=3)
     other = handshake(scale=9)[1]
     data = pcap(spaced([syn, replace(answer, options=other.options), last]))
-    for turn in (False, True):
+    for swap in (False, True):
         segments = [syn, replace(answer, options=other.options), last]
-        data = pcap(spaced([replace(s, from_server=s.from_server ^ turn) for s in segments]))
+        data = pcap(spaced([replace(s, from_server=s.from_server ^ swap) for s in segments]))
         assert analyse_capture(data).table.window_scale.tolist() == [[3, 9]]
 
 
-def test_acknowledged_frames_are_numbers_of_the_file() -> None:
+def test_acked_frame_is_a_number_of_the_file() -> None:
     foreign = Segment(1, 2, ports=(1, 2))
     capture = analyse_capture(pcap([foreign, foreign, *exchange(2)]))
     connection = capture.connection(1)

@@ -1,4 +1,4 @@
-"""Anything may be called a capture: what comes back is a result or the one error."""
+"""Any bytes give either a result or a CaptureError."""
 
 import random
 from pathlib import Path
@@ -43,7 +43,7 @@ def survives(data: bytes) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from([data[:start] for data in SOURCES for start in (0, 4, 24, 28, 48)]), st.binary(max_size=400))
-def test_rubbish(start: bytes, tail: bytes) -> None:
+def test_random_bytes(start: bytes, tail: bytes) -> None:
     survives(start + tail)
 
 
@@ -59,7 +59,7 @@ def test_mutated(source: bytes, seed: int, changes: int) -> None:
 
 
 @pytest.mark.parametrize("source", range(len(SOURCES)))
-def test_cut_anywhere(source: int) -> None:
+def test_truncated_anywhere(source: int) -> None:
     data = SOURCES[source]
     for cut in range(0, len(data), 7):
         survives(data[:cut])
@@ -68,7 +68,7 @@ def test_cut_anywhere(source: int) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32))
 def test_interleaving_makes_no_difference(seed: int) -> None:
-    """The same connections one after another and mixed: every frame has the same marks."""
+    """Every frame has the same marks whether connections are interleaved or consecutive."""
     segments = random_segments(seed)
     mixed = analyse_capture(pcap(segments))
     apart = sorted(segments, key=lambda segment: segment.ports)
@@ -77,12 +77,12 @@ def test_interleaving_makes_no_difference(seed: int) -> None:
         c.client.endpoint.port if c.client.endpoint.port != 8888 else c.server.endpoint.port: []
         for c in mixed.connections()
     }
-    theirs: dict[int, list[int]] = {port: [] for port in by_port}
-    for capture, into in ((mixed, by_port), (separate, theirs)):
+    separate_marks: dict[int, list[int]] = {port: [] for port in by_port}
+    for capture, into in ((mixed, by_port), (separate, separate_marks)):
         for connection in capture.connections():
             ports = {connection.client.endpoint.port, connection.server.endpoint.port} - {8888}
             into[ports.pop()].extend(connection.frames.marks.tolist())
-    assert by_port == theirs
+    assert by_port == separate_marks
 
 
 def test_read_from_a_file(tmp_path: Path) -> None:
@@ -103,12 +103,12 @@ def test_no_file_is_an_os_error(tmp_path: Path) -> None:
         read_capture(tmp_path / "none")
 
 
-def test_windows_make_no_difference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A file that is read in many stretches, its pages given back in between."""
+def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file that is scanned in many parts, with its pages released in between."""
     path = tmp_path / "capture.pcap"
     path.write_bytes(pcap([*random_segments(2), *random_segments(5)]))
     whole = read_capture(path)
-    monkeypatch.setattr("testbed.analysis.packets.read.pcap.STRETCH_BYTES", 10_000)
+    monkeypatch.setattr("testbed.analysis.packets.read.pcap.SCAN_BYTES", 10_000)
     pieces = read_capture(path)
     np.testing.assert_array_equal(whole.frames.marks, pieces.frames.marks)
     np.testing.assert_array_equal(whole.frames.number, pieces.frames.number)

@@ -43,7 +43,7 @@ def test_lost_frames_are_not_matched() -> None:
     assert set(found.delay_ns.tolist()) == {1000}
 
 
-def test_copies_that_cannot_be_told_apart_are_not_matched() -> None:
+def test_indistinguishable_copies_are_not_matched() -> None:
     sent = spaced([*handshake(), DATA, DATA])
     found = one_way_delays(connection(sent), connection(sent[:-1]), from_client=True)
     assert (len(found.sent_at), found.unmatched_sent, found.unmatched_received) == (2, 2, 1)

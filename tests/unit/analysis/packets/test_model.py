@@ -14,7 +14,7 @@ def test_results_cannot_be_changed() -> None:
         CAPTURE.frames.marks = CAPTURE.frames.marks  # type: ignore[misc]
 
 
-def test_a_connection_knows_its_ends() -> None:
+def test_facts_of_a_connection() -> None:
     connection = CAPTURE.connection(0)
     assert str(connection.client.endpoint) == "10.0.0.1:40000"
     assert (connection.client.window_scale, connection.server.mss_bytes) == (7, 1460)
@@ -60,7 +60,7 @@ def test_wire_segments_of_a_frame(length: int, options: bytes, count: int) -> No
     assert analyse_capture(pcap(segments)).connection(0).segments()[-1] == count
 
 
-def test_marks_are_asked_for_together() -> None:
+def test_having_any_of_several_marks() -> None:
     data = Segment(1001, 5001, length=100)
     frames = analyse_capture(pcap(spaced([*handshake(), data, replace(data, seq=1301), data]))).frames
     assert frames.having(Mark.LOST_SEGMENT | Mark.RETRANSMISSION).tolist() == [False] * 4 + [True, True]

@@ -1,1 +1,1 @@
-"""Records to segments: link, IP and TCP headers."""
+"""Dissect records into TCP segments: link, IP and TCP headers."""

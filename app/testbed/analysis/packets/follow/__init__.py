@@ -1,1 +1,1 @@
-"""Segments to conversations: which connection, which direction, which byte of the stream."""
+"""Sort TCP segments into connections and directions, and unwrap their sequence numbers."""

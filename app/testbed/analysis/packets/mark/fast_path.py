@@ -1,7 +1,7 @@
-"""Mark the frames that continue their stream in order, all at once; name the others.
+"""Mark the frames that continue their stream in order, all at once, and list the frames that need the reference.
 
-What holds of a regular frame is in docs/packets.md. The state that the rules look at is then a column: the next
-sequence number is a running maximum, the peer's last window is its last frame's, and the unacknowledged segments are
+Which frames the fast path marks correctly is in docs/packets.md. For them the state of the rules is a column: the next
+sequence number is a running maximum, the peer's window is that of its last frame, and the unacknowledged segments are
 those between the highest acknowledgement and the highest sequence number.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.analysis.packets.flags import ACK, FIN, RST, SYN, Mark
-from testbed.analysis.packets.follow.streams import BELOW_ALL, Batch, Flags, Index, Side, previous
+from testbed.analysis.packets.follow.streams import BELOW_ALL, Batch, Direction, Flags, Index, previous
 from testbed.analysis.packets.mark.reference import (
     MAX_IN_FLIGHT_BYTES,
     MAX_UNACKED_SEGMENTS,
@@ -21,12 +21,13 @@ from testbed.analysis.packets.mark.reference import (
     UNKNOWN_SCALE,
 )
 
-TOO_FAR: Final = 1 << 30  # an acknowledgement this far back may compare as ahead of an old segment
+TOO_FAR: Final = 1 << 30
+"""An acknowledgement this far back may compare as after the end of an old segment."""
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """What was found of each frame of a batch; `acked_at` is a position in the batch, -1 for none."""
+class AnalysisColumns:
+    """The marks and numbers of each frame of a batch; `acked_at` is an index into the batch, -1 for none."""
 
     marks: NDArray[np.uint32]
     in_flight_bytes: Index
@@ -35,214 +36,218 @@ class Results:
     rto_ns: Index
 
     @staticmethod
-    def empty(count: int) -> "Results":
-        """Return room for so many frames."""
+    def empty(count: int) -> "AnalysisColumns":
+        """Return room for `count` frames."""
         none = np.full(count, NONE, np.int64)
-        return Results(np.zeros(count, np.uint32), np.zeros(count, np.int64), none, none.copy(), none.copy())
+        return AnalysisColumns(np.zeros(count, np.uint32), np.zeros(count, np.int64), none, none.copy(), none.copy())
 
 
 @dataclass(frozen=True, slots=True)
 class Sacks:
-    """Which frames of the batch have SACK options, in `row` one by one, and how many bytes these say have arrived."""
+    """The SACK options of a batch: `has` for each frame, `row` and the SACKed bytes for each frame with an option."""
 
     has: Flags
     row: Index
-    delivered_bytes: Index
+    sacked_bytes: Index
 
     @staticmethod
     def of(batch: Batch) -> "Sacks":
-        """Take the SACK options of a batch."""
+        """Return the SACK options of a batch."""
         has = np.zeros(len(batch), np.bool_)
         has[batch.sack_row] = True
         return Sacks(has, batch.sack_row, (batch.edges[:, 1::2] - batch.edges[:, ::2]).astype(np.int64).sum(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
-class PeerState:
-    """What had been seen of the other side before each frame of a side: its last frame's numbers.
-
-    Where nothing had, `ack` is 0, `window` is `NO_WINDOW` and `acked_top` is `BELOW_ALL`.
-    """
-
-    ack: NDArray[np.uint32]
-    window: NDArray[np.uint32]
-    acked_top: Index
-
-    @staticmethod
-    def before(side: Side, other: Side) -> "PeerState":
-        """Look it up for all frames of `side`."""
-        return PeerState(
-            side.of_peer(other.ack, 0),
-            side.of_peer(other.window.astype(np.uint32), NO_WINDOW),
-            side.of_peer(other.acked_top, BELOW_ALL),
-        )
-
-
-def find_irregular(side: Side, other: Side, peer: PeerState) -> Flags:
-    """Return the frames of `side` that the machine has to judge."""
-    gap, has_data = side.gap, side.length > 0
-    odd: Flags = gap > 0
-    odd |= gap < -TOO_FAR
-    again = gap < 0
-    again |= side.start < peer.acked_top
-    again &= side.end > side.start
-    odd |= again
-    acked_before = (side.end_seq - peer.ack).view(np.int32) <= 0
-    acked_before &= has_data
-    acked_before &= peer.ack != 0
-    odd |= acked_before
-    odd |= (peer.window == 0) & (side.length == 1)
-    ahead = side.ack_gap > 0
-    ahead |= side.ack_gap < -TOO_FAR
-    ahead |= side.tcp_flags & ACK == 0
-    ahead &= side.has_peer
-    odd |= ahead
-    odd |= side.alone & has_data & (side.end_seq == NO_WINDOW)
-    syn_again = side.tcp_flags & SYN != 0
-    syn_again[side.starts] = False
-    odd |= syn_again
-    odd |= previous(side.top_seq, 1) == 0  # 0, and at the start -1, look like "not known yet"
-    odd[side.starts] |= side.seq[side.starts] + np.uint32(1) <= 1
-    if _may_list_too_many(side, peer):
-        odd |= _count_unacked(side, other) >= MAX_UNACKED_SEGMENTS
-    return odd
-
-
-def _may_list_too_many(side: Side, peer: PeerState) -> bool:
-    """Tell whether a segment may have been sent while one was unacknowledged that was sent so many before it."""
-    if not len(side.starts) or int(np.diff(side.listed_bounds).max()) < MAX_UNACKED_SEGMENTS:
-        return False
-    late = side.listed_end[: -MAX_UNACKED_SEGMENTS + 1] > peer.acked_top[side.listed[MAX_UNACKED_SEGMENTS - 1 :]]
-    return bool(late.any())
-
-
-def _count_unacked(side: Side, other: Side) -> Index:
-    sent = np.searchsorted(side.listed, np.arange(len(side.at)))
-    acked = side.of_peer(np.searchsorted(side.listed_end, other.acked_top, side="right"), 0)
-    unacked: Index = sent - np.maximum(acked, side.spread(side.listed_bounds[:-1][side.present]))
-    return unacked
-
-
-@dataclass(frozen=True, slots=True)
-class OptionsSeen:
-    """What the TCP options of a batch say: the agreed scales before each frame, a column a side, and the SACKs."""
+class BatchOptions:
+    """The TCP options of a batch: the negotiated scales before each frame, one column a flow, and the SACKs."""
 
     scales: NDArray[np.int8]
     sacks: Sacks
 
 
-def mark(side: Side, other: Side, peer: PeerState, options: OptionsSeen, results: Results) -> None:
-    """Write what regular frames of `side` are into `results`."""
-    at = side.at
-    plain = side.tcp_flags & (SYN | FIN | RST) == 0
-    closed = side.window == 0
-    has_data = side.length > 0
+@dataclass(frozen=True, slots=True)
+class PeerState:
+    """The state of `rev` before each frame of `fwd`: the numbers of its last frame.
+
+    Where it has no frame yet, `ack` is 0, `window` is `NO_WINDOW` and `max_acked` is `BELOW_ALL`.
+    """
+
+    ack: NDArray[np.uint32]
+    window: NDArray[np.uint32]
+    max_acked: Index
+
+    @staticmethod
+    def before(fwd: Direction, rev: Direction) -> "PeerState":
+        """Return the state of `rev` before all frames of `fwd`."""
+        return PeerState(
+            fwd.of_peer(rev.ack, 0),
+            fwd.of_peer(rev.window.astype(np.uint32), NO_WINDOW),
+            fwd.of_peer(rev.max_acked, BELOW_ALL),
+        )
+
+
+def needs_reference(fwd: Direction, rev: Direction, peer: PeerState) -> Flags:
+    """Tell for each frame of `fwd` whether only the reference marks it correctly."""
+    gap, has_data = fwd.gap, fwd.length > 0
+    needs: Flags = gap > 0
+    needs |= gap < -TOO_FAR
+    repeats = gap < 0
+    repeats |= fwd.start < peer.max_acked
+    repeats &= fwd.end > fwd.start
+    needs |= repeats
+    is_acked = (fwd.end_seq - peer.ack).view(np.int32) <= 0
+    is_acked &= has_data
+    is_acked &= peer.ack != 0
+    needs |= is_acked
+    needs |= (peer.window == 0) & (fwd.length == 1)
+    acks_unseen = fwd.ack_gap > 0
+    acks_unseen |= fwd.ack_gap < -TOO_FAR
+    acks_unseen |= fwd.tcp_flags & ACK == 0
+    acks_unseen &= fwd.has_peer
+    needs |= acks_unseen
+    needs |= ~fwd.has_peer & has_data & (fwd.end_seq == NO_WINDOW)
+    repeats_syn = fwd.tcp_flags & SYN != 0
+    repeats_syn[fwd.starts] = False
+    needs |= repeats_syn
+    needs |= previous(fwd.max_end_seq, 1) == 0  # 0, and at the start -1, mean "not known yet" to the reference
+    needs[fwd.starts] |= fwd.seq[fwd.starts] + np.uint32(1) <= 1
+    if _may_exceed_unacked(fwd, peer):
+        needs |= _count_unacked(fwd, rev) >= MAX_UNACKED_SEGMENTS
+    return needs
+
+
+def _may_exceed_unacked(fwd: Direction, peer: PeerState) -> bool:
+    """Tell cheaply whether a flow may have had `MAX_UNACKED_SEGMENTS` segments unacknowledged."""
+    if not len(fwd.starts) or int(np.diff(fwd.new_data_bounds).max()) < MAX_UNACKED_SEGMENTS:
+        return False
+    later = fwd.new_data[MAX_UNACKED_SEGMENTS - 1 :]
+    exceeds = fwd.new_data_end[: -MAX_UNACKED_SEGMENTS + 1] > peer.max_acked[later]
+    return bool(exceeds.any())
+
+
+def _count_unacked(fwd: Direction, rev: Direction) -> Index:
+    sent = np.searchsorted(fwd.new_data, np.arange(len(fwd.at)))
+    acked = fwd.of_peer(np.searchsorted(fwd.new_data_end, rev.max_acked, side="right"), 0)
+    unacked: Index = sent - np.maximum(acked, fwd.per_frame(fwd.new_data_bounds[:-1][fwd.present]))
+    return unacked
+
+
+def mark_in_order(
+    fwd: Direction, rev: Direction, peer: PeerState, options: BatchOptions, columns: AnalysisColumns
+) -> None:
+    """Write the marks and numbers of all frames of `fwd` into `columns`, as if all of them were in order."""
+    at = fwd.at
+    plain = fwd.tcp_flags & (SYN | FIN | RST) == 0
+    is_zero = fwd.window == 0
+    has_data = fwd.length > 0
     marks = np.zeros(len(at), np.uint32)
-    marks[closed & plain] = Mark.ZERO_WINDOW
-    marks[_keeps_alive(side, plain)] |= np.uint32(Mark.KEEP_ALIVE)
+    marks[is_zero & plain] = Mark.ZERO_WINDOW
+    marks[_is_keep_alive(fwd, plain)] |= np.uint32(Mark.KEEP_ALIVE)
 
-    same = (side.gap == 0) & (side.ack == previous(side.ack, 0))
-    same &= plain
-    same &= ~(has_data | closed)
-    same[side.starts] = False
-    which = np.flatnonzero(same)
-    marks[which] |= _repeated(side, other, which, options.sacks)
+    repeats_ack = (fwd.gap == 0) & (fwd.ack == previous(fwd.ack, 0))
+    repeats_ack &= plain
+    repeats_ack &= ~(has_data | is_zero)
+    repeats_ack[fwd.starts] = False
+    which = np.flatnonzero(repeats_ack)
+    marks[which] |= _mark_repeated_acks(fwd, rev, which, options.sacks)
 
-    full = _reaches_edge(side, other, peer, options.scales)
-    full &= has_data
-    full &= plain
-    marks[full] |= np.uint32(Mark.WINDOW_FULL)
-    results.marks[at] = marks
-    results.in_flight_bytes[at] = _in_flight(side, other, peer, options.sacks)
-    _match_acks(side, other, results)
-
-
-def _keeps_alive(side: Side, plain: Flags) -> Flags:
-    keeps: Flags = (side.gap == -1) & (side.length <= 1) & plain
-    keeps[side.starts] = False
-    return keeps
+    is_full = _fills_window(fwd, rev, peer, options.scales)
+    is_full &= has_data
+    is_full &= plain
+    marks[is_full] |= np.uint32(Mark.WINDOW_FULL)
+    columns.marks[at] = marks
+    columns.in_flight_bytes[at] = _in_flight(fwd, rev, peer, options.sacks)
+    _match_acks(fwd, rev, columns)
 
 
-def _repeated(side: Side, other: Side, which: Index, sacks: Sacks) -> NDArray[np.uint32]:
-    """Tell apart the frames without data that repeat sequence number and acknowledgement of the one before."""
-    answers_probe = np.zeros(len(which), np.bool_)
-    if len(other.at) and len(which):
-        peer = side.peer[which]
-        at_start = np.zeros(len(other.at), np.bool_)
-        at_start[other.starts] = True
-        answers_probe = (other.gap[peer] == -1) & (other.length[peer] <= 1) & ~at_start[peer] & side.has_peer[which]
-        answers_probe &= other.tcp_flags[peer] & (SYN | FIN | RST) == 0
-    update = side.window[which] != side.window[which - 1]
+def _is_keep_alive(fwd: Direction, plain: Flags) -> Flags:
+    found: Flags = (fwd.gap == -1) & (fwd.length <= 1) & plain
+    found[fwd.starts] = False
+    return found
+
+
+def _mark_repeated_acks(fwd: Direction, rev: Direction, which: Index, sacks: Sacks) -> NDArray[np.uint32]:
+    """Return the marks of frames without data that repeat the sequence and acknowledgement number before them."""
+    answers_keep_alive = np.zeros(len(which), np.bool_)
+    if len(rev.at) and len(which):
+        peer = fwd.peer[which]
+        is_first = np.zeros(len(rev.at), np.bool_)
+        is_first[rev.starts] = True
+        answers_keep_alive = (rev.gap[peer] == -1) & (rev.length[peer] <= 1) & ~is_first[peer] & fwd.has_peer[which]
+        answers_keep_alive &= rev.tcp_flags[peer] & (SYN | FIN | RST) == 0
+    updates_window = fwd.window[which] != fwd.window[which - 1]
     if len(sacks.row):
-        answers_probe &= ~update
-        update &= ~sacks.has[side.at[which]]
-    kinds = np.where(answers_probe, np.uint32(Mark.KEEP_ALIVE_ACK), np.uint32(Mark.DUPLICATE_ACK))
-    return np.where(update, np.uint32(Mark.WINDOW_UPDATE), kinds)
+        answers_keep_alive &= ~updates_window
+        updates_window &= ~sacks.has[fwd.at[which]]
+    marks = np.where(answers_keep_alive, np.uint32(Mark.KEEP_ALIVE_ACK), np.uint32(Mark.DUPLICATE_ACK))
+    return np.where(updates_window, np.uint32(Mark.WINDOW_UPDATE), marks)
 
 
-def _reaches_edge(side: Side, other: Side, peer: PeerState, scales: NDArray[np.int8]) -> Flags:
-    scale = scales[side.at, 1 - int(side.second)]
-    window = peer.window << np.maximum(scale, 0).astype(np.uint32)
-    if len(other.at):
-        after_syn = np.flatnonzero((other.tcp_flags & SYN != 0).take(side.peer))
-        window[after_syn] = peer.window[after_syn]  # which is not scaled
-    window += peer.ack
-    reaches: Flags = side.end_seq == window
-    reaches &= side.has_peer
-    reaches &= scale != UNKNOWN_SCALE
-    return reaches
+def _fills_window(fwd: Direction, rev: Direction, peer: PeerState, scales: NDArray[np.int8]) -> Flags:
+    scale = scales[fwd.at, 1 - int(fwd.is_reverse)]
+    edge = peer.window << np.maximum(scale, 0).astype(np.uint32)
+    if len(rev.at):
+        after_syn = np.flatnonzero((rev.tcp_flags & SYN != 0).take(fwd.peer))
+        edge[after_syn] = peer.window[after_syn]  # a SYN's window is not scaled
+    edge += peer.ack
+    fills: Flags = fwd.end_seq == edge
+    fills &= fwd.has_peer
+    fills &= scale != UNKNOWN_SCALE
+    return fills
 
 
-def _in_flight(side: Side, other: Side, peer: PeerState, sacks: Sacks) -> Index:
-    opening = side.start[side.starts]
-    begins, ends = (bounds[side.present] for bounds in (side.listed_bounds[:-1], side.listed_bounds[1:]))
+def _in_flight(fwd: Direction, rev: Direction, peer: PeerState, sacks: Sacks) -> Index:
+    opening = fwd.start[fwd.starts]
+    begins, ends = (bounds[fwd.present] for bounds in (fwd.new_data_bounds[:-1], fwd.new_data_bounds[1:]))
     sends = begins < ends
-    opening[sends] = side.start[side.listed[begins[sends]]]
-    in_flight: Index = side.top - np.maximum(peer.acked_top, side.spread(opening))
-    if len(sacks.row) and len(other.at):
-        told = np.flatnonzero(sacks.has[other.at].take(side.peer) & side.has_peer)
-        option = np.searchsorted(sacks.row, other.at[side.peer[told]])
-        in_flight[told] -= sacks.delivered_bytes[option]
+    opening[sends] = fwd.start[fwd.new_data[begins[sends]]]
+    in_flight: Index = fwd.max_end - np.maximum(peer.max_acked, fwd.per_frame(opening))
+    if len(sacks.row) and len(rev.at):
+        after_sack = np.flatnonzero(sacks.has[rev.at].take(fwd.peer) & fwd.has_peer)
+        option = np.searchsorted(sacks.row, rev.at[fwd.peer[after_sack]])
+        in_flight[after_sack] -= sacks.sacked_bytes[option]
     valid = (in_flight > 0) & (in_flight < MAX_IN_FLIGHT_BYTES)
-    valid &= side.length > 0
-    in_flight -= side.extra
+    valid &= fwd.length > 0
+    in_flight -= fwd.syn_fin
     in_flight *= valid
     return in_flight
 
 
-def _match_acks(side: Side, other: Side, results: Results) -> None:
-    if not len(other.listed):
+def _match_acks(fwd: Direction, rev: Direction, columns: AnalysisColumns) -> None:
+    """Find the segment that each new acknowledgement ends in."""
+    if not len(rev.new_data):
         return
-    new = np.flatnonzero(side.acked > previous(side.acked_top, BELOW_ALL))
-    acked = side.acked[new]
-    segment = np.minimum(np.searchsorted(other.listed_end, acked), len(other.listed) - 1)
-    frame = other.listed[segment]
-    good = (other.start[frame] < acked) & (other.end[frame] >= acked) & (frame <= side.peer[new])
-    if not good.all():
-        new, acked, frame = new[good], acked[good], frame[good]
-    at = side.at[new]
-    results.acked_at[at] = other.at[frame]
-    results.ack_rtt_ns[at] = side.time_ns[new] - other.time_ns[frame]
-    inside = at[other.end[frame] != acked]
-    results.marks[inside] |= np.uint32(Mark.PARTIAL_ACK)
+    new = np.flatnonzero(fwd.acked > previous(fwd.max_acked, BELOW_ALL))
+    acked = fwd.acked[new]
+    segment = np.minimum(np.searchsorted(rev.new_data_end, acked), len(rev.new_data) - 1)
+    frame = rev.new_data[segment]
+    matches = (rev.start[frame] < acked) & (rev.end[frame] >= acked) & (frame <= fwd.peer[new])
+    if not matches.all():
+        new, acked, frame = new[matches], acked[matches], frame[matches]
+    at = fwd.at[new]
+    columns.acked_at[at] = rev.at[frame]
+    columns.ack_rtt_ns[at] = fwd.time_ns[new] - rev.time_ns[frame]
+    inside = at[rev.end[frame] != acked]
+    columns.marks[inside] |= np.uint32(Mark.PARTIAL_ACK)
 
 
-def mark_window_probes(side: Side, other: Side, results: Results) -> None:
-    """Add our own mark: a keep-alive while the peer's last window is closed. Linux probes a closed window so."""
-    probes = np.flatnonzero(results.marks[side.at] & Mark.KEEP_ALIVE)
-    if len(probes) and len(other.at):
-        closed = side.has_peer[probes] & (other.window[side.peer[probes]] == 0)
-        results.marks[side.at[probes[closed]]] |= np.uint32(Mark.WINDOW_PROBE)
+def mark_window_probes(fwd: Direction, rev: Direction, columns: AnalysisColumns) -> None:
+    """Add WINDOW_PROBE: a keep-alive while the peer's last window is zero, which is how Linux probes a zero window."""
+    probes = np.flatnonzero(columns.marks[fwd.at] & Mark.KEEP_ALIVE)
+    if len(probes) and len(rev.at):
+        is_zero = fwd.has_peer[probes] & (rev.window[fwd.peer[probes]] == 0)
+        columns.marks[fwd.at[probes[is_zero]]] |= np.uint32(Mark.WINDOW_PROBE)
 
 
-def mark_duplicate_sacks(batch: Batch, results: Results) -> None:
-    """Add our own mark: the receiver says that it got something twice.
+def mark_duplicate_sacks(batch: Batch, columns: AnalysisColumns) -> None:
+    """Add DUPLICATE_SACK: the receiver reports that data arrived twice.
 
-    The first block then lies below what is acknowledged, or within the second (RFC 2883, section 4); of that, Wireshark
-    looks at where it ends.
+    The first block is then below the acknowledgement number, or within the second block (RFC 2883, section 4); of the
+    latter, Wireshark checks only where it ends.
     """
     row, blocks, edges = batch.sack_row, batch.sack_blocks, batch.edges
     end = edges[:, 1]
-    acknowledged = (blocks > 0) & ((end - batch.ack[row]).view(np.int32) <= 0)
-    within = (blocks > 1) & ((edges[:, 2] - end).view(np.int32) < 0) & ((end - edges[:, 3]).view(np.int32) <= 0)
-    results.marks[row[acknowledged | within]] |= np.uint32(Mark.DUPLICATE_SACK)
+    is_acked = (blocks > 0) & ((end - batch.ack[row]).view(np.int32) <= 0)
+    is_within = (blocks > 1) & ((edges[:, 2] - end).view(np.int32) < 0) & ((end - edges[:, 3]).view(np.int32) <= 0)
+    columns.marks[row[is_acked | is_within]] |= np.uint32(Mark.DUPLICATE_SACK)

@@ -1,4 +1,4 @@
-"""Count sequence and acknowledgement numbers from the first one, without wrapping."""
+"""Count sequence and acknowledgement numbers from the ISN, without wrapping."""
 
 from dataclasses import dataclass
 
@@ -6,62 +6,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.analysis.packets.flags import ACK, SYN
-from testbed.analysis.packets.follow.streams import Index, Side
+from testbed.analysis.packets.follow.streams import Direction, Index
 
 
 @dataclass(frozen=True, slots=True)
-class Relative:
-    """By frame of a batch; an acknowledgement number without an ACK flag counts as 0."""
+class RelativeNumbers:
+    """One element a frame of a batch; the acknowledgement number of a frame without an ACK flag is 0."""
 
     seq_bytes: Index
     ack_bytes: Index
 
     @staticmethod
-    def empty(count: int) -> "Relative":
-        """Return room for so many frames."""
-        return Relative(np.zeros(count, np.int64), np.zeros(count, np.int64))
+    def empty(count: int) -> "RelativeNumbers":
+        """Return room for `count` frames."""
+        return RelativeNumbers(np.zeros(count, np.int64), np.zeros(count, np.int64))
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
-    """The number before a side's first byte, a connection: on the wire and unrolled (where the side has frames)."""
+class _Isns:
+    """The ISN of each connection's flow: as in the headers, and unwrapped where the flow has frames."""
 
     seq: NDArray[np.uint32]
     start: Index
 
 
-def count_from_first(sides: tuple[Side, Side], relative: Relative) -> None:
+def count_from_isn(directions: tuple[Direction, Direction], relative: RelativeNumbers) -> None:
     """Write the relative numbers of all frames of a batch."""
-    bases = [_base_of(side, other) for side, other in (sides, sides[::-1])]
-    for which, side in enumerate(sides):
-        mine, theirs = bases[which], bases[1 - which]
-        relative.seq_bytes[side.at] = side.start - side.spread(mine.start[side.present])
-        acked = side.acked - side.spread(theirs.start[side.present])
-        alone = side.alone_at
-        base_seq = theirs.seq[side.present][np.searchsorted(side.starts, alone, side="right") - 1]
-        acked[alone] = (side.ack[alone] - base_seq).view(np.int32)
-        acked[side.tcp_flags & ACK == 0] = 0
-        relative.ack_bytes[side.at] = acked
+    isns = [_find_isns(fwd, rev) for fwd, rev in (directions, directions[::-1])]
+    for which, fwd in enumerate(directions):
+        own, other = isns[which], isns[1 - which]
+        relative.seq_bytes[fwd.at] = fwd.start - fwd.per_frame(own.start[fwd.present])
+        acked = fwd.acked - fwd.per_frame(other.start[fwd.present])
+        unlinked = fwd.without_peer_at
+        other_isn = other.seq[fwd.present][np.searchsorted(fwd.starts, unlinked, side="right") - 1]
+        acked[unlinked] = (fwd.ack[unlinked] - other_isn).view(np.int32)
+        acked[fwd.tcp_flags & ACK == 0] = 0
+        relative.ack_bytes[fwd.at] = acked
 
 
-def _base_of(side: Side, other: Side) -> _Base:
-    """Return the bases: the first frame of the side tells, or an earlier acknowledgement of the other side's."""
-    count = len(side.bounds) - 1
-    far = np.iinfo(np.int64).max
-    own_at, own_seq = np.full(count, far), np.zeros(count, np.uint32)
-    opening = side.starts
-    own_at[side.present] = side.at[opening]
-    is_syn = side.tcp_flags[opening] & SYN != 0
-    own_seq[side.present] = side.seq[opening] - (~is_syn).astype(np.uint32)
-    base = own_seq.copy()
-    acks = np.flatnonzero(other.tcp_flags & ACK)
+def _find_isns(fwd: Direction, rev: Direction) -> _Isns:
+    """Return the ISNs of `fwd`, from its first frames or from earlier acknowledgements in `rev`."""
+    count = len(fwd.bounds) - 1
+    never = np.iinfo(np.int64).max
+    own_at, own_seq = np.full(count, never), np.zeros(count, np.uint32)
+    opening = fwd.starts
+    own_at[fwd.present] = fwd.at[opening]
+    is_syn = fwd.tcp_flags[opening] & SYN != 0
+    own_seq[fwd.present] = fwd.seq[opening] - (~is_syn).astype(np.uint32)
+    isn = own_seq.copy()
+    acks = np.flatnonzero(rev.tcp_flags & ACK)
     if len(acks):
-        nearest = np.searchsorted(acks, other.bounds[:-1])
+        nearest = np.searchsorted(acks, rev.bounds[:-1])
         frame = acks[np.minimum(nearest, len(acks) - 1)]
-        there = (nearest < len(acks)) & (frame < other.bounds[1:])
-        earlier = there & (other.at[frame] < own_at)
-        base[earlier] = other.ack[frame[earlier]] - np.uint32(1)
+        exists = (nearest < len(acks)) & (frame < rev.bounds[1:])
+        earlier = exists & (rev.at[frame] < own_at)
+        isn[earlier] = rev.ack[frame[earlier]] - np.uint32(1)
     start = np.zeros(count, np.int64)
-    first_seq = side.seq[opening]
-    start[side.present] = side.start[opening] - (first_seq - base[side.present]).view(np.int32)
-    return _Base(base, start)
+    first_seq = fwd.seq[opening]
+    start[fwd.present] = fwd.start[opening] - (first_seq - isn[fwd.present]).view(np.int32)
+    return _Isns(isn, start)

@@ -1,7 +1,7 @@
-"""Follow the window scales of connections: what each side's windows were shifted by, frame by frame.
+"""Follow the window scales of connections: the shift of each flow's windows, frame by frame.
 
-A SYN may come again with another offer, because the first one was damaged on its way or because ports are used again
-with the same first number. So the scales are a matter of time, not of the connection. (RFC 7323, section 2.2)
+A SYN may be repeated with another offer, because the first one was corrupted on the path or because a port pair is
+reused with the same ISN. So the scales may change within a connection (RFC 7323, section 2.2).
 """
 
 from dataclasses import dataclass
@@ -11,30 +11,30 @@ from numpy.typing import NDArray
 
 from testbed.analysis.packets.flags import ACK
 from testbed.analysis.packets.follow.streams import Batch
-from testbed.analysis.packets.mark.reference import UNKNOWN_SCALE, Flow, agree_on_scale
+from testbed.analysis.packets.mark.reference import UNKNOWN_SCALE, FlowState, negotiate_scale
 
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """One column a side: `before` has what was known before each frame of a batch, `final` each connection's last."""
+    """One column a flow: `before` has the scales that apply before each frame, `final` each connection's last ones."""
 
     before: NDArray[np.int8]
     final: NDArray[np.int8]
 
 
 def follow_scales(batch: Batch) -> Scales:
-    """Return the window scales that the SYNs of the batch agree on."""
+    """Return the window scales that the SYNs of the batch negotiate."""
     before = np.full((len(batch), 2), UNKNOWN_SCALE, np.int8)
     final = np.full((len(batch.first) - 1, 2), UNKNOWN_SCALE, np.int8)
     owners = np.searchsorted(batch.first, batch.syn_row, side="right") - 1
-    # A SYN's scales are known up to the next SYN, that one too.
+    # The scales of a SYN apply up to the next SYN, including it.
     ends = np.minimum(np.append(batch.syn_row[1:], len(batch)) + 1, batch.first[owners + 1])
-    flows, previous_owner = (Flow(), Flow()), -1
+    flows, previous_owner = (FlowState(), FlowState()), -1
     syns = (batch.syn_row, ends, owners, batch.syn_scale)
     for row, end, owner, offered in zip(*(column.tolist() for column in syns), strict=True):
         if owner != previous_owner:
-            flows, previous_owner = (Flow(), Flow()), owner
-        side = int(batch.second[row])
-        agree_on_scale(flows[side], flows[1 - side], offered, is_syn_ack=bool(batch.tcp_flags[row] & ACK))
+            flows, previous_owner = (FlowState(), FlowState()), owner
+        flow = int(batch.is_reverse[row])
+        negotiate_scale(flows[flow], flows[1 - flow], offered, is_syn_ack=bool(batch.tcp_flags[row] & ACK))
         final[owner] = before[row + 1 : end] = flows[0].scale, flows[1].scale
     return Scales(before, final)

@@ -1,1 +1,1 @@
-"""Capture files to records: pcap and pcapng."""
+"""Find the records of a capture file: pcap and pcapng."""

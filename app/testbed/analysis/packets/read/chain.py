@@ -1,9 +1,10 @@
 """Find where the records of a capture begin.
 
-Each record says where the next one begins, so the plain way is a walk, one step of Python a record. Here the file is
-cut into blocks, a likely record is sought near the start of each block, and all blocks are walked in lockstep, one
-NumPy step for all. A block's walk is true when the walk of the block before it arrives exactly at its first record;
-by induction from the first block nothing is believed that a plain walk would not have found.
+The length of each record gives the offset of the next one, so the obvious algorithm is a sequential walk, one step of
+Python a record. This module divides the file into blocks, searches near the start of each block for something that
+looks like a record, and walks all blocks in lockstep, one NumPy step for all. The walk of a block counts only if the
+walk of the block before it arrives exactly at its first record. By induction from the first block, the result is always
+that of the sequential walk.
 """
 
 from dataclasses import dataclass
@@ -14,110 +15,115 @@ from numpy.typing import NDArray
 
 Offsets = NDArray[np.int64]
 
-CUT: Final = -1
-"""In place of a next offset: this record is not whole, or not a record."""
+NO_NEXT: Final = -1
+"""Stands for the next offset where a record is truncated, or is not a record."""
 
-RECORDS_PER_BLOCK: Final = 512  # measured: 256 to 1024 are equally fast; fewer pay for seeking, more for steps
+RECORDS_PER_BLOCK: Final = 512  # measured: 256 to 1024 are equally fast; below, the search costs more, above, the steps
 SAMPLE_RECORDS: Final = 64
-SEEK_BYTES: Final = 8192
-SEEK_STEP_BYTES: Final = 256
-SOUGHT_AT_ONCE: Final = 1024  # blocks: bounds the memory of the search
-MAX_LOCKSTEP_TRIES: Final = 3  # a file that fools the search this often is walked plainly, so the cost stays linear
+SEARCH_BYTES: Final = 8192
+SEARCH_STEP_BYTES: Final = 256
+BLOCKS_PER_SEARCH: Final = 1024  # bounds the memory of the search
+MAX_LOCKSTEP_TRIES: Final = 3  # after so many false records the walk is sequential, so that the cost stays linear
 
 
-class Layout(Protocol):
-    """How one format chains its records."""
+class RecordFormat(Protocol):
+    """How a capture format chains its records; both methods accept any offset."""
 
-    def following(self, offsets: Offsets) -> Offsets:
-        """Return where the records after those at `offsets` begin, `CUT` where one is not whole; any offset is safe."""
+    def next_offsets(self, offsets: Offsets) -> Offsets:
+        """Return where the records after those at `offsets` begin, `NO_NEXT` where one is truncated."""
 
-    def likely(self, offsets: Offsets) -> NDArray[np.bool_]:
-        """Tell for each offset whether a record seems to begin there; it may be wrong, and any offset is safe."""
+    def looks_like_record(self, offsets: Offsets) -> NDArray[np.bool_]:
+        """Tell for each offset whether a record seems to begin there; false positives are allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The records found: their offsets in order, and the first offset that the walk did not get past."""
+    """The offsets of the records found, in order, and the offset at which the walk stopped."""
 
     offsets: Offsets
     stopped_at: int
 
 
-def walk(layout: Layout, start: int, stop: int) -> Chain:
+def walk(record_format: RecordFormat, start: int, stop: int) -> Chain:
     """Return all records that begin in [start, stop), following the chain from `start`."""
-    head = _walk_plainly(layout, start, stop, SAMPLE_RECORDS)
+    head = _walk_sequentially(record_format, start, stop, SAMPLE_RECORDS)
     pieces = [head.offsets]
     at = head.stopped_at
     if len(head.offsets) < SAMPLE_RECORDS:
         return head
     mean_bytes = (at - start) // SAMPLE_RECORDS
     for _ in range(MAX_LOCKSTEP_TRIES):
-        piece, whole = _walk_in_lockstep(layout, at, stop, max(mean_bytes, 16) * RECORDS_PER_BLOCK)
+        piece, is_complete = _walk_in_lockstep(record_format, at, stop, max(mean_bytes, 16) * RECORDS_PER_BLOCK)
         pieces.append(piece.offsets)
         at = piece.stopped_at
-        if whole:
+        if is_complete:
             return Chain(np.concatenate(pieces), at)
-    rest = _walk_plainly(layout, at, stop, None)
+    rest = _walk_sequentially(record_format, at, stop, None)
     return Chain(np.concatenate([*pieces, rest.offsets]), rest.stopped_at)
 
 
-def _walk_plainly(layout: Layout, start: int, stop: int, limit: int | None) -> Chain:
+def _walk_sequentially(record_format: RecordFormat, start: int, stop: int, limit: int | None) -> Chain:
     found: list[int] = []
     at = start
     while at < stop and (limit is None or len(found) < limit):
-        following = int(layout.following(np.array([at], np.int64))[0])
-        if following == CUT:
+        next_offset = int(record_format.next_offsets(np.array([at], np.int64))[0])
+        if next_offset == NO_NEXT:
             break
         found.append(at)
-        at = following
+        at = next_offset
     return Chain(np.array(found, np.int64), at)
 
 
-def _walk_in_lockstep(layout: Layout, start: int, stop: int, block_bytes: int) -> tuple[Chain, bool]:
-    """Return what is proven, and whether the chain has come to its end (else a block began at a wrong place)."""
+def _walk_in_lockstep(record_format: RecordFormat, start: int, stop: int, block_bytes: int) -> tuple[Chain, bool]:
+    """Return the proven part, and whether the chain ends there; else a block began with a false record."""
     blocks: Offsets = np.arange(start + block_bytes, stop, block_bytes)
-    slabs = (blocks[at : at + SOUGHT_AT_ONCE] for at in range(0, len(blocks), SOUGHT_AT_ONCE))
-    first = np.concatenate([[start], *(_seek(layout, slab, min(block_bytes, SEEK_BYTES), stop) for slab in slabs)])
+    parts = (blocks[at : at + BLOCKS_PER_SEARCH] for at in range(0, len(blocks), BLOCKS_PER_SEARCH))
+    reach = min(block_bytes, SEARCH_BYTES)
+    first = np.concatenate([[start], *(_search(record_format, part, reach, stop) for part in parts)])
     limit = np.append(first[1:], stop)
-    stopped_at, found = _step_all(layout, first, limit)
-    # The first block whose walk does not arrive where the next begins: it broke off, or the next began wrongly.
+    stopped_at, found = _step_all(record_format, first, limit)
+    # The first block whose walk misses the start of the next one: its chain is broken, or the next start is false.
     wrong = np.flatnonzero(stopped_at[:-1] != first[1:])
     last = int(wrong[0]) if len(wrong) else len(first) - 1
     end = int(stopped_at[last])
     offsets = found[: int(np.searchsorted(found, limit[last]))]
-    broke_off = last == len(first) - 1 or end < int(limit[last])
-    return Chain(offsets, end), broke_off
+    is_complete = last == len(first) - 1 or end < int(limit[last])
+    return Chain(offsets, end), is_complete
 
 
-def _seek(layout: Layout, blocks: Offsets, reach: int, stop: int) -> Offsets:
-    """Return where records seem to begin, the first within `reach` of each block's start; none for some blocks."""
-    found = np.full(len(blocks), CUT, np.int64)
-    for begin in range(0, reach, SEEK_STEP_BYTES):
-        missing = np.flatnonzero(found == CUT)
-        offsets = blocks[missing, None] + np.arange(begin, min(begin + SEEK_STEP_BYTES, reach))
-        which, at = np.nonzero(layout.likely(offsets.ravel()).reshape(offsets.shape) & (offsets < stop))
-        found[missing[which[::-1]]] = offsets[which, at][::-1]  # of several the first, for the last one written stays
-        if (found != CUT).all():
+def _search(record_format: RecordFormat, blocks: Offsets, reach: int, stop: int) -> Offsets:
+    """Return the first offset within `reach` of each block's start that looks like a record.
+
+    Blocks without such an offset are left out.
+    """
+    found = np.full(len(blocks), NO_NEXT, np.int64)
+    for begin in range(0, reach, SEARCH_STEP_BYTES):
+        missing = np.flatnonzero(found == NO_NEXT)
+        offsets = blocks[missing, None] + np.arange(begin, min(begin + SEARCH_STEP_BYTES, reach))
+        candidates = record_format.looks_like_record(offsets.ravel()).reshape(offsets.shape)
+        which, at = np.nonzero(candidates & (offsets < stop))
+        found[missing[which[::-1]]] = offsets[which, at][::-1]  # reversed, so that each block's first one stays
+        if (found != NO_NEXT).all():
             break
-    there: Offsets = found[found != CUT]
-    return there
+    starts: Offsets = found[found != NO_NEXT]
+    return starts
 
 
-def _step_all(layout: Layout, first: Offsets, limit: Offsets) -> tuple[Offsets, Offsets]:
+def _step_all(record_format: RecordFormat, first: Offsets, limit: Offsets) -> tuple[Offsets, Offsets]:
     stopped_at = first.copy()
     walkers = np.flatnonzero(first < limit)
     at, bound = first[walkers], limit[walkers]
     found: list[Offsets] = []
     while len(walkers):
-        following = layout.following(at)
+        following = record_format.next_offsets(at)
         found.append(at)
-        going = (following != CUT) & (following < bound)
-        if not going.all():
-            broken = following == CUT
+        active = (following != NO_NEXT) & (following < bound)
+        if not active.all():
+            broken = following == NO_NEXT
             found[-1] = at[~broken]
             stopped_at[walkers] = np.where(broken, at, following)
-            walkers, bound, following = walkers[going], bound[going], following[going]
+            walkers, bound, following = walkers[active], bound[active], following[active]
         at = following
-    everything = np.concatenate(found) if found else first[:0]
-    everything.sort()
-    return stopped_at, everything
+    offsets = np.concatenate(found) if found else first[:0]
+    offsets.sort()
+    return stopped_at, offsets

@@ -1,4 +1,4 @@
-"""What a capture file says of its packets before any of their bytes is understood."""
+"""The records of a capture file: where each packet is and what the file says about it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-STRETCH_BYTES: Final = 96 << 20
-"""Records are sought in stretches of the file of about this size; its pages are given back when they have been read."""
+SCAN_BYTES: Final = 96 << 20
+"""The file is scanned for records in parts of about this size; the pages of a finished part are released."""
 
-WINDOW_RECORDS: Final = 1 << 18
-"""Of a stretch, so many records are read at a time: it bounds the memory for their headers."""
+CHUNK_RECORDS: Final = 1 << 18
+"""Records per chunk; it bounds the memory for their headers."""
 
 UNKNOWN_TIME: Final = 0
-"""`time_ns` of a packet whose record has no time (a simple packet block)."""
+"""`time_ns` of a packet whose record has no time: a simple packet block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Packets of one link type in file order, by columns.
+    """Packets of one link type in file order, as columns.
 
     `number` counts all packets of the file from 1, as Wireshark does. `data_at` is the offset of the frame's first
-    byte in the file, `captured_bytes` of `original_bytes` are there.
+    byte in the file; `captured_bytes` of its `original_bytes` are in the file.
     """
 
     link_type: int
@@ -45,8 +45,8 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Some packets of the file, one element a link type, and the byte up to which it has been read."""
+class RecordChunk:
+    """Consecutive packets of the file, one element a link type; the file has been read up to byte `ends_at`."""
 
     records: tuple[Records, ...]
     packets: int
@@ -55,10 +55,10 @@ class Window:
 
 @dataclass(slots=True)
 class Progress:
-    """What is known of a file while and after it is read.
+    """What is known about a file while it is read and afterwards.
 
-    `cut_at_byte` is the offset of a last record that is not whole (a capture that was killed), None for a file that
-    ends where a record ends. `dropped_packets` is the capturing program's own count where the file carries it.
+    `cut_at_byte` is the offset of a truncated last record (of a capture that was killed), None where the file ends with
+    a whole record. `dropped_packets` is the capturing program's own count, None where the file has none.
     """
 
     file_format: str
@@ -69,9 +69,9 @@ class Progress:
 
 
 class CaptureFile(Protocol):
-    """A capture in one of the formats."""
+    """A capture file in one of the formats."""
 
     progress: Progress
 
-    def windows(self) -> Iterator[Window]:
-        """Yield the file's packets in order; raises CaptureError where the file stops making sense."""
+    def chunks(self) -> Iterator[RecordChunk]:
+        """Yield the file's packets in order; raises CaptureError where the file is malformed."""

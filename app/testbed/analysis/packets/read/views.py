@@ -1,4 +1,4 @@
-"""Look at bytes as numbers at any offset, aligned or not, without copying."""
+"""View bytes as numbers at any offset, aligned or not, without copying."""
 
 import mmap
 from typing import Any, Final, Literal
@@ -16,13 +16,13 @@ U16: Final = np.dtype(np.uint16)
 U32: Final = np.dtype(np.uint32)
 
 WORD_BYTES: Final = 4
-TURNED_AT_ONCE: Final = 1024
-"""Rows become columns so many at a time, while they are in the processor's cache: measured 5 times as fast as reading
-each column from all rows; 512 to 4096 are equally fast."""
+TRANSPOSED_ROWS: Final = 1024
+"""Rows are transposed in parts of this size, which fit the processor's cache: measured 5 times as fast as reading each
+column from all rows; 512 to 4096 are equally fast."""
 
 
-def at_any_offset(buffer: Buffer, kind: np.dtype[Any]) -> NDArray[Any]:
-    """Return a view whose element n is the number of `kind` that begins at byte n; empty for a short buffer."""
+def unaligned_view(buffer: Buffer, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Return a view whose element n is the number of type `kind` at byte n; empty for a short buffer."""
     count = max(len(buffer) - kind.itemsize + 1, 0)
     if not count:
         return np.empty(0, kind)
@@ -30,20 +30,20 @@ def at_any_offset(buffer: Buffer, kind: np.dtype[Any]) -> NDArray[Any]:
 
 
 def gather_words(buffer: Buffer, offsets: NDArray[np.int64], width: int, order: ByteOrder) -> Words:
-    """Return the numbers of four bytes that follow each offset: row w has the w-th of every offset.
+    """Return the 32-bit numbers in the `width` bytes at each offset: row w has the w-th number of every offset.
 
-    `width` bytes, a multiple of four; beyond the end of the buffer they are zero.
+    `width` is a multiple of four; bytes beyond the end of the buffer are zero.
     """
     words = np.empty((width // WORD_BYTES, len(offsets)), np.uint32)
     kind = U32.newbyteorder(order)
-    for at in range(0, len(offsets), TURNED_AT_ONCE):
-        part = slice(at, at + TURNED_AT_ONCE)
+    for at in range(0, len(offsets), TRANSPOSED_ROWS):
+        part = slice(at, at + TRANSPOSED_ROWS)
         words[:, part] = gather_rows(buffer, offsets[part], width).view(kind).T
     return words
 
 
 def gather_rows(buffer: Buffer, offsets: NDArray[np.int64], width: int) -> Bytes:
-    """Return a row of `width` bytes from each offset, zero beyond the end of the buffer; any offset will do."""
+    """Return a row of `width` bytes from each offset, zero beyond the end of the buffer; accepts any offset."""
     if not len(offsets):
         return np.empty((0, width), np.uint8)
     whole = len(buffer) - width
@@ -60,7 +60,7 @@ def gather_rows(buffer: Buffer, offsets: NDArray[np.int64], width: int) -> Bytes
 
 
 def _rows(buffer: Buffer, offsets: NDArray[np.int64], width: int) -> Bytes:
-    # One copy of a row as one opaque element: measured 1.5 times as fast as copying it as bytes of a matrix, and as
+    # Each row is copied as one opaque element: measured 1.5 times as fast as copying it as bytes of a matrix, and as
     # fast for the whole row as fetching a single field from the file.
     view = np.ndarray(shape=(len(buffer) - width + 1,), dtype=f"V{width}", buffer=buffer, strides=(1,))
     return view[offsets].view(np.uint8).reshape(len(offsets), width)

@@ -29,7 +29,7 @@ def test_there_and_back_in_order(ends: list[tuple[tuple[bool, int], int]]) -> No
 
 @given(st.lists(st.tuples(*[st.integers(0, 1)] * 6), min_size=1, max_size=40), st.integers(1, 2))
 def test_a_run_is_one_pair_of_endpoints(frames: list[tuple[int, ...]], words: int) -> None:
-    """Frames of (two words of the source's address, two of the target's, two ports), against one after another."""
+    """Compare with a loop; a frame is two words of the source address, two of the target address and two ports."""
     columns = [np.array(column, np.uint32) for column in zip(*frames, strict=True)]
     runs = find_runs(columns[:words], columns[2 : 2 + words], columns[4] << np.uint32(16) | columns[5])
     ends = [((*f[:words], f[4]), (*f[2 : 2 + words], f[5])) for f in frames]
@@ -40,5 +40,5 @@ def test_a_run_is_one_pair_of_endpoints(frames: list[tuple[int, ...]], words: in
             assert runs.head[number] == at
         head = ends[int(runs.head[number])]
         assert runs.run[at] == number
-        assert runs.turned[at] == ((source, target) != head)
+        assert runs.reversed[at] == ((source, target) != head)
     assert len(runs.head) == number + 1

@@ -1,4 +1,4 @@
-"""Every way to a TCP header leads to the same connection."""
+"""The result does not depend on link type, IP version or extension headers."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def one(wrapping: Wrapping) -> bytes:
     return pcap([Segment(1, 2, length=10)], wrapping)
 
 
-def test_what_is_no_tcp_is_counted() -> None:
+def test_skipped_packets_are_counted() -> None:
     good = one(Wrapping())
     at = 24 + 16
     assert skipped(good[: at + 12] + b"\x08\x06" + good[at + 14 :]).not_ip == 1
@@ -66,7 +66,7 @@ def test_fragments_are_skipped_ipv6(fragment: int, count: int) -> None:
 @pytest.mark.parametrize("link", ["ethernet", "vlan", "sll2", "raw", "null"])
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_snaplen_of_any_length(link: Link, version: int) -> None:
-    """A header that is cut before its window is counted; one that is cut later is read with what is there."""
+    """A TCP header that is truncated before its window is counted; one that is truncated later is read."""
     segments = [replace(segment, options=segment.options or STAMP) for segment in exchange(3)]
     wrapping = Wrapping(link, version)
     header_at = len(wrapping.frame(segments[-1])) - 32
@@ -78,8 +78,8 @@ def test_a_snaplen_of_any_length(link: Link, version: int) -> None:
             assert capture.frames.payload_bytes.tolist() == [s.length for s in segments], snaplen
 
 
-def test_payload_is_that_of_the_network_header() -> None:
-    """Ethernet pads short frames, segmentation offload exceeds them, snaplen cuts them."""
+def test_the_payload_length_is_from_the_network_header() -> None:
+    """Ethernet pads short frames, segmentation offload makes long ones, snaplen truncates them."""
     segment = Segment(1, 2, length=2)
     data = pcap([segment])
     padded = data[:32] + b"\x3c\x00\x00\x00\x3c\x00\x00\x00" + data[40:] + bytes(4)

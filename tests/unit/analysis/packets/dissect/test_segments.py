@@ -12,7 +12,7 @@ def test_fields() -> None:
     assert frames.timestamp_value.tolist() == [0xDEADBEEF]
 
 
-def test_the_time_stamp_is_found_behind_other_options_too() -> None:
+def test_tsval_after_other_options() -> None:
     stamp = b"\x08\x0a" + (77).to_bytes(4, "big") + bytes(4)
     syn = Segment(7, 0, SYN, options=b"\x02\x04\x05\xb4\x04\x02" + stamp + b"\x01\x03\x03\x07")
     behind = Segment(8, 9, options=stamp + b"\x01\x01")
@@ -21,8 +21,8 @@ def test_the_time_stamp_is_found_behind_other_options_too() -> None:
     assert capture.table.window_scale[0].max() == 7
 
 
-def test_the_order_of_the_file_is_kept_over_groups() -> None:
-    """Frames with different headers, interleaved: read by groups, given back in order."""
+def test_groups_keep_the_order_of_the_file() -> None:
+    """Interleaved frames with different headers are read by groups and returned in order."""
     wrappings = [Wrapping(), Wrapping("vlan"), Wrapping("qinq", ip_options=bytes(4))]
     made = Pcapng().section().interface()
     for number, segment in enumerate(exchange(200)):

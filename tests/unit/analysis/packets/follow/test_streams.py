@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testbed.analysis.packets.follow.streams import Side, previous
+from testbed.analysis.packets.follow.streams import both_directions, previous
 from tests.support.batches import batch_of
 from tests.support.captures import MASK, exchange
 from tests.support.random_exchange import random_segments
@@ -15,28 +15,27 @@ def test_previous() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32))
-def test_the_last_frame_of_the_other_side(seed: int) -> None:
-    """Counting finds what a look back finds; nothing reaches into the connection before."""
+def test_the_last_frame_of_the_other_direction(seed: int) -> None:
+    """Counting gives the same result as a search backwards, and never the frame of another connection."""
     segments = random_segments(seed)
-    first, second = segments[: len(segments) // 2], segments[len(segments) // 2 :]
-    batch = batch_of(first, second)
-    sides = Side(batch, second=False), Side(batch, second=True)
-    for mine, theirs in (sides, sides[::-1]):
-        mine.answer(theirs)
-        for at, position in enumerate(mine.at.tolist()):
+    first, is_reverse = segments[: len(segments) // 2], segments[len(segments) // 2 :]
+    batch = batch_of(first, is_reverse)
+    directions = both_directions(batch)
+    for fwd, rev in (directions, directions[::-1]):
+        for at, position in enumerate(fwd.at.tolist()):
             begin = 0 if position < len(first) else len(first)
-            back = [p for p in range(begin, position) if batch.second[p] != batch.second[position]]
-            assert bool(mine.alone[at]) == (not back)
+            back = [p for p in range(begin, position) if batch.is_reverse[p] != batch.is_reverse[position]]
+            assert bool(fwd.has_peer[at]) == bool(back)
             if back:
-                assert theirs.at[mine.peer[at]] == back[-1]
+                assert rev.at[fwd.peer[at]] == back[-1]
 
 
-def test_numbers_unroll_over_the_end() -> None:
+def test_sequence_numbers_are_unwrapped() -> None:
     batch = batch_of(exchange(100, client_isn=2**32 - 300), exchange(10, client_isn=7))
-    side = Side(batch, second=False)
-    assert (np.diff(side.start[: side.bounds[1]]) >= 0).all()
-    assert ((side.start - side.start[0]) & MASK)[: side.bounds[1]].tolist() == (
-        (side.seq.astype(np.int64) - int(side.seq[0])) & MASK
-    )[: side.bounds[1]].tolist()
-    assert side.start[side.bounds[1]] > side.top[side.bounds[1] - 1]
-    assert not side.gap.any()
+    fwd, _ = both_directions(batch)
+    assert (np.diff(fwd.start[: fwd.bounds[1]]) >= 0).all()
+    assert ((fwd.start - fwd.start[0]) & MASK)[: fwd.bounds[1]].tolist() == (
+        (fwd.seq.astype(np.int64) - int(fwd.seq[0])) & MASK
+    )[: fwd.bounds[1]].tolist()
+    assert fwd.start[fwd.bounds[1]] > fwd.max_end[fwd.bounds[1] - 1]
+    assert not fwd.gap.any()

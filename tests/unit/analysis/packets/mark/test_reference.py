@@ -1,19 +1,19 @@
-"""The rules, one by one: what the last frame of a short exchange is. Client at 1001, server at 5001."""
+"""The rules one by one: the marks of the last frame of a short exchange. Client at 1001, server at 5001."""
 
 from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.packets.dissect.options import walk_options
+from testbed.analysis.packets.dissect.options import parse_options
 from testbed.analysis.packets.flags import Mark
 from testbed.analysis.packets.mark.reference import (
     NOT_SCALED,
     UNKNOWN_SCALE,
-    Flow,
+    FlowState,
     Frame,
-    Machine,
-    Outcome,
-    agree_on_scale,
+    FrameAnalysis,
+    ReferenceTracker,
+    negotiate_scale,
 )
 from tests.support.captures import ACK, FIN, RST, SYN, Segment, handshake, sack, spaced
 
@@ -27,15 +27,15 @@ EMPTY = Segment(1101, 5001)
 LATER = [replace(DATA, seq=1001 + 100 * n) for n in range(1, 4)]
 
 
-def run(*segments: Segment, step_ns: int = 1_000_000) -> list[Outcome]:
-    machine = Machine()
-    outcomes = []
+def run(*segments: Segment, step_ns: int = 1_000_000) -> list[FrameAnalysis]:
+    tracker = ReferenceTracker()
+    found = []
     for at, segment in enumerate(spaced(segments, step_ns=step_ns)):
-        options = walk_options(segment.options)
+        options = parse_options(segment.options)
         numbers = (segment.seq % 2**32, segment.ack % 2**32, segment.length, segment.flags, segment.window)
         frame = Frame(at, int(segment.from_server), segment.time_ns, *numbers, options.window_scale, options.blocks)
-        outcomes.append(machine.step(frame))
-    return outcomes
+        found.append(tracker.step(frame))
+    return found
 
 
 CASES = {
@@ -46,11 +46,11 @@ CASES = {
     "keep-alive without data": ([*BEGIN, DATA, CLOSED, replace(EMPTY, seq=1100)], Mark.KEEP_ALIVE),
     "keep-alive with a byte": ([*BEGIN, DATA, ACKED, replace(ONE, seq=1100)], Mark.KEEP_ALIVE),
     "keep-alive with FIN is none": ([*BEGIN, DATA, replace(EMPTY, seq=1100, flags=FIN | ACK)], Mark.RETRANSMISSION),
-    "its answer": ([*BEGIN, DATA, ACKED, replace(EMPTY, seq=1100), ACKED], Mark.KEEP_ALIVE_ACK),
+    "keep-alive ACK": ([*BEGIN, DATA, ACKED, replace(EMPTY, seq=1100), ACKED], Mark.KEEP_ALIVE_ACK),
     "probe with a byte": ([*BEGIN, DATA, CLOSED, ONE], Mark.ZERO_WINDOW_PROBE),
     "one byte into an open window": ([*BEGIN, DATA, ACKED, ONE], Mark(0)),
-    "probe refused": ([*BEGIN, DATA, CLOSED, ONE, CLOSED], Mark.ZERO_WINDOW | Mark.ZERO_WINDOW_PROBE_ACK),
-    "probe taken": (
+    "probe rejected": ([*BEGIN, DATA, CLOSED, ONE, CLOSED], Mark.ZERO_WINDOW | Mark.ZERO_WINDOW_PROBE_ACK),
+    "probe accepted": (
         [*BEGIN, DATA, CLOSED, ONE, replace(CLOSED, ack=1102)],
         Mark.ZERO_WINDOW | Mark.ZERO_WINDOW_PROBE_ACK,
     ),
@@ -62,7 +62,7 @@ CASES = {
         Mark.DUPLICATE_ACK,
     ),
     "duplicate": ([*BEGIN, DATA, ACKED, ACKED], Mark.DUPLICATE_ACK),
-    "never at a closed window": ([*BEGIN, DATA, CLOSED, CLOSED], Mark.ZERO_WINDOW),
+    "no duplicate at a zero window": ([*BEGIN, DATA, CLOSED, CLOSED], Mark.ZERO_WINDOW),
     "window full": ([*BEGIN, replace(REPEAT, window=2), replace(DATA, length=256)], Mark.WINDOW_FULL),
     "one byte less is not full": ([*BEGIN, replace(REPEAT, window=2), replace(DATA, length=255)], Mark(0)),
     "not full without a handshake": ([replace(REPEAT, window=2), replace(DATA, length=2)], Mark(0)),
@@ -71,13 +71,13 @@ CASES = {
         Mark.WINDOW_FULL,
     ),
     "a SYN's window is not scaled": ([*BEGIN, replace(DATA, length=65_160)], Mark.WINDOW_FULL),
-    "something missing": ([*BEGIN, LATER[0]], Mark.LOST_SEGMENT),
+    "gap": ([*BEGIN, LATER[0]], Mark.LOST_SEGMENT),
     "a reset may jump": ([*BEGIN, replace(LATER[0], flags=RST | ACK, length=0)], Mark(0)),
-    "acknowledged but not seen": ([*BEGIN, DATA, replace(ACKED, ack=1201)], Mark.ACK_LOST_SEGMENT),
+    "acknowledges data that is not in the capture": ([*BEGIN, DATA, replace(ACKED, ack=1201)], Mark.ACK_LOST_SEGMENT),
     "part of a frame": ([*BEGIN, DATA, replace(ACKED, ack=1050)], Mark.PARTIAL_ACK),
-    "sent again for nothing": ([*BEGIN, DATA, ACKED, DATA], Mark.SPURIOUS_RETRANSMISSION),
-    "sent again": ([*BEGIN, DATA, *LATER, DATA], Mark.RETRANSMISSION),
-    "sent again after duplicates": (
+    "spurious retransmission": ([*BEGIN, DATA, ACKED, DATA], Mark.SPURIOUS_RETRANSMISSION),
+    "retransmission": ([*BEGIN, DATA, *LATER, DATA], Mark.RETRANSMISSION),
+    "fast retransmission": (
         [*BEGIN, DATA, *LATER, REPEAT, REPEAT, REPEAT, DATA],
         Mark.FAST_RETRANSMISSION,
     ),
@@ -104,8 +104,8 @@ def test_out_of_order_only_within_a_round_trip() -> None:
     assert run(*late)[-1].marks == Mark.RETRANSMISSION
 
 
-def test_duplicates_count_only_for_a_while() -> None:
-    segments, _ = CASES["sent again after duplicates"]
+def test_fast_only_shortly_after_the_duplicates() -> None:
+    segments, _ = CASES["fast retransmission"]
     assert run(*segments, step_ns=21_000_000)[-1].marks == Mark.RETRANSMISSION
 
 
@@ -127,7 +127,7 @@ def test_sack_and_fin_are_not_in_flight() -> None:
     assert run(*segments)[-1].in_flight_bytes == 400
 
 
-def test_nothing_in_flight_is_known_after_a_loss_until_an_acknowledgement() -> None:
+def test_bytes_in_flight_are_unknown_from_a_gap_to_the_next_acknowledgement() -> None:
     assert [o.in_flight_bytes for o in run(*BEGIN, DATA, LATER[1], LATER[2], REPEAT, LATER[2])[3:]] == [
         100,
         0,
@@ -139,7 +139,7 @@ def test_nothing_in_flight_is_known_after_a_loss_until_an_acknowledgement() -> N
 
 def test_the_time_since_the_original() -> None:
     assert run(*BEGIN, DATA, *LATER, DATA)[-1].rto_ns == 4_000_000
-    # Wireshark takes the oldest segment that does not begin before the one sent again.
+    # Wireshark takes the oldest segment that does not begin before the retransmitted one.
     assert run(*BEGIN, *LATER, DATA, DATA)[-1].rto_ns == 4_000_000
 
 
@@ -152,19 +152,19 @@ def test_the_time_since_the_original() -> None:
         (None, 9, (UNKNOWN_SCALE, 9)),
     ],
 )
-def test_scaling_takes_both(syn: int | None, answer: int, expected: tuple[int, int]) -> None:
-    client, server = Flow(), Flow()
+def test_scaling_takes_an_offer_from_both(syn: int | None, answer: int, expected: tuple[int, int]) -> None:
+    client, server = FlowState(), FlowState()
     if syn is not None:
-        agree_on_scale(client, server, syn, is_syn_ack=False)
-    agree_on_scale(server, client, answer, is_syn_ack=True)
+        negotiate_scale(client, server, syn, is_syn_ack=False)
+    negotiate_scale(server, client, answer, is_syn_ack=True)
     assert (client.scale, server.scale) == expected
 
 
-def test_ten_thousand_unacknowledged_segments_are_remembered() -> None:
+def test_at_most_ten_thousand_unacknowledged_segments() -> None:
     segments = [*BEGIN, *(replace(DATA, seq=1001 + n, length=1) for n in range(10_100))]
     assert run(*segments)[-1].in_flight_bytes == 10_000
 
 
-def test_the_syn_flag_takes_a_number() -> None:
+def test_a_syn_occupies_a_sequence_number() -> None:
     assert run(BEGIN[0], replace(BEGIN[1], flags=SYN | ACK, length=10))[-1].in_flight_bytes == 10
     assert ACK & SYN == 0

@@ -20,7 +20,7 @@ def test_without_a_syn_the_first_byte_is_number_one() -> None:
     assert numbers(DATA, Segment(5001, 1101, from_server=True)) == ([1, 1], [1, 101])
 
 
-def test_an_earlier_acknowledgement_tells() -> None:
+def test_the_isn_from_an_earlier_acknowledgement() -> None:
     assert numbers(Segment(5001, 1101, from_server=True), replace(DATA, seq=1201)) == ([1, 101], [1, 1])
 
 

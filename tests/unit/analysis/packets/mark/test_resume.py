@@ -1,21 +1,18 @@
-"""A machine that is put into a state knows what one that has seen every frame knows."""
+"""A tracker built from the columns has the state of one that has processed every frame."""
 
 import pytest
 
-from testbed.analysis.packets.follow.streams import Batch, Side
-from testbed.analysis.packets.mark.engine import _same, analyse
-from testbed.analysis.packets.mark.reference import Machine
-from testbed.analysis.packets.mark.resume import Resumer
+from testbed.analysis.packets.follow.streams import Batch, both_directions
+from testbed.analysis.packets.mark.marking import mark_batch
+from testbed.analysis.packets.mark.reference import ReferenceTracker
+from testbed.analysis.packets.mark.resume import Resumer, same_state
 from tests.support.batches import batch_of
 from tests.support.captures import Segment, exchange, handshake, spaced
 
 
 def resumer_of(batch: Batch) -> Resumer:
-    sides = Side(batch, second=False), Side(batch, second=True)
-    sides[0].answer(sides[1])
-    sides[1].answer(sides[0])
-    found = analyse(batch)
-    return Resumer(batch, sides, found.results.marks, found.scales.before)
+    analysis = mark_batch(batch)
+    return Resumer(batch, both_directions(batch), analysis.columns.marks, analysis.scales.before)
 
 
 STALLED = spaced(
@@ -34,13 +31,13 @@ STALLED = spaced(
 def test_at_every_frame(segments: list[Segment]) -> None:
     batch = batch_of(exchange(5), segments)
     resumer = resumer_of(batch)
-    machine = Machine()
+    tracker = ReferenceTracker()
     for frame in resumer.frames(int(batch.first[1]), len(batch)):
-        assert _same(machine, resumer.machine(1, frame.at)), frame.at
-        machine.step(frame)
+        assert same_state(tracker, resumer.tracker(1, frame.at)), frame.at
+        tracker.step(frame)
 
 
-def test_frames_are_those_of_the_batch() -> None:
+def test_frames_of_a_part() -> None:
     segments = exchange(1500)
     frames = list(resumer_of(batch_of(segments)).frames(3, len(segments) - 2))
     assert [frame.seq for frame in frames] == [segment.seq for segment in segments[3:-2]]

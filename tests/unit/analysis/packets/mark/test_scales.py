@@ -13,13 +13,13 @@ def test_of_several_connections() -> None:
     assert follow_scales(batch).final.tolist() == [[7, 7], NONE, UNKNOWN, [UNKNOWN_SCALE, 7]]
 
 
-def test_they_are_known_once_they_have_been_told() -> None:
+def test_known_from_the_frame_after_the_syn() -> None:
     begin = handshake(scale=7)
     before = follow_scales(batch_of([*begin, Segment(1001, 5001, length=9)])).before
     assert before.tolist() == [UNKNOWN, [7, UNKNOWN_SCALE], [7, 7], [7, 7]]
 
 
-def test_a_syn_that_lost_its_offer_on_the_way_is_made_up_for() -> None:
+def test_a_repeated_syn_replaces_a_corrupted_offer() -> None:
     first, *rest = handshake(scale=10)
     damaged = replace(first, options=syn_options(scale=None))
     scales = follow_scales(batch_of([damaged, first, *rest]))

@@ -1,10 +1,10 @@
-"""The ledger against the plain list that it stands for."""
+"""Compare `Unacked` with a plain list of segments."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.analysis.packets.mark.unacked import MASK, Segment, Unacked, before
+from testbed.analysis.packets.mark.unacked import MASK, SentSegment, Unacked, before
 
 
 @pytest.mark.parametrize(
@@ -15,20 +15,20 @@ def test_before_goes_round(x: int, y: int, expected: bool) -> None:
 
 
 class Plain:
-    """Every question answered by looking at all segments, oldest first."""
+    """Compares each number with all segments, oldest first."""
 
     def __init__(self) -> None:
-        self.all: list[Segment] = []
+        self.all: list[SentSegment] = []
 
     def acknowledge(self, ack: int) -> tuple[int | None, bool]:
-        answered: tuple[int | None, bool] = (None, False)
+        acknowledged: tuple[int | None, bool] = (None, False)
         for segment in list(self.all):
             if ack == segment.end or (before(segment.seq, ack) and not before(segment.end, ack)):
-                answered = (segment.at, ack != segment.end) if answered[0] is None else answered
+                acknowledged = (segment.at, ack != segment.end) if acknowledged[0] is None else acknowledged
                 segment.seq = segment.seq if ack == segment.end else ack
             if not before(ack, segment.end):
                 self.all.remove(segment)
-        return answered
+        return acknowledged
 
 
 actions = st.lists(
@@ -45,28 +45,28 @@ actions = st.lists(
 @given(base=st.sampled_from([5, 2**31 - 900, 2**32 - 900]), moves=actions)
 def test_same_as_a_plain_list(base: int, moves: list[tuple[str, int]]) -> None:
     unacked, plain = Unacked(), Plain()
-    top = 0
+    max_end = 0
     for at, (move, value) in enumerate(moves):
         if move == "ack":
-            ack = (base + max(top - value, 0)) & MASK
+            ack = (base + max(max_end - value, 0)) & MASK
             segment, inside = unacked.acknowledge(ack)
             assert (segment.at if segment else None, inside) == plain.acknowledge(ack)
         else:
-            start = max(top - value, 0) if move == "old" else top + (value if move == "skip" else 0)
+            start = max(max_end - value, 0) if move == "old" else max_end + (value if move == "skip" else 0)
             end = start + (value if move == "next" else 100)
-            top = max(top, end)
-            for ledger in (unacked.add, plain.all.append):
-                ledger(Segment((base + start) & MASK, (base + end) & MASK, at, at))
+            max_end = max(max_end, end)
+            for add in (unacked.add, plain.all.append):
+                add(SentSegment((base + start) & MASK, (base + end) & MASK, at, at))
         assert unacked.in_order() == plain.all
         assert len(unacked) == len(plain.all)
-        _same_answers(unacked, plain.all, base, top)
+        _assert_same_results(unacked, plain.all, base, max_end)
 
 
-def _same_answers(unacked: Unacked, everything: list[Segment], base: int, top: int) -> None:
+def _assert_same_results(unacked: Unacked, everything: list[SentSegment], base: int, max_end: int) -> None:
     offsets = [((s.seq - base) & MASK, (s.end - base) & MASK) for s in everything]
     if everything:
         assert unacked.span_bytes() == max(end for _, end in offsets) - min(start for start, _ in offsets)
-    for start in (0, top // 2, top - 100, top):
+    for start in (0, max_end // 2, max_end - 100, max_end):
         seq = (base + max(start, 0)) & MASK
         inside = any(begin <= max(start, 0) and max(start, 0) + 50 <= end for begin, end in offsets)
         assert unacked.covers(seq, (seq + 50) & MASK) == inside
@@ -77,16 +77,16 @@ def _same_answers(unacked: Unacked, everything: list[Segment], base: int, top: i
 def test_tail() -> None:
     unacked = Unacked()
     for at, (seq, end) in enumerate([(0, 100), (300, 400), (400, 500)]):
-        unacked.add(Segment(seq, end, at, at))
+        unacked.add(SentSegment(seq, end, at, at))
     assert unacked.tail_from(300) == 500
     assert unacked.tail_from(200) == 200
     assert Unacked().tail_from(7) == 7
 
 
-def test_many_acknowledgements_do_not_leave_the_past_behind() -> None:
+def test_acknowledged_segments_are_removed_from_memory() -> None:
     unacked = Unacked()
     for at in range(5000):
-        unacked.add(Segment(at * 10, at * 10 + 10, at, at))
+        unacked.add(SentSegment(at * 10, at * 10 + 10, at, at))
     for at in range(4000):
         unacked.acknowledge(at * 10 + 10)
     assert len(unacked) == 1000

@@ -1,4 +1,4 @@
-"""The lockstep walk finds what a plain walk finds, whatever the search for records says."""
+"""The lockstep walk gives the result of a sequential walk, whatever the search for records returns."""
 
 import random
 
@@ -7,29 +7,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from testbed.analysis.packets.read.chain import CUT, Offsets, walk
+from testbed.analysis.packets.read.chain import NO_NEXT, Offsets, walk
 
 
 class Numbers:
-    """Records whose first byte is their length; `lies` are where the search claims a record begins."""
+    """Records whose first byte is their length; `guesses` are where the search claims that a record begins."""
 
-    def __init__(self, data: bytes, lies: list[int]) -> None:
+    def __init__(self, data: bytes, guesses: list[int]) -> None:
         self.data = np.frombuffer(data, np.uint8)
-        self.lies = np.zeros(1 + max([len(data), *lies]), np.bool_)
-        self.lies[lies] = True
+        self.guesses = np.zeros(1 + max([len(data), *guesses]), np.bool_)
+        self.guesses[guesses] = True
 
-    def following(self, offsets: Offsets) -> Offsets:
+    def next_offsets(self, offsets: Offsets) -> Offsets:
         inside = offsets < len(self.data)
         length = self.data[np.where(inside, offsets, 0)].astype(np.int64)
         ends = offsets + length
-        return np.where(inside & (length > 0) & (ends <= len(self.data)), ends, CUT)
+        return np.where(inside & (length > 0) & (ends <= len(self.data)), ends, NO_NEXT)
 
-    def likely(self, offsets: Offsets) -> NDArray[np.bool_]:
-        lies: NDArray[np.bool_] = self.lies[np.minimum(offsets, len(self.lies) - 1)]
-        return lies
+    def looks_like_record(self, offsets: Offsets) -> NDArray[np.bool_]:
+        guesses: NDArray[np.bool_] = self.guesses[np.minimum(offsets, len(self.guesses) - 1)]
+        return guesses
 
 
-def plainly(data: bytes) -> tuple[list[int], int]:
+def walk_sequentially(data: bytes) -> tuple[list[int], int]:
     found, at = [], 0
     while at < len(data) and data[at] and at + data[at] <= len(data):
         found.append(at)
@@ -43,11 +43,11 @@ def plainly(data: bytes) -> tuple[list[int], int]:
     wrong=st.lists(st.integers(0, 120_000), max_size=40),
     right=st.booleans(),
 )
-def test_same_as_a_plain_walk(seed: int, tail: bytes, wrong: list[int], right: bool) -> None:
+def test_same_as_a_sequential_walk(seed: int, tail: bytes, wrong: list[int], right: bool) -> None:
     rng = random.Random(seed)
     lengths = (rng.randrange(1, 61) for _ in range(3000))
     data = b"".join(bytes([length]) + bytes([1]) * (length - 1) for length in lengths) + tail
-    expected, stopped_at = plainly(data)
+    expected, stopped_at = walk_sequentially(data)
     chain = walk(Numbers(data, wrong + (expected[::50] if right else [])), 0, len(data))
     assert chain.offsets.tolist() == expected
     assert chain.stopped_at == stopped_at

@@ -14,9 +14,9 @@ SEGMENTS = spaced([replace(segment, length=7) for segment in exchange(300)], ste
 
 
 def numbers(data: bytes) -> tuple[list[int], list[int]]:
-    windows = list(PcapFile(data).windows())
-    times = [window.records[0].time_ns for window in windows]
-    counts = [window.records[0].number for window in windows]
+    chunks = list(PcapFile(data).chunks())
+    times = [chunk.records[0].time_ns for chunk in chunks]
+    counts = [chunk.records[0].number for chunk in chunks]
     return np.concatenate(times).tolist(), np.concatenate(counts).tolist()
 
 
@@ -30,19 +30,19 @@ def test_all_four_kinds(order: str, nanoseconds: bool) -> None:
     assert times[0] == EPOCH_NS
 
 
-def test_several_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     data = pcap(SEGMENTS)
     expected = numbers(data)
-    monkeypatch.setattr("testbed.analysis.packets.read.pcap.STRETCH_BYTES", 1000)
+    monkeypatch.setattr("testbed.analysis.packets.read.pcap.SCAN_BYTES", 1000)
     file = PcapFile(data)
-    assert len(list(file.windows())) > 10
+    assert len(list(file.chunks())) > 10
     assert numbers(data) == expected
-    monkeypatch.setattr("testbed.analysis.packets.read.pcap.WINDOW_RECORDS", 7)
+    monkeypatch.setattr("testbed.analysis.packets.read.pcap.CHUNK_RECORDS", 7)
     assert numbers(data) == expected
 
 
 @given(cut=st.integers(24, 24 + 20 * 77))
-def test_a_cut_tail_keeps_what_is_whole(cut: int) -> None:
+def test_a_truncated_tail(cut: int) -> None:
     data = pcap(SEGMENTS[:20], Wrapping("raw"))
     cut = min(cut, len(data))
     whole, at = 0, 24
@@ -50,7 +50,7 @@ def test_a_cut_tail_keeps_what_is_whole(cut: int) -> None:
         at += 16 + struct.unpack_from("<I", data, at + 8)[0]
         whole += 1
     file = PcapFile(data[:cut])
-    assert sum(window.packets for window in file.windows()) == whole
+    assert sum(chunk.packets for chunk in file.chunks()) == whole
     assert file.progress.cut_at_byte == (None if at == cut else at)
 
 
@@ -63,9 +63,9 @@ def test_a_cut_tail_keeps_what_is_whole(cut: int) -> None:
         (pcap(SEGMENTS[:1]) + b"\xff" * 16, 24 + 16 + 74 + 4 + 8, "4294967295 bytes"),
     ],
 )
-def test_rubbish_is_one_error_with_its_place(data: bytes, offset: int, reason: str) -> None:
+def test_a_malformed_file_is_one_error_with_its_offset(data: bytes, offset: int, reason: str) -> None:
     with pytest.raises(CaptureError, match=reason) as caught:
-        list(PcapFile(data).windows())
+        list(PcapFile(data).chunks())
     if "4294967295" not in reason:
         assert caught.value.offset_bytes == offset
     else:
@@ -74,5 +74,5 @@ def test_rubbish_is_one_error_with_its_place(data: bytes, offset: int, reason: s
 
 def test_an_empty_capture_has_no_packets() -> None:
     file = PcapFile(pcap([]))
-    assert not list(file.windows())
+    assert not list(file.chunks())
     assert file.progress.cut_at_byte is None

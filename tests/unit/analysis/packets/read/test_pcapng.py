@@ -13,8 +13,8 @@ FRAME = Wrapping().frame(Segment(1, 2))
 
 
 def times(data: bytes) -> list[int]:
-    windows = PcapngFile(data).windows()
-    return np.concatenate([records.time_ns for window in windows for records in window.records]).tolist()
+    chunks = PcapngFile(data).chunks()
+    return np.concatenate([records.time_ns for chunk in chunks for records in chunk.records]).tolist()
 
 
 def file(order: str = "<", *, options: bytes = b"") -> Pcapng:
@@ -58,7 +58,7 @@ def test_sections_of_either_byte_order_and_foreign_blocks() -> None:
     made = file("<").block(0xBAD, b"custom").packet(FRAME, 1).block(10, b"secrets!").drops(3)
     made.section(">").interface().packet(FRAME, 2).drops(4)
     read = PcapngFile(made.data())
-    assert sum(window.packets for window in read.windows()) == 2
+    assert sum(chunk.packets for chunk in read.chunks()) == 2
     assert read.progress.dropped_packets == 7
     assert times(made.data()) == [1000, 2000]
 
@@ -76,8 +76,8 @@ def test_interfaces_of_different_links() -> None:
 
 def test_simple_packets() -> None:
     made = Pcapng().section().interface(snaplen=len(FRAME) - 3).simple_packet(FRAME)
-    (window,) = PcapngFile(made.data()).windows()
-    (records,) = window.records
+    (chunk,) = PcapngFile(made.data()).chunks()
+    (records,) = chunk.records
     assert records.captured_bytes.tolist() == [len(FRAME) - 3]
     assert records.original_bytes.tolist() == [len(FRAME)]
 
@@ -86,9 +86,9 @@ GOOD = file().packet(FRAME, EPOCH_NS).data()
 
 
 @pytest.mark.parametrize("cut", range(28, len(GOOD)))
-def test_a_cut_tail_keeps_what_is_whole(cut: int) -> None:
+def test_a_truncated_tail(cut: int) -> None:
     read = PcapngFile(GOOD[:cut])
-    assert sum(window.packets for window in read.windows()) == 0
+    assert sum(chunk.packets for chunk in read.chunks()) == 0
     assert read.progress.cut_at_byte == {28: None, 48: None}.get(cut, 28 if cut < 48 else 48)
 
 
@@ -97,7 +97,7 @@ def test_a_cut_tail_keeps_what_is_whole(cut: int) -> None:
     [
         (b"\x0a\x0d\x0d\x0a" + bytes(30), "byte-order magic"),
         (b"\x0a\x0d\x0d\x0a", "section header"),
-        (Pcapng().section().data() + b"\x06\x00\x00\x00\x0d\x00\x00\x00" + bytes(40), "block of 13 bytes"),
+        (Pcapng().section().data() + b"\x06\x00\x00\x00\x0d\x00\x00\x00" + bytes(40), "invalid block length 13"),
         (GOOD[:-4] + b"\x00\x00\x00\x00", "second length"),
         (Pcapng().section().packet(FRAME, 0).data(), "interface 0"),
         (Pcapng().section().simple_packet(FRAME).data(), "before any interface"),
@@ -108,7 +108,7 @@ def test_a_cut_tail_keeps_what_is_whole(cut: int) -> None:
         (Pcapng().section().interface(options=file().option(14, struct.pack("<q", 2**60))).data(), "time offset"),
     ],
 )
-def test_rubbish_is_one_error(data: bytes, reason: str) -> None:
+def test_a_malformed_file_is_one_error(data: bytes, reason: str) -> None:
     with pytest.raises(CaptureError, match=reason) as caught:
-        list(PcapngFile(data).windows())
+        list(PcapngFile(data).chunks())
     assert 0 <= caught.value.offset_bytes <= len(data)

@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
-from testbed.analysis.packets.read.views import TURNED_AT_ONCE, U16, U32, at_any_offset, gather_rows, gather_words
+from testbed.analysis.packets.read.views import TRANSPOSED_ROWS, U16, U32, gather_rows, gather_words, unaligned_view
 
 
 def test_numbers_at_odd_offsets() -> None:
-    view = at_any_offset(b"\x00\x01\x02\x03\x04", U16.newbyteorder(">"))
+    view = unaligned_view(b"\x00\x01\x02\x03\x04", U16.newbyteorder(">"))
     assert view.tolist() == [0x0001, 0x0102, 0x0203, 0x0304]
 
 
 def test_a_short_buffer_has_none() -> None:
-    assert len(at_any_offset(b"abc", U32)) == 0
+    assert len(unaligned_view(b"abc", U32)) == 0
 
 
 def test_words_by_columns_in_either_order() -> None:
@@ -19,8 +19,8 @@ def test_words_by_columns_in_either_order() -> None:
     assert gather_words(data, np.array([1]), 8, "<").tolist() == [[0x03020100], [0x13121110]]
 
 
-def test_words_of_more_rows_than_are_turned_at_once() -> None:
-    count = 2 * TURNED_AT_ONCE + 7
+def test_words_of_more_rows_than_are_transposed_at_once() -> None:
+    count = 2 * TRANSPOSED_ROWS + 7
     data = np.arange(2 * count, dtype=">u4").tobytes()
     words = gather_words(data, np.arange(count) * 8, 8, ">")
     assert words.T.ravel().tolist() == list(range(2 * count))

@@ -1,4 +1,4 @@
-"""By columns or frame by frame, alone or beside others: the same result."""
+"""The result is the same from the fast path and the reference, for a connection alone or among others."""
 
 from dataclasses import fields, replace
 
@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from testbed.analysis.packets.mark.engine import analyse, analyse_by_machine
-from testbed.analysis.packets.mark.fast_path import Results
-from testbed.analysis.packets.mark.reference import Frame, Machine, Outcome
+from testbed.analysis.packets.mark.fast_path import AnalysisColumns
+from testbed.analysis.packets.mark.marking import mark_batch, mark_by_reference
+from testbed.analysis.packets.mark.reference import Frame, FrameAnalysis, ReferenceTracker
 from tests.support.batches import batch_of
 from tests.support.captures import Segment, exchange, handshake, spaced
 from tests.support.random_exchange import random_segments
@@ -20,27 +20,27 @@ def connections(seed: int) -> list[list[Segment]]:
     return [[s for s in segments if s.ports == ports] for ports in dict.fromkeys(s.ports for s in segments)]
 
 
-def assert_same(mine: Results, theirs: Results) -> None:
-    for column in fields(Results):
-        np.testing.assert_array_equal(getattr(mine, column.name), getattr(theirs, column.name), column.name)
+def assert_same(fast: AnalysisColumns, reference: AnalysisColumns) -> None:
+    for column in fields(AnalysisColumns):
+        np.testing.assert_array_equal(getattr(fast, column.name), getattr(reference, column.name), column.name)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32))
 @example(19424)  # the first frame is a reset at 0, the data begins below it
-def test_columns_and_machine_agree(seed: int) -> None:
+def test_fast_path_and_reference_agree(seed: int) -> None:
     batch = batch_of(*connections(seed))
-    assert_same(analyse(batch).results, analyse_by_machine(batch))
+    assert_same(mark_batch(batch).columns, mark_by_reference(batch))
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32))
 def test_other_connections_make_no_difference(seed: int) -> None:
     several = connections(seed)
-    together = analyse(batch_of(*several)).results
+    together = mark_batch(batch_of(*several)).columns
     at = 0
     for one in several:
-        alone = analyse(batch_of(one)).results
+        alone = mark_batch(batch_of(one)).columns
         part = slice(at, at + len(one))
         np.testing.assert_array_equal(together.marks[part], alone.marks)
         np.testing.assert_array_equal(together.in_flight_bytes[part], alone.in_flight_bytes)
@@ -49,7 +49,7 @@ def test_other_connections_make_no_difference(seed: int) -> None:
 
 
 def lossy(count: int) -> list[Segment]:
-    """A long exchange in which one segment of every five hundred is missing, and sent again soon after."""
+    """Return a long exchange in which every 750th frame is missing."""
     segments = handshake()
     seq, ack = segments[-1].seq, segments[-1].ack
     for number in range(count):
@@ -63,26 +63,26 @@ def lossy(count: int) -> list[Segment]:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The frames that the machine is asked for."""
-    seen: list[int] = []
-    step = Machine.step
+    """The frames that the reference marks."""
+    marked: list[int] = []
+    step = ReferenceTracker.step
 
-    def counting(self: Machine, frame: Frame) -> Outcome:
-        seen.append(frame.at)
+    def counting(self: ReferenceTracker, frame: Frame) -> FrameAnalysis:
+        marked.append(frame.at)
         return step(self, frame)
 
-    monkeypatch.setattr(Machine, "step", counting)
-    return seen
+    monkeypatch.setattr(ReferenceTracker, "step", counting)
+    return marked
 
 
-def test_a_regular_exchange_needs_no_machine(steps: list[int]) -> None:
-    analyse(batch_of(exchange(500), exchange(300, length=1448)))
+def test_an_exchange_in_order_takes_no_reference(steps: list[int]) -> None:
+    mark_batch(batch_of(exchange(500), exchange(300, length=1448)))
     assert not steps
 
 
-def test_the_machine_hands_back_after_a_loss(steps: list[int]) -> None:
+def test_the_fast_path_resumes_after_a_loss(steps: list[int]) -> None:
     batch = batch_of(lossy(10_000))
-    assert_same(analyse(batch).results, analyse_by_machine(batch))
+    assert_same(mark_batch(batch).columns, mark_by_reference(batch))
     assert 0 < len(steps) - len(batch) < len(batch) / 3
 
 
@@ -91,13 +91,13 @@ def test_ten_thousand_unacknowledged_segments() -> None:
     many = [Segment(1001 + n, 5001, length=1, window=9) for n in range(10_200)]
     acks = [Segment(5001, 1001 + n, from_server=True) for n in range(0, 10_200, 300)]
     batch = batch_of(spaced([*begin, *many, *acks, replace(many[0], seq=11_201)]))
-    assert_same(analyse(batch).results, analyse_by_machine(batch))
+    assert_same(mark_batch(batch).columns, mark_by_reference(batch))
 
 
-def test_nothing() -> None:
-    assert len(analyse(batch_of()).results.marks) == 0
+def test_an_empty_batch() -> None:
+    assert len(mark_batch(batch_of()).columns.marks) == 0
 
 
 def test_one_direction_only() -> None:
     batch = batch_of([s for s in exchange(50) if not s.from_server], [s for s in exchange(50) if s.from_server])
-    assert_same(analyse(batch).results, analyse_by_machine(batch))
+    assert_same(mark_batch(batch).columns, mark_by_reference(batch))
