@@ -1,6 +1,7 @@
 """The metrics that the route to the peers is given: congctl, mtu, advmss and so on in ip-route(8)."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from netem.contract.limits import ADVMSS_BYTES, CONGESTION_NAME, MTU_BYTES, RTO_MIN_MS, WINDOW_SEGMENTS, Bounds
 from netem.contract.variable import Row, flag, pattern, whole
@@ -42,14 +43,22 @@ class RouteMetrics:
 
     def by_name(self) -> dict[str, str | int]:
         """Return the requested metrics under the names that `ip -j route` prints."""
-        quickack = None if self.quickack is None else int(self.quickack)
-        every: dict[str, str | int | None] = {
-            "congestion": self.congestion or None,
-            "mtu": self.mtu_bytes,
-            "advmss": self.advmss_bytes,
-            "initcwnd": self.initcwnd_segments,
-            "initrwnd": self.initrwnd_segments,
-            "rto_min": self.rto_min_ms,
-            "quickack": quickack,
+        values = {name: getattr(self, field_name) for name, field_name in _FIELDS.items()}
+        return {
+            name: int(value) if isinstance(value, bool) else value
+            for name, value in values.items()
+            if value not in (None, "")
         }
-        return {name: value for name, value in every.items() if value is not None}
+
+
+_FIELDS: Final = {
+    "congestion": "congestion",
+    "mtu": "mtu_bytes",
+    "advmss": "advmss_bytes",
+    "initcwnd": "initcwnd_segments",
+    "initrwnd": "initrwnd_segments",
+    "rto_min": "rto_min_ms",
+    "quickack": "quickack",
+}
+METRIC_NAMES: Final = tuple(_FIELDS)
+"""The names that `ip -j route` prints; a cell's fields and options have the same."""

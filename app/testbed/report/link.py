@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from netem.contract.route_metrics import METRIC_NAMES
 from netem.spec import Impairment, parse
 from testbed.result import Delays, Link, LinkCounters, Result
 from testbed.units import format_figures, format_seconds, pluralize
 
-_ROUTE_METRICS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
 _WAYS: Final = {"client": "client to server", "server": "server to client"}
 _CAUSES: Final = {
     "dropped_loss": "loss model",
@@ -51,7 +51,7 @@ def requested_text(requested: Mapping[str, Any], impairment: Mapping[str, str]) 
 
 def kernel_text(requested: Mapping[str, Any]) -> str:
     """Return what is asked of the kernel at either end; empty when nothing is."""
-    route_metrics = [f"{name} {_ends(requested[name])}" for name in _ROUTE_METRICS if requested.get(name)]
+    route_metrics = [f"{name} {_ends(requested[name])}" for name in METRIC_NAMES if requested.get(name)]
     return ", ".join(
         [*route_metrics, *(f"{key} {_ends(value)}" for key, value in (requested.get("sysctl") or {}).items())]
     )

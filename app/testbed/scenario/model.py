@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from netem.contract import limits
+from netem.contract.route_metrics import METRIC_NAMES
 from netem.contract.settings import EngineChoice, Family, OnEngineDeath
 from netem.spec import Impairment, kernel_obstacles
 from netem.spec import parse as parse_impairment
@@ -106,9 +107,6 @@ RtoMin = Annotated[str, _both_ends(ends.milliseconds)]
 Switch = Annotated[str, _both_ends(ends.switch)]
 Sysctls = Annotated[dict[str, str], BeforeValidator(ends.sysctls)]
 Profile = Annotated[Entries, BeforeValidator(read_profile)]
-
-ROUTE_METRICS: Final = ("congestion", "mtu", "advmss", "initcwnd", "initrwnd", "rto_min", "quickack")
-"""Fields that become metrics of the route to the peer; ip-route(8)."""
 
 
 RECORD_KEYS: Final = {"delay": "read_delay"}
@@ -248,7 +246,7 @@ class Cell(BaseModel):
 
     def route_metrics(self, role: Role) -> dict[str, str]:
         """Return what is set on this role's route to the other, by the name of the field."""
-        given = {name: split_ends(getattr(self, name)) for name in ROUTE_METRICS}
+        given = {name: split_ends(getattr(self, name)) for name in METRIC_NAMES}
         return {name: values[role] for name, values in given.items() if role in values}
 
     def sysctls(self, role: Role) -> dict[str, str]:
