@@ -177,11 +177,11 @@ class Check(_Record):
 
 
 class Evidence(_Record):
-    """Where a finding can be seen: frames of a capture, or lines of a file."""
+    """Raw data that shows a finding: frames of a capture, lines of a file, or a file."""
 
     file: str = Field(description="path in the cell's folder")
     kind: Literal["frames", "samples", "events", "file"]
-    says: str = Field(description="what is to be seen there")
+    description: str = Field(description="what it shows")
     first: int | None = Field(default=None, description="number of the first frame, or of the first line")
     last: int | None = None
     count: int | None = Field(default=None, description="how many of the frames or lines from first to last")
@@ -192,24 +192,26 @@ Confidence = Literal["high", "medium", "low"]
 
 
 class Finding(_Record):
-    """One explained fact with its numbers, where they come from and what speaks against it."""
+    """One explained fact with its numbers, the raw data that shows it, and what contradicts it."""
 
     name: str = Field(description="which finding; docs/findings.md lists them")
     sentence: str
-    numbers: dict[str, float | int | str] = Field(default={}, description="what the sentence rests on; units in names")
-    evidence: list[Evidence] = Field(default=[], description="where it can be seen")
+    facts: dict[str, Any] = Field(
+        default={}, description="what was measured, units in the names; null = not known; docs/findings.md has the keys"
+    )
+    evidence: list[Evidence] = Field(default=[], description="the raw data that shows it")
     confidence: Confidence = "high"
-    contradicting: list[str] = Field(default=[], description="what speaks against it")
-    not_observed: list[str] = Field(default=[], description="what no instrument saw, so that it is not in here")
+    contradicted_by: list[str] = Field(default=[], description="what other instruments say against it")
+    not_observed: list[str] = Field(default=[], description="what no instrument observed")
     strength: float = Field(default=0.0, ge=0, le=1, description="how much of the cell it explains")
 
 
-class Silence(_Record):
-    """Why a finding has nothing to say of this cell."""
+class NotReported(_Record):
+    """Why a finding is absent."""
 
     name: str = Field(description="which finding")
     reason: str
-    observable: bool = Field(description="false: the instruments that it needs were not there")
+    observable: bool = Field(description="false: the instruments that it needs are missing")
 
 
 class Result(_Record):
@@ -237,7 +239,7 @@ class Result(_Record):
     )
     checks: list[Check]
     findings: list[Finding] = Field(description="the strongest first")
-    silent: list[Silence] = Field(default=[], description="the findings that have nothing to say")
+    not_reported: list[NotReported] = Field(default=[], description="the findings that are absent")
     notes: list[str]
 
 

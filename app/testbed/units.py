@@ -110,3 +110,13 @@ def format_seconds(seconds: float) -> str:
     if seconds >= 0.001:
         return f"{format_figures(seconds * 1e3, 3)} ms"
     return f"{format_figures(seconds * 1e6, 3)} µs"
+
+
+def percent(share: float) -> str:
+    """Return a share: `98 %`, `0.04 %`."""
+    return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1g} %"
+
+
+def times(count: int) -> str:
+    """Return how often something happened: `once`, `twice`, `3 times`."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")

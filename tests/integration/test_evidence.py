@@ -8,8 +8,8 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from testbed.analysis.findings.registry import explain
 from testbed.analysis.join.observation import Observation
+from testbed.evaluation.explanation import explain
 from testbed.result import Evidence
 from tests.support.archives import packed
 from tests.support.captures import pcap

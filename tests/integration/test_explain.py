@@ -26,7 +26,7 @@ def findings(result: Result) -> dict[str, Finding]:
 
 
 def number(result: Result, finding: str, name: str) -> float:
-    return float(findings(result)[finding].numbers[name])
+    return float(findings(result)[finding].facts[name])
 
 
 def good(shown: CellShown) -> Result:
@@ -99,21 +99,21 @@ def test_a_fast_reader_is_not_blamed(testbed_cell: Callable[..., CellShown], fam
     result = good(testbed_cell(client="c", server="c", family=family, nodes=45, chunk=1000))
     assert "reads too slowly" not in result.verdict
     assert not {"window-closed", "window-probes", "window-reopening", "back-pressure"} & findings(result).keys()
-    assert "write-blocked" in {silence.name for silence in result.silent if silence.observable}
+    assert "write-blocked" in {each.name for each in result.not_reported if each.observable}
 
 
 def test_a_slow_network_is_called_that(testbed_cell: Callable[..., CellShown], family: str) -> None:
     result = good(testbed_cell(family=family, netem="rate 2mbit"))
     assert result.verdict.startswith("The network limits the transfer")
-    assert findings(result)["sender-limit"].numbers["limited_by"] == "network"
+    assert findings(result)["sender-limit"].facts["limited_by"] == "network"
     assert not {"window-closed", "window-probes", "read-rate"} & findings(result).keys()
 
 
 def test_loss_without_closure(testbed_cell: Callable[..., CellShown], family: str) -> None:
     result = good(testbed_cell(family=family, netem_client="loss 15%", latency="5ms"))
     again = findings(result)["retransmissions"]
-    assert int(again.numbers["segments_again"]) > 0
-    assert int(again.numbers["lost_on_link"]) > 0
+    assert int(again.facts["segments_again"]) > 0
+    assert int(again.facts["lost_on_link"]) > 0
     assert not {"window-closed", "window-probes"} & findings(result).keys()
     assert "reads too slowly" not in result.verdict
 
@@ -143,7 +143,7 @@ def test_a_slow_program_is_called_that(
     assert result.verdict.startswith("The sending program limits the transfer")
     assert number(result, "sender-limit", "application_share") > 0.8
     assert not {"window-closed", "window-probes", "write-blocked"} & findings(result).keys()
-    unseen = {silence.name for silence in result.silent if not silence.observable}
+    unseen = {each.name for each in result.not_reported if not each.observable}
     assert {"write-blocked", "segmentation"} <= unseen  # it leaves no log
 
 
@@ -189,12 +189,12 @@ def test_back_pressure_is_judged_by_memory_where_there_is_no_log(
     for name, client in (("wrong", silent_images["0"]), ("right", silent_images["1"]), ("foreign", foreign)):
         result = good(testbed_cell(client=client, **PRESSED))
         assert result.verdict.startswith("The receiver reads too slowly"), name
-        assert "write-blocked" in {silence.name for silence in result.silent if not silence.observable}, name
+        assert "write-blocked" in {each.name for each in result.not_reported if not each.observable}, name
         says[name] = findings(result)["back-pressure"]
         assert says[name].not_observed == ["what the program calls written: it left no log"], name
         assert says[name].confidence == "medium", name
     assert says["wrong"].sentence.startswith("Back-pressure is not respected, it seems"), says
-    assert int(says["wrong"].numbers["memory_growth_bytes"]) > 1_000_000
+    assert int(says["wrong"].facts["memory_growth_bytes"]) > 1_000_000
     for name in ("right", "foreign"):
         assert says[name].sentence.startswith("Back-pressure is respected"), says
 

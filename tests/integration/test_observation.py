@@ -50,8 +50,8 @@ def test_the_kernels_counters_agree_with_the_capture(testbed_cell: Callable[...,
     result = good(testbed_cell(client="c", server="c", family=family, nodes=60, chunk=1000, delay="250ms", **SMALL))
     client, server = result.kernel_counters["client"], result.kernel_counters["server"]
     closed, probed = finding(result, "window-closed"), finding(result, "window-probes")
-    assert server["TcpExtTCPToZeroWindowAdv"] == closed.numbers["closures"]
-    assert client["TcpExtTCPWinProbe"] == probed.numbers["probes"]
+    assert server["TcpExtTCPToZeroWindowAdv"] == closed.facts["periods"]
+    assert client["TcpExtTCPWinProbe"] == probed.facts["probes"]
     assert (client["TcpActiveOpens"], server["TcpPassiveOpens"]) == (1, 1)
     assert not {"TcpCurrEstab", "TcpRtoMin"} & client.keys()
     assert 0 not in client.values()
@@ -133,8 +133,8 @@ def test_a_program_that_buffers_by_itself_is_found(
     result = good(testbed_cell(client=asyncio_images["0"], family=family, **SLOW))
     found = finding(result, "back-pressure")
     assert found.sentence.startswith("Back-pressure is not respected")
-    assert int(found.numbers["program_max_bytes"]) > 1_000_000
-    assert int(found.numbers["memory_growth_bytes"]) > 1_000_000
+    assert int(found.facts["program_max_bytes"]) > 1_000_000
+    assert int(found.facts["memory_growth_bytes"]) > 1_000_000
     assert "the program itself buffers" in result.verdict
 
 
@@ -145,7 +145,7 @@ def test_programs_that_wait_are_not_blamed(
     result = good(testbed_cell(client=asyncio_images["1"] if client == "drained" else client, **SLOW))
     found = finding(result, "back-pressure")
     assert found.sentence.startswith("Back-pressure is respected")
-    assert int(found.numbers["program_max_bytes"]) < 131_072
+    assert int(found.facts["program_max_bytes"]) < 131_072
     assert "the program itself buffers" not in result.verdict
 
 

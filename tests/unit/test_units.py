@@ -11,7 +11,9 @@ from testbed.units import (
     format_seconds,
     parse_duration_us,
     parse_size_bytes,
+    percent,
     pluralize,
+    times,
 )
 
 
@@ -130,3 +132,13 @@ def test_no_number_has_an_exponent() -> None:
         "12340 s",
         "1000 kB/s",
     )
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.984, "98 %"), (0.0, "0 %"), (0.034, "3 %"), (0.0004, "0.04 %")])
+def test_percent(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "once"), (2, "twice"), (0, "0 times"), (12, "12 times")])
+def test_times(count: int, text: str) -> None:
+    assert times(count) == text

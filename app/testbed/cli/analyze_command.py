@@ -7,14 +7,14 @@ from typing import Any, Final
 import click
 
 from testbed import cli
-from testbed.analysis.cell import analyse
-from testbed.analysis.findings.registry import explain
 from testbed.analysis.join.load import observe_connection
 from testbed.analysis.packets.model import Capture, Connection
 from testbed.cli.lookup import cells, connection_of, find, load_capture, target_argument
 from testbed.cli.options import output_option
 from testbed.cli.session import shown, width
-from testbed.report.explain import WORTH_TELLING, explanation_lines
+from testbed.evaluation.cell import analyse
+from testbed.evaluation.explanation import explain
+from testbed.report.explain import MIN_STRENGTH, explanation_lines
 from testbed.report.text import verdict
 from testbed.result import Result
 from testbed.run.folder import write_json
@@ -86,7 +86,7 @@ def _connections(capture: Capture, path: Path, stream: int | None) -> list[Conne
 
 def _lines(connection: Connection, capture: Capture, path: Path) -> list[str]:
     answer = explain(observe_connection(connection, capture, path.name))
-    findings = [finding for finding in answer.findings if finding.strength >= WORTH_TELLING]
+    findings = [finding for finding in answer.findings if finding.strength >= MIN_STRENGTH]
     head = (
         f"connection {connection.stream}: {connection.client.endpoint} to {connection.server.endpoint}, "
         f"{len(connection.frames)} frames, {format_bytes(_payload(connection))}"
@@ -104,7 +104,7 @@ def _document(connection: Connection, capture: Capture, path: Path) -> dict[str,
         "payload_bytes": _payload(connection),
         "verdict": answer.verdict,
         "findings": [finding.model_dump() for finding in answer.findings],
-        "silent": [silence.model_dump() for silence in answer.silent],
+        "not_reported": [each.model_dump() for each in answer.not_reported],
     }
 
 

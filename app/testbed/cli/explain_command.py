@@ -5,12 +5,13 @@ from pathlib import Path
 import click
 
 from testbed import cli
-from testbed.analysis.findings.registry import RULES, explain
+from testbed.analysis.findings.registry import RULES
 from testbed.analysis.join.load import load_cell
 from testbed.cli.lookup import chosen_names, find, one_cell, target_argument
 from testbed.cli.options import output_option
 from testbed.cli.session import width
-from testbed.report.explain import WORTH_TELLING, explanation_lines
+from testbed.evaluation.explanation import explain
+from testbed.report.explain import MIN_STRENGTH, explanation_lines
 from testbed.report.text import machine_text
 
 HELP = """Explain a cell: what limited the sender, and every finding with its facts and evidence.
@@ -23,24 +24,24 @@ again, so a newer version of the testbed may report more than result.json does.
 def _explain(target: str, output: Path, **params: object) -> int:
     names = chosen_names(tuple(params["finding"]), list(RULES))  # type: ignore[arg-type]
     folder = one_cell(find(target, output))
-    seen = load_cell(folder)
-    answer = explain(seen)
+    observation = load_cell(folder)
+    answer = explain(observation)
     findings = [f for f in answer.findings if f.name in names] if names else list(answer.findings)
-    silent = [s for s in answer.silent if s.name in names] if names else list(answer.silent)
+    absent = [a for a in answer.not_reported if a.name in names] if names else list(answer.not_reported)
     if params["json"]:
-        document = {"findings": [f.model_dump() for f in findings], "silent": [s.model_dump() for s in silent]}
-        told = {"cell": folder.name, "verdict": answer.verdict, "emulated": bool(seen.host.get("emulated"))}
-        cli.print_json({"schema_version": 1, **told, **document})
+        document = {"findings": [f.model_dump() for f in findings], "not_reported": [a.model_dump() for a in absent]}
+        head = {"cell": folder.name, "verdict": answer.verdict, "emulated": bool(observation.host.get("emulated"))}
+        cli.print_json({"schema_version": 1, **head, **document})
         return 0
-    machine = machine_text(seen.host)
+    machine = machine_text(observation.host)
     if not names and not params["all"]:
-        rest = [finding for finding in findings if finding.strength < WORTH_TELLING]
-        findings = [finding for finding in findings if finding.strength >= WORTH_TELLING]
+        rest = [finding for finding in findings if finding.strength < MIN_STRENGTH]
+        findings = [finding for finding in findings if finding.strength >= MIN_STRENGTH]
         click.echo("\n".join(explanation_lines(answer.verdict, findings, (), machine, width())))
-        others = [finding.name for finding in rest] + [silence.name for silence in silent]
+        others = [finding.name for finding in rest] + [each.name for each in absent]
         click.echo(f"\n--all shows {len(others)} more: {', '.join(others)}")
         return 0
-    click.echo("\n".join(explanation_lines(answer.verdict, findings, silent, machine, width())))
+    click.echo("\n".join(explanation_lines(answer.verdict, findings, absent, machine, width())))
     return 0
 
 

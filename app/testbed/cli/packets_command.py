@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed import cli
-from testbed.analysis.findings.evidence import chosen_frames
+from testbed.analysis.findings.measured import Measured
 from testbed.analysis.findings.registry import RULES
 from testbed.analysis.join.load import load_cell, observe_connection
 from testbed.analysis.join.observation import Observation
@@ -25,8 +25,8 @@ from testbed.cli.lookup import (
 from testbed.cli.options import output_option
 from testbed.errors import InputError
 from testbed.report.ladder import frame_document, ladder
+from testbed.report.sentences.registry import words
 from testbed.report.text import machine_text
-from testbed.result import Finding
 from testbed.units import pluralize
 
 HELP = """Show the frames of a cell, or of a capture, as a ladder: time, direction, flags, seq, ack, window, marks.
@@ -37,18 +37,18 @@ to the sender's first; S is SYN, F FIN, R RST, P PSH, A ACK.
 
 
 def _packets(target: str, output: Path, **params: Any) -> int:  # noqa: ANN401 - click's options
-    seen, connection, file = _source(find(target, output), params["end"], params["stream"])
+    observation, connection, file = _source(find(target, output), params["end"], params["stream"])
     chosen = np.ones(len(connection.frames), np.bool_)
     if params["range"]:
         chosen &= _in_range(connection, params["range"])
     for name in chosen_names(params["finding"], list(RULES)):
-        chosen &= _of_finding(seen, connection, file, name)
+        chosen &= _of_finding(observation, connection, file, name)
     if params["json"]:
         at = np.flatnonzero(chosen)[: params["limit"] or None].tolist()
         frames = [frame_document(connection, position) for position in at]
         cli.print_json({"schema_version": 1, "file": file, "chosen": int(chosen.sum()), "frames": frames})
         return 0
-    machine = machine_text(seen.host)
+    machine = machine_text(observation.host)
     if machine:
         click.echo(machine, err=True)
     for line in ladder(connection, chosen, params["limit"] or None):
@@ -80,20 +80,18 @@ def _in_range(connection: Connection, text: str) -> NDArray[np.bool_]:
     return found
 
 
-def _of_finding(seen: Observation, connection: Connection, file: str, name: str) -> NDArray[np.bool_]:
-    answer = RULES[name].explain(seen)
-    if not isinstance(answer, Finding):
-        raise InputError([f"{name} does not apply: {answer.reason}"])
-    evidence = [found for found in answer.evidence if found.kind == "frames"]
-    if not evidence:
+def _of_finding(observation: Observation, connection: Connection, file: str, name: str) -> NDArray[np.bool_]:
+    answer = RULES[name].measure(observation)
+    if not isinstance(answer, Measured):
+        raise InputError([f"{name} does not apply: {words(answer.reason)}"])
+    sources = [source for source in answer.evidence if source.kind == "frames"]
+    if not sources:
         raise InputError([f"{name} has no frame evidence: `testbed explain --finding {name}` shows its evidence"])
-    here = [found for found in evidence if found.file == file]
+    here = [source.numbers for source in sources if source.file == file]
     if not here:
-        other = evidence[0].file.partition("/")[0]
-        raise InputError([f"the evidence of {name} is in {evidence[0].file}"], hint=f"--end {other}")
-    found = np.zeros(len(connection.frames), np.bool_)
-    for part in here:
-        found |= chosen_frames(part, connection.frames.number)
+        other = sources[0].file.partition("/")[0]
+        raise InputError([f"the evidence of {name} is in {sources[0].file}"], hint=f"--end {other}")
+    found: NDArray[np.bool_] = np.isin(connection.frames.number, np.concatenate(here))
     return found
 
 

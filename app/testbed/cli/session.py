@@ -86,7 +86,7 @@ def execute(scenario: Scenario, chosen: Settings, display: Display) -> RunReport
 def shown(result: Result, folder: Path) -> list[str]:
     """Return the lines about one result, with a chart from the raw files in the folder."""
     # The run has imported it already; an import above would slow --help down.
-    analysis = importlib.import_module("testbed.analysis.cell")
+    analysis = importlib.import_module("testbed.evaluation.cell")
     return [visible(line) for line in result_lines(result, analysis.transfers(folder), ink(), width())]
 
 

@@ -1,18 +1,25 @@
-"""Findings for a terminal: the answer, each finding with its numbers, its evidence and what speaks against it."""
+"""Findings for a terminal: the answer, each finding with its facts, its evidence and what contradicts it."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from testbed.report.wrapping import WIDTH, wrapped
-from testbed.result import Evidence, Finding, Silence
+from testbed.result import Evidence, Finding, NotReported
 
-WORTH_TELLING: Final = 0.2
+MIN_STRENGTH: Final = 0.2
 """Findings weaker than this are shown on request only."""
+_INDENT: Final = 21
 
 
-def _number(name: str, value: float | int | str) -> str:
+def _fact(name: str, value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, list):
+        return f"{name}={','.join(str(each) for each in value)}"
     shown = f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
     return f"{name}={shown}"
+
+
+def _labelled(label: str, text: str, width: int) -> list[str]:
+    return wrapped(text, _INDENT, f"    {label:<{_INDENT - 4}}", width)
 
 
 def _evidence(evidence: Evidence, width: int) -> list[str]:
@@ -21,45 +28,44 @@ def _evidence(evidence: Evidence, width: int) -> list[str]:
         kind = "frame" if evidence.kind == "frames" else "line"
         span = f"s {evidence.first} to {evidence.last} ({evidence.count})"
         where += f", {kind}{f' {evidence.first}' if evidence.first == evidence.last else span}"
-    lines = wrapped(f"{where}: {evidence.says}", 14, "    see       ", width)
-    return [*lines, f"              wireshark: {evidence.filter}"] if evidence.filter else lines
+    lines = _labelled("evidence", f"{where}: {evidence.description}", width)
+    return [*lines, f"{'':{_INDENT}}wireshark: {evidence.filter}"] if evidence.filter else lines
 
 
 def finding_lines(finding: Finding, width: int = WIDTH) -> list[str]:
-    """Return a finding with everything that belongs to it."""
+    """Return a finding with everything that belongs to it; facts that are not known are left out."""
     lines = [finding.name, *wrapped(finding.sentence, 2, width=width)]
-    numbers = "  ".join(_number(name, value) for name, value in finding.numbers.items())
-    lines += wrapped(numbers, 14, "    numbers   ", width) if numbers else []
+    facts = "  ".join(_fact(name, value) for name, value in finding.facts.items() if value not in (None, []))
+    lines += _labelled("facts", facts, width) if facts else []
     for evidence in finding.evidence:
         lines += _evidence(evidence, width)
-    lines.append(f"    sure      {finding.confidence}")
-    for label, texts in (("against", finding.contradicting), ("not seen", finding.not_observed)):
+    lines += _labelled("confidence", finding.confidence, width)
+    for label, texts in (("contradicted by", finding.contradicted_by), ("not observed", finding.not_observed)):
         for text in texts:
-            lines += wrapped(text, 14, f"    {label:<10}", width)
+            lines += _labelled(label, text, width)
     return lines
 
 
 def explanation_lines(
     verdict: str,
     findings: Sequence[Finding],
-    silent: Sequence[Silence] = (),
+    not_reported: Sequence[NotReported] = (),
     machine: str = "",
     width: int = WIDTH,
 ) -> list[str]:
-    """Return the answer, what machine it is of unless this host, the findings, and why others are silent."""
-    lines = wrapped(verdict, width=width) if verdict else ["Nothing was seen of a transfer."]
+    """Return the answer, the guest VM that it is about if any, the findings, and why others are absent."""
+    lines = wrapped(verdict, width=width) if verdict else ["No transfer was observed."]
     lines += [f"({machine})"] if machine else []
     for finding in findings:
         lines += ["", *finding_lines(finding, width)]
-    if silent:
-        lines += ["", "silent"]
-        lines += _silences(silent, width)
+    if not_reported:
+        lines += ["", "not reported", *_absent(not_reported, width)]
     return lines
 
 
-def _silences(silent: Sequence[Silence], width: int) -> list[str]:
-    lines, longest = [], max(len(silence.name) for silence in silent)
-    for silence in silent:
-        mark = "" if silence.observable else "cannot be told: "
-        lines += wrapped(f"{mark}{silence.reason}", longest + 4, f"  {silence.name:<{longest}}  ", width)
+def _absent(not_reported: Sequence[NotReported], width: int) -> list[str]:
+    lines, longest = [], max(len(each.name) for each in not_reported)
+    for each in not_reported:
+        mark = "" if each.observable else "not observable: "
+        lines += wrapped(f"{mark}{each.reason}", longest + 4, f"  {each.name:<{longest}}  ", width)
     return lines

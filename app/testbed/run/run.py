@@ -44,7 +44,7 @@ class _Analysis:
     def begin(self) -> None:
         """Begin to import it, once."""
         if self._module is None:
-            self._module = self._pool.submit(importlib.import_module, "testbed.analysis.cell")
+            self._module = self._pool.submit(importlib.import_module, "testbed.evaluation.cell")
 
     def of(self, folder: Path) -> Result:
         """Return the result of a cell."""

@@ -55,7 +55,7 @@ def test_the_answer_and_its_findings(output: Path, target: tuple[str, ...]) -> N
 def test_all_and_one(output: Path) -> None:
     everything = call(output, "explain", "--all").output
     assert "\ncontext\n" in everything
-    assert "cannot be told" in everything
+    assert "not observable" in everything
     one = call(output, "explain", "--finding", "conservation").output
     assert "\nconservation\n" in one
     assert "window-closed" not in one
@@ -64,7 +64,7 @@ def test_all_and_one(output: Path) -> None:
 def test_one_document(output: Path) -> None:
     found = document(output, "explain")
     assert found["cell"] == "cell"
-    assert len(found["findings"]) + len(found["silent"]) == 17
+    assert len(found["findings"]) + len(found["not_reported"]) == 17
 
 
 def test_what_cannot_be_found(output: Path) -> None:

@@ -6,12 +6,13 @@ import numpy as np
 
 from testbed.analysis.findings.evidence import file, lines
 from testbed.analysis.findings.limits import hardly_began
-from testbed.analysis.findings.rule import NO_LOG, NO_SAMPLES, Answer, Rule, silent, unseen
+from testbed.analysis.findings.measured import not_applicable, unobservable
+from testbed.analysis.findings.rule import Answer, NoSamples, Rule
 from testbed.analysis.findings.stall import BOUNDED_BYTES, in_program_bytes
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import ABSENT
 from testbed.analysis.join.timeline import Timeline
-from testbed.result import Finding
 from testbed.units import format_bytes
 
 NAME: Final = "back-pressure"
@@ -32,20 +33,20 @@ ALL_SHARE: Final = 0.75
 MEMORY_UNSEEN: Final = "the memory of the program itself"
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when the receiver held the sender up, and the sender's log or its memory is there beside its samples."""
     timeline, writes = observation.timeline, observation.sender.calls("write")
     if timeline is None:
-        return unseen(NAME, NO_SAMPLES.format(role=observation.sender.role))
+        return unobservable(NoSamples(observation.sender.role))
     growth = _growth_bytes(observation)
     if writes is None and growth is None:
-        return unseen(NAME, NO_LOG.format(role=observation.sender.role) + ", and its memory was not sampled")
+        return unobservable("the sender left no event log, and its memory was not sampled")
     known = (timeline.accepted_bytes != ABSENT) & (timeline.written_bytes != ABSENT)
     if writes is not None and not known.any():
-        return unseen(NAME, "the kernel told no bytes_acked")
+        return unobservable("the kernel told no bytes_acked")
     blocked_s = float(writes.duration_ns[writes.blocked].sum()) / 1e9 if writes is not None else 0.0
     if not _pressed(observation, 0.0 if hardly_began(observation) else blocked_s):
-        return silent(NAME, "there was no back-pressure: the receiver always had room and no write() had to wait")
+        return not_applicable("there was no back-pressure: the receiver always had room and no write() had to wait")
     if writes is None:
         return _by_memory(observation, growth or 0, _settled_growth_bytes(observation))
     return _by_log(observation, timeline, blocked_s, growth)
@@ -82,8 +83,7 @@ def _by_log(observation: Observation, timeline: Timeline, blocked_s: float, grow
     unseen_ = [MEMORY_UNSEEN] if growth is None else []
     if int(np.count_nonzero(piled)) >= FEWEST_SAMPLES:
         doubt = growth is not None and growth < most / 4
-        return Finding(
-            name=NAME,
+        return untyped(
             sentence=(
                 f"Back-pressure is not respected: the program calls {format_bytes(most)} written that the kernel has "
                 "not taken. They pile up in the program's own memory, which grows as long as the receiver is slow."
@@ -92,18 +92,17 @@ def _by_log(observation: Observation, timeline: Timeline, blocked_s: float, grow
             evidence=lines(
                 observation.sender, timeline.line[piled], "more is called written than the kernel has accepted"
             ),
-            contradicting=[f"the program's memory grew by {format_bytes(growth or 0)} only"] if doubt else [],
+            contradicted_by=[f"the program's memory grew by {format_bytes(growth or 0)} only"] if doubt else [],
             not_observed=unseen_,
             strength=0.85,
         )
     waits = "its write() waits" if blocked_s > WAITED_S else "the kernel's buffer took everything"
     how = f"the program calls nothing written that the kernel has not taken; {waits}"
     if most > LATE_BYTES and blocked_s < PRESSED_SHARE * (observation.sending_s or 0.0):
-        return unseen(NAME, f"the program hardly waited and held {format_bytes(most)}: so little tells of no bound")
+        return unobservable(f"the program hardly waited and held {format_bytes(most)}: so little tells of no bound")
     if most > LATE_BYTES:
         how = f"a bounded buffer of the program holds up to {format_bytes(most)}, then it waits"
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=f"Back-pressure is respected: {how}.",
         numbers=numbers,
         evidence=lines(observation.sender, timeline.line, "bytes_acked and send queue beside the log of writes"),
@@ -120,11 +119,11 @@ def _by_memory(observation: Observation, growth: int, settled: int | None) -> An
     path = f"{observation.sender.path}resources.csv"
     sent = observation.sent_bytes or 0
     if sent < GROWN_BYTES:
-        return unseen(NAME, f"the program left no log, and memory does not tell so little data: {format_bytes(sent)}")
+        return unobservable(f"the program left no log, and memory does not tell so little data: {format_bytes(sent)}")
     most = max(GROWN_BYTES, GROWN_SHARE * sent)
     grown = settled is not None and settled > most
     if growth > most and not grown and (settled is None or growth >= ALL_SHARE * sent):
-        return unseen(NAME, "the program left no log, and its memory grew as the transfer began, with data or without")
+        return unobservable("the program left no log, and its memory grew as the transfer began, with data or without")
     growth = settled if settled is not None and growth > most else growth
     says = (
         f"Back-pressure is not respected, it seems: the program's memory grew by {format_bytes(growth)} while the "
@@ -132,8 +131,7 @@ def _by_memory(observation: Observation, growth: int, settled: int | None) -> An
         if grown
         else f"Back-pressure is respected: the program's memory grew by {format_bytes(max(growth, 0))} only."
     )
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=says,
         numbers={"memory_growth_bytes": growth},
         evidence=file(path, "the program's memory over time"),
@@ -147,5 +145,6 @@ RULE: Final = Rule(
     NAME,
     "Does the sender's program stop under back-pressure, or does it buffer by itself?",
     "the log of writes against `bytes_acked` and the send queue, the program's memory",
-    explain,
+    (Untyped,),
+    measure,
 )

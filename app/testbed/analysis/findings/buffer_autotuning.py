@@ -3,22 +3,23 @@
 from typing import Final
 
 from testbed.analysis.findings.evidence import samples
-from testbed.analysis.findings.rule import NO_SAMPLES, Answer, Rule, sentence_of, silent, unseen
+from testbed.analysis.findings.measured import Source, not_applicable, unobservable
+from testbed.analysis.findings.rule import Answer, NoSamples, Rule
 from testbed.analysis.findings.stall import kernel_of
+from testbed.analysis.findings.untyped import Untyped, sentence_of, untyped
 from testbed.analysis.join.observation import End, Observation
-from testbed.result import Evidence, Finding
 from testbed.units import format_bytes
 
 NAME: Final = "buffer-autotuning"
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when a buffer grew, or could have grown and did not."""
     ends = {"sndbuf": observation.sender, "rcvbuf": observation.receiver}
     if observation.sender.samples is None and observation.receiver.samples is None:
-        return unseen(NAME, NO_SAMPLES.format(role="endpoints"))
+        return unobservable(NoSamples(None))
     if observation.requested.get("sndbuf") and observation.requested.get("rcvbuf"):
-        return silent(NAME, "both buffers were set by the programs, which switches autotuning off")
+        return not_applicable("both buffers were set by the programs, which switches autotuning off")
     parts, evidence, unknown = [], [], []
     numbers: dict[str, float | int | str] = {}
     grew = 0.0
@@ -33,9 +34,8 @@ def explain(observation: Observation) -> Answer:
         evidence += _evidence(end, field)
         grew = max(grew, 1 - first / most if most else 0.0)
     if not parts:
-        return unseen(NAME, "no sample tells the size of a buffer")
-    return Finding(
-        name=NAME,
+        return unobservable("no sample tells the size of a buffer")
+    return untyped(
         sentence=sentence_of("; ".join(parts)),
         numbers=numbers,
         evidence=evidence,
@@ -78,7 +78,7 @@ def _than_asked(requested: int, given: int) -> str:
     return most if given < 2 * requested else "the least that this kernel gives"
 
 
-def _evidence(end: End, field: str) -> list[Evidence]:
+def _evidence(end: End, field: str) -> list[Source]:
     assert end.samples is not None
     return samples(end, end.samples, end.samples.column(field) > 0, f"{field} over time")
 
@@ -87,5 +87,6 @@ RULE: Final = Rule(
     NAME,
     "Did the kernels enlarge their buffers, and why or why not?",
     "`sndbuf`, `rcvbuf` over time, what was asked of setsockopt",
-    explain,
+    (Untyped,),
+    measure,
 )

@@ -6,10 +6,11 @@ import numpy as np
 
 from testbed.analysis.findings.evidence import file, frames
 from testbed.analysis.findings.handshake import connected
-from testbed.analysis.findings.rule import Answer, Rule, silent
+from testbed.analysis.findings.measured import Source, not_applicable
+from testbed.analysis.findings.rule import Answer, Rule
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import CaptureState, End, Observation
 from testbed.analysis.packets.flags import Mark
-from testbed.result import Evidence, Finding
 from testbed.units import pluralize
 
 NAME: Final = "capture-trust"
@@ -27,10 +28,10 @@ CLOCK_STEP_NS: Final = 20_000_000
 """One offset stands for the whole transfer; a clock that is slewed moves by some milliseconds in a minute."""
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when a capture is missing, not whole, or shows what was never on a wire."""
     flaws: list[str] = []
-    evidence: list[Evidence] = []
+    evidence: list[Source] = []
     suffer: set[str] = set()
     for end in _ends(observation):
         found, where = _flaws(end, there=connected(observation))
@@ -43,8 +44,7 @@ def explain(observation: Observation) -> Answer:
         suffer |= set(JOINED)
     offload = _offloaded(observation)
     if flaws:
-        return Finding(
-            name=NAME,
+        return untyped(
             sentence=f"The captures cannot be trusted fully: {'; '.join(flaws)}. {_suffering(suffer)}",
             numbers={"flaws": len(flaws), "offloaded_frames": offload},
             evidence=evidence,
@@ -54,8 +54,7 @@ def explain(observation: Observation) -> Answer:
         end_ = observation.wire()
         assert end_ is not None
         assert end_.connection is not None
-        return Finding(
-            name=NAME,
+        return untyped(
             sentence=(
                 f"The captures are whole. {pluralize(offload, 'frame')} with more than one segment's payload "
                 f"{'is' if offload == 1 else 'are'} segmentation offload (GSO): cut, if at all, behind the tap."
@@ -65,8 +64,8 @@ def explain(observation: Observation) -> Answer:
             strength=0.1,
         )
     if not connected(observation):
-        return silent(NAME, "the captures are whole: nothing was dropped")
-    return silent(NAME, "the captures are whole: handshake seen, nothing dropped, no frame longer than a segment")
+        return not_applicable("the captures are whole: nothing was dropped")
+    return not_applicable("the captures are whole: handshake seen, nothing dropped, no frame longer than a segment")
 
 
 def _ends(observation: Observation) -> list[End]:
@@ -77,7 +76,7 @@ def _suffering(names: set[str]) -> str:
     return f"These findings rest on what is missing and suffer: {', '.join(sorted(names))}."
 
 
-def _flaws(end: End, *, there: bool) -> tuple[list[tuple[str, tuple[str, ...]]], list[Evidence]]:
+def _flaws(end: End, *, there: bool) -> tuple[list[tuple[str, tuple[str, ...]]], list[Source]]:
     """Return what is wrong with an end's capture, each with the findings that suffer, and where it can be seen.
 
     Where no connection is `there`, none can be in the capture.
@@ -142,5 +141,7 @@ RULE: Final = Rule(
     NAME,
     "Are the captures whole, and what can they not show?",
     "tcpdump's counters, what is known of the tap, handshake, marks, both clocks",
-    explain,
+    (Untyped,),
+    measure,
+    without_connection=True,
 )

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.rule import Answer, Rule, percent, silent, unseen
+from testbed.analysis.findings.measured import Measured, Source, not_applicable, unobservable
+from testbed.analysis.findings.rule import Answer, Rule
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import End, Observation
 from testbed.analysis.join.samples import ABSENT
 from testbed.analysis.packets.flags import FIN, RST
 from testbed.analysis.packets.model import Frames
-from testbed.result import Evidence, Finding
-from testbed.units import format_bytes, format_seconds
+from testbed.units import format_bytes, format_seconds, percent
 
 NAME: Final = "closing"
 
@@ -21,11 +22,11 @@ QUEUED_S: Final = 0.001
 """A FIN that goes out sooner did not wait."""
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when the connection was reset, not ended, or ended by the sender long before all was read."""
     end = observation.wire()
     if end is None or end.connection is None:
-        return unseen(NAME, "there is no capture")
+        return unobservable("there is no capture")
     marked = end.connection.frames
     sent = observation.from_sender(marked)
     resets = (marked.tcp_flags & RST) != 0
@@ -36,8 +37,7 @@ def explain(observation: Observation) -> Answer:
     if resets.any():
         return _reset(observation, marked, resets)
     if not ends.any():
-        return Finding(
-            name=NAME,
+        return untyped(
             sentence="The connection was not closed while it was watched: the capture has neither FIN nor RST.",
             numbers={"fins": 0, "resets": 0},
             evidence=frames(end, np.ones(len(marked), np.bool_), "all frames, none with FIN or RST"),
@@ -56,10 +56,9 @@ def _over_at(sent: NDArray[np.bool_], ends: NDArray[np.bool_]) -> int | None:
     return max(int(side[0]) for side in first) if all(len(side) for side in first) else None
 
 
-def _stray(end: End, observation: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Finding:
+def _stray(end: End, observation: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Measured[Untyped]:
     who = observation.sender.role if observation.from_sender(marked)[resets][0] else observation.receiver.role
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=(
             f"Both ends closed the connection with FIN; the {who} answered what came late or twice after that with "
             "RST, which harms nothing."
@@ -70,7 +69,7 @@ def _stray(end: End, observation: Observation, marked: Frames, resets: NDArray[n
     )
 
 
-def _reset(observation: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Finding:
+def _reset(observation: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Measured[Untyped]:
     end = observation.wire()
     assert end is not None
     by_sender = bool(observation.from_sender(marked)[resets][0])
@@ -82,8 +81,7 @@ def _reset(observation: Observation, marked: Frames, resets: NDArray[np.bool_]) 
         numbers["unread_bytes"] = unread
         if unread and not by_sender:
             why = f" with {format_bytes(unread)} in its queue that its program never read"
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=f"The {who} reset the connection (RST){why}.",
         numbers=numbers,
         evidence=frames(end, resets, "RST", "tcp.flags.reset == 1"),
@@ -92,7 +90,7 @@ def _reset(observation: Observation, marked: Frames, resets: NDArray[np.bool_]) 
     )
 
 
-def _left_alone(end: End, observation: Observation, fins: NDArray[np.bool_]) -> Finding:
+def _left_alone(end: End, observation: Observation, fins: NDArray[np.bool_]) -> Measured[Untyped]:
     """Tell of a receiver that closed and of a sender that did not."""
     numbers: dict[str, float | int | str] = {"fins": int(fins.sum()), "resets": 0}
     broken_off = ""
@@ -102,8 +100,7 @@ def _left_alone(end: End, observation: Observation, fins: NDArray[np.bool_]) -> 
     if unread:
         numbers["unread_bytes"] = unread
         broken_off += f"{', with' if broken_off else ' with'} {format_bytes(unread)} that its program never read"
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=(
             f"The {observation.receiver.role} closed the connection with FIN{broken_off}; "
             f"the {observation.sender.role} did not close it while it was watched."
@@ -132,12 +129,12 @@ def _unread(observation: Observation) -> int | None:
 
 def _early(observation: Observation, marked: Frames, fins: NDArray[np.bool_], how: str) -> Answer:
     if observation.end_ns is None or not observation.duration_s or not observation.all_read:
-        return silent(NAME, how)
+        return not_applicable(how)
     requested_ns = _close_asked_ns(observation)
     fin_ns = int(observation.at_ns(marked)[fins][0])
     ahead_s = (observation.end_ns - min(fin_ns, requested_ns or fin_ns)) / 1e9
     if ahead_s < EARLY_SHARE * observation.duration_s or observation.duration_s < 1.0:
-        return silent(NAME, f"the sender ended the stream when nearly all was read, and {how}")
+        return not_applicable(f"the sender ended the stream when nearly all was read, and {how}")
     queued_s = (fin_ns - requested_ns) / 1e9 if requested_ns is not None else None
     numbers: dict[str, float | int | str] = {
         "ahead_s": round(ahead_s, 6),
@@ -149,9 +146,8 @@ def _early(observation: Observation, marked: Frames, fins: NDArray[np.bool_], ho
         waited = f"; the FIN itself stood {format_seconds(queued_s)} in the queue behind the data"
     end = observation.wire()
     assert end is not None
-    evidence: list[Evidence] = frames(end, fins, "the sender's FIN", "tcp.flags.fin == 1")
-    return Finding(
-        name=NAME,
+    evidence: list[Source] = frames(end, fins, "the sender's FIN", "tcp.flags.fin == 1")
+    return untyped(
         sentence=(
             f"The sender's program was done {format_seconds(ahead_s)} before the receiver had read everything "
             f"({percent(ahead_s / observation.duration_s)} of the time){waited}. "
@@ -173,5 +169,6 @@ RULE: Final = Rule(
     NAME,
     "Who closed the connection, how, when, and was anything unread?",
     "FIN and RST, the receive queue, the logs",
-    explain,
+    (Untyped,),
+    measure,
 )

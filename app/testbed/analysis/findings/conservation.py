@@ -3,26 +3,27 @@
 from typing import Final
 
 from testbed.analysis.findings.evidence import lines
-from testbed.analysis.findings.rule import NO_SAMPLES, Answer, Rule, silent, unseen
+from testbed.analysis.findings.measured import Measured, not_applicable, unobservable
+from testbed.analysis.findings.rule import Answer, NoSamples, Rule
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.conservation import Conservation, check
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.timeline import Timeline
-from testbed.result import Finding
 from testbed.units import pluralize
 
 NAME: Final = "conservation"
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when at least one stalled state was sampled."""
     for end in (observation.sender, observation.receiver):
         if end.samples is None:
-            return unseen(NAME, NO_SAMPLES.format(role=end.role))
+            return unobservable(NoSamples(end.role))
     timeline = observation.timeline
     assert timeline is not None
     checked = check(timeline)
     if not checked.states:
-        return silent(NAME, "no sample shows a stalled state: something was always moving")
+        return not_applicable("no sample shows a stalled state: something was always moving")
     numbers: dict[str, float | int | str] = {"stalled_states": checked.states, "samples": len(checked.checked)}
     if not checked.exact:
         return _gap(observation, timeline, checked, numbers)
@@ -30,8 +31,7 @@ def explain(observation: Observation) -> Answer:
     if checked.partly_written_bytes:
         numbers["partly_written_max_bytes"] = checked.partly_written_bytes
         source += " (the part of a blocked write included)"
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=(
             f"The instruments agree: in {_all(checked.states)} "
             f"({pluralize(len(checked.checked), 'sample')}) the {source} are, to the byte, those read, those in the "
@@ -50,12 +50,11 @@ def _all(states: int) -> str:
 
 def _gap(
     observation: Observation, timeline: Timeline, checked: Conservation, numbers: dict[str, float | int | str]
-) -> Finding:
+) -> Measured[Untyped]:
     gaps = checked.gap_bytes[checked.violated]
     least, most = int(gaps.min()), int(gaps.max())
     numbers |= {"violated_samples": len(gaps), "gap_min_bytes": least, "gap_max_bytes": most}
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=(
             f"The instruments disagree: in {pluralize(len(gaps), 'sample')} of {len(checked.checked)} in which nothing "
             f"moved, read and queued bytes are {least} to {most} off what was written. A sample, a call or the right "
@@ -74,5 +73,6 @@ RULE: Final = Rule(
     NAME,
     "Do write log, samples of both ends and read log agree to the byte?",
     "samples of both ends, both logs",
-    explain,
+    (Untyped,),
+    measure,
 )

@@ -1,14 +1,13 @@
-"""Context: kernel, congestion control and engine, and what this kernel does not tell."""
+"""Context: kernel, congestion control and emulation engines, and what this kernel does not report."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from testbed.analysis.findings.evidence import file
-from testbed.analysis.findings.rule import Answer, Rule, sentence_of, unseen
+from testbed.analysis.findings.measured import Fact, Measured, unobservable
+from testbed.analysis.findings.rule import Answer, Rule
 from testbed.analysis.findings.stall import kernel_of
 from testbed.analysis.join.observation import Observation
-from testbed.result import Finding
-
-NAME: Final = "context"
 
 WANTED: Final = (
     "busy_time",
@@ -23,33 +22,30 @@ WANTED: Final = (
 """Fields of tcp_info that findings use; `rcv_wnd` came with Linux 6.2, `total_rto` with 6.7."""
 
 
-def explain(observation: Observation) -> Answer:
-    """Speak whenever anything is known of the host."""
+@dataclass(frozen=True, slots=True)
+class Context(Fact):
+    """The kernel's version, the congestion control, the emulation engines, and fields of tcp_info that are missing."""
+
+    kernel: str | None
+    congestion: str
+    engines: tuple[str, ...]
+    missing_fields: tuple[str, ...]
+
+
+def measure(observation: Observation) -> Answer:
+    """Return what is known of the kernel."""
     samples = observation.sender.samples
     kernel = str(observation.host.get("kernel") or "")
     if samples is None and not kernel:
-        return unseen(NAME, "neither run.json nor samples tell of the host")
-    missing = [name for name in WANTED if samples is not None and not samples.has(name)]
-    facts = kernel_of(observation)
-    engines = [engine for engine in observation.engines if engine != "none"]
-    numbers: dict[str, float | int | str] = {
-        "kernel": kernel or "unknown",
-        "congestion": facts.congestion,
-        "engine": " and ".join(engines) or "none",
-        "missing_fields": len(missing),
-    }
-    parts = [
-        f"Linux {kernel}" if kernel else "a kernel that run.json does not name",
-        f"congestion control {facts.congestion}",
-    ]
-    parts.append(f"impairments by the {' and '.join(engines)} engine" if engines else "a link without impairment")
-    sentence = ", ".join(parts)
-    if missing:
-        sentence += f"; this kernel tells no {', '.join(missing)}"
-    return Finding(
-        name=NAME,
-        sentence=sentence_of(sentence),
-        numbers=numbers,
+        return unobservable("neither run.json nor samples describe the host")
+    missing = tuple(name for name in WANTED if samples is not None and not samples.has(name))
+    return Measured(
+        Context(
+            kernel=kernel or None,
+            congestion=kernel_of(observation).congestion,
+            engines=tuple(engine for engine in observation.engines if engine != "none"),
+            missing_fields=missing,
+        ),
         evidence=file("../run.json", "kernel, sysctls and versions"),
         not_observed=missing,
         strength=0.05,
@@ -57,8 +53,10 @@ def explain(observation: Observation) -> Answer:
 
 
 RULE: Final = Rule(
-    NAME,
-    "On which kernel, with which congestion control and engine; what does this kernel not tell?",
+    "context",
+    "On which kernel, with which congestion control and emulation engine; what does this kernel not report?",
     "`run.json`, `congestion`, fields of tcp_info",
-    explain,
+    (Context,),
+    measure,
+    without_connection=True,
 )

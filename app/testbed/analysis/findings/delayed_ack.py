@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.rule import Answer, Rule, percent, silent, unseen
+from testbed.analysis.findings.measured import not_applicable, unobservable
+from testbed.analysis.findings.rule import Answer, Rule
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import Int64
 from testbed.analysis.packets.delays import time_to_ack_ns
 from testbed.analysis.packets.model import NONE, Connection
-from testbed.result import Finding
-from testbed.units import format_seconds, pluralize
+from testbed.units import format_seconds, percent, pluralize
 
 NAME: Final = "delayed-ack"
 
@@ -22,20 +23,20 @@ HIGH_NS: Final = 65_000_000
 FEWEST: Final = 3
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when some acknowledgements came about 40 ms after the data, at the receiver's own tap."""
     connection = observation.receiver.connection
     if connection is None:
-        return unseen(NAME, "the receiver's own capture is not there, and elsewhere the round trip is in the times")
+        return unobservable("the receiver's own capture is not there, and elsewhere the round trip is in the times")
     if observation.receiver is not observation.sender and observation.one_capture:
-        return unseen(NAME, "it is not known at which end this capture was made")
+        return unobservable("it is not known at which end this capture was made")
     marked = connection.frames
     took_ns = silent_for_ns(observation, connection)
     data = observation.from_sender(marked) & (marked.payload_bytes > 0)
     late = _late(took_ns)
     count, total = int(late.sum()), int(data.sum())
     if count < FEWEST:
-        return silent(NAME, "acknowledgements were not delayed by 40 ms more than now and then")
+        return not_applicable("acknowledgements were not delayed by 40 ms more than now and then")
     waited = len(_waited(observation, connection, took_ns))
     median_s = float(np.median(took_ns[late])) / 1e9
     sentence = (
@@ -45,8 +46,7 @@ def explain(observation: Observation) -> Answer:
     )
     if waited:
         sentence += f" In {pluralize(waited, 'case')} the sender sent nothing until the acknowledgement came."
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=sentence,
         numbers={
             "delayed_frames": count,
@@ -102,5 +102,6 @@ RULE: Final = Rule(
     NAME,
     "Were acknowledgements delayed by 40 ms, and did the sender wait for them?",
     "time from data to acknowledgement at the receiver's tap",
-    explain,
+    (Untyped,),
+    measure,
 )

@@ -5,9 +5,11 @@ from typing import Any, Final
 
 from testbed.analysis.findings.evidence import file
 from testbed.analysis.findings.limits import find_limits
-from testbed.analysis.findings.rule import Answer, Rule, percent, unseen
+from testbed.analysis.findings.measured import unobservable
+from testbed.analysis.findings.rule import Answer, Rule
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import Observation
-from testbed.result import Finding
+from testbed.units import percent
 
 NAME: Final = "family-pair"
 
@@ -15,10 +17,10 @@ SAME: Final = 0.2
 """Times and rates of two runs of the same cell differ by so much anyway: a read more or less, a busy machine."""
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when the run has the twin of this cell over the other family."""
     if observation.twin is None:
-        return unseen(NAME, "the run has no cell that differs from this one in its family only, or none that is done")
+        return unobservable("the run has no cell that differs from this one in its family only, or none that is done")
     metrics = observation.twin.get("metrics") or {}
     numbers: dict[str, float | int | str] = {"twin": str(observation.twin.get("cell", ""))}
     differences = []
@@ -38,7 +40,7 @@ def explain(observation: Observation) -> Answer:
         if abs(ratio - 1) > SAME:
             differences.append(f"goodput differs by {percent(abs(ratio - 1))}")
     if len(numbers) == 1:
-        return unseen(NAME, "neither what limited the twin nor its goodput is known")
+        return unobservable("neither what limited the twin nor its goodput is known")
     if observation.mss_bytes is not None:
         numbers["mss_bytes"] = observation.mss_bytes
     other_family = "IPv4" if observation.requested.get("family") == "ipv6" else "IPv6"
@@ -47,8 +49,7 @@ def explain(observation: Observation) -> Answer:
         if differences
         else f"Over {other_family} the same cell comes to the same verdict; a segment carries 20 bytes less over IPv6."
     )
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=says,
         numbers=numbers,
         evidence=file(f"../{numbers['twin']}/result.json", "the result of the other family"),
@@ -58,7 +59,7 @@ def explain(observation: Observation) -> Answer:
 
 
 def _limit(twin: Mapping[str, Any]) -> str:
-    findings = {finding.get("name"): finding.get("numbers") or {} for finding in twin.get("findings") or []}
+    findings = {finding.get("name"): finding.get("facts") or {} for finding in twin.get("findings") or []}
     return str(findings.get("sender-limit", {}).get("limited_by", ""))
 
 
@@ -66,5 +67,6 @@ RULE: Final = Rule(
     NAME,
     "Do IPv4 and IPv6 come to the same verdict?",
     "the result of the cell that differs in its family only",
-    explain,
+    (Untyped,),
+    measure,
 )

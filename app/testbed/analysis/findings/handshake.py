@@ -1,12 +1,14 @@
-"""Whether a connection came about at all; where none did, there is no transfer to explain."""
+"""Whether a connection was established; where none was, there is no transfer to explain."""
 
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.analysis.findings.rule import times
-from testbed.analysis.join.observation import End, Observation
+from testbed.analysis.findings.measured import Fact
+from testbed.analysis.join.observation import End, Observation, Role
 from testbed.analysis.packets.flags import RST, SYN
 from testbed.analysis.packets.model import Frames
 
@@ -14,8 +16,26 @@ BEFORE: Final = ("SYN_SENT", "SYN_RECV", "NEW_SYN_RECV", "LISTEN", "CLOSE")
 """States of a socket that has no connection, yet or any more."""
 
 
+class Outcome(StrEnum):
+    """How an attempt to connect ended."""
+
+    NOT_CAPTURED = "not captured"
+    REFUSED = "refused"
+    ANSWER_LOST = "answer lost"
+    NO_ANSWER = "no answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Fact):
+    """An attempt to connect that failed: who made it, with how many SYNs, and how it ended."""
+
+    role: Role
+    syns: int = 0
+    outcome: Outcome = Outcome.NOT_CAPTURED
+
+
 def connected(observation: Observation) -> bool:
-    """Tell whether the connection came about; so it did unless an instrument was there and saw none."""
+    """Tell whether the connection was established: it was unless an instrument was there and observed none."""
     ends = observation.sender, observation.receiver
     if any(end.log is not None for end in ends):
         return True
@@ -38,29 +58,25 @@ def _connected_at(end: End) -> bool:
     # What is neither SYN nor RST is sent on a connection only; and a capture without SYN began too late to tell.
     frames = end.connection.frames
     on_it = (frames.tcp_flags & (SYN | RST)) == 0
-    return bool(on_it.any() or not _asks(frames).any())
+    return bool(on_it.any() or not _is_syn(frames).any())
 
 
-def _asks(frames: Frames) -> NDArray[np.bool_]:
-    asks: NDArray[np.bool_] = frames.from_client & ((frames.tcp_flags & SYN) != 0)
-    return asks
+def _is_syn(frames: Frames) -> NDArray[np.bool_]:
+    syn: NDArray[np.bool_] = frames.from_client & ((frames.tcp_flags & SYN) != 0)
+    return syn
 
 
-def attempt(observation: Observation) -> str:
-    """Return the verdict on a connection that did not come about."""
-    nothing = "No connection came about and no data was sent"
-    end = observation.wire()
+def attempt(observation: Observation) -> Attempt:
+    """Return how far a connection came that was not established."""
+    role, end = observation.sender.role, observation.wire()
     if end is None or end.connection is None:
-        return f"{nothing}."
+        return Attempt(role)
     frames = end.connection.frames
-    requested = times(int(_asks(frames).sum()))
     if (~frames.from_client & ((frames.tcp_flags & RST) != 0)).any():
-        how = "and was refused (RST)"
-    elif _answered(observation):
-        how = "and got no answer, although the other end gave one: it was lost on its way"
+        outcome = Outcome.REFUSED
     else:
-        how = "and got no answer"
-    return f"{nothing}: the {observation.sender.role} asked {requested} (SYN) {how}."
+        outcome = Outcome.ANSWER_LOST if _answered(observation) else Outcome.NO_ANSWER
+    return Attempt(role, int(_is_syn(frames).sum()), outcome)
 
 
 def _answered(observation: Observation) -> bool:

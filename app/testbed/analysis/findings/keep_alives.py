@@ -5,10 +5,11 @@ from typing import Final
 import numpy as np
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.rule import Answer, Rule, silent, unseen
+from testbed.analysis.findings.measured import not_applicable, unobservable
+from testbed.analysis.findings.rule import Answer, Rule
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.flags import Mark
-from testbed.result import Finding
 from testbed.units import format_seconds, pluralize
 
 NAME: Final = "keep-alives"
@@ -18,11 +19,11 @@ SHORTEST_NS: Final = 900_000_000
 like one came late or twice."""
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when either side sent keep-alives into an open window."""
     end = observation.wire()
     if end is None or end.connection is None:
-        return unseen(NAME, "there is no capture")
+        return unobservable("there is no capture")
     marked = end.connection.frames
     # A frame with data that is taken for a keep-alive is one byte that was sent again.
     real = marked.having(Mark.KEEP_ALIVE) & ~marked.having(Mark.WINDOW_PROBE) & (marked.payload_bytes == 0)
@@ -30,11 +31,10 @@ def explain(observation: Observation) -> Answer:
     real &= idle_ns >= SHORTEST_NS
     count = int(real.sum())
     if not count:
-        return silent(NAME, "no keep-alive was sent into an open window")
+        return not_applicable("no keep-alive was sent into an open window")
     idle_s = float(np.median(idle_ns[real])) / 1e9
     by_sender = int((real & observation.from_sender(marked)).sum())
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=(
             f"{pluralize(count, 'keep-alive')} ({by_sender} of the sender's) went into an open window, after "
             f"{format_seconds(idle_s)} without traffic: SO_KEEPALIVE is set, this is no window probe."
@@ -49,5 +49,6 @@ RULE: Final = Rule(
     NAME,
     "Were there real keep-alives, as distinct from window probes?",
     "keep-alive frames while the peer's window is open",
-    explain,
+    (Untyped,),
+    measure,
 )

@@ -6,12 +6,13 @@ Window is waited for because of the reader or because of the path; `testbed.anal
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from enum import StrEnum
+from typing import Final
 
 import numpy as np
 
 from testbed.analysis.findings.delayed_ack import silent_for_ns
-from testbed.analysis.findings.path import LOSSES, QUEUE, Path, path_of
+from testbed.analysis.findings.path import Path, PathCause, path_of
 from testbed.analysis.join.exhausted import missing_s, window_exhausted_s
 from testbed.analysis.join.observation import SHORT_S, Observation
 from testbed.analysis.join.occupancy import unread_share
@@ -19,7 +20,16 @@ from testbed.analysis.join.samples import ABSENT
 from testbed.analysis.join.unsent import nothing_unsent
 from testbed.analysis.predict import receiver_bytes
 
-Limit = Literal["receiver", "window", "network", "send buffer", "application"]
+
+class Limit(StrEnum):
+    """What a sender waits for."""
+
+    RECEIVER = "receiver"
+    WINDOW = "window"
+    NETWORK = "network"
+    SEND_BUFFER = "send buffer"
+    APPLICATION = "application"
+
 
 NAME: Final = "limits"
 
@@ -110,23 +120,27 @@ def _find(observation: Observation) -> Limits | None:
     network, buffer, idle = (busy_s - window_s - buffer_s) / total_s, buffer_s / total_s, (total_s - busy_s) / total_s
     not_written, no_room = _moved(observation, path, total_s, network, idle)
     network -= not_written + no_room
-    counted = window_s / total_s
-    window = counted + min(max(window_exhausted_s(observation) / total_s - counted, 0.0), max(network, 0.0))
+    pluralize = window_s / total_s
+    window = pluralize + min(max(window_exhausted_s(observation) / total_s - pluralize, 0.0), max(network, 0.0))
     unread = unread_share(observation) if window_s else None
     reader = window * (unread if unread is not None else _reader_without_capture(observation, full))
     on_the_way = window - reader
-    missing = missing_s(observation) if LOSSES in path.causes else 0.0
-    queued = on_the_way if QUEUE in path.causes else min(on_the_way, (path.unheard_s + missing) / total_s)
+    missing = missing_s(observation) if PathCause.LOSSES in path.causes else 0.0
+    queued = (
+        on_the_way
+        if PathCause.QUEUE in path.causes
+        else min(on_the_way, (path.window_update_lost_s + missing) / total_s)
+    )
     return Limits(
         total_s=total_s,
         busy_s=busy_s,
-        receive_window=counted,
+        receive_window=pluralize,
         shares={
-            "receiver": reader,
-            "window": on_the_way - queued,
-            "network": max(0.0, network + queued - (window - counted)),
-            "send buffer": buffer + no_room,
-            "application": idle + not_written,
+            Limit.RECEIVER: reader,
+            Limit.WINDOW: on_the_way - queued,
+            Limit.NETWORK: max(0.0, network + queued - (window - pluralize)),
+            Limit.SEND_BUFFER: buffer + no_room,
+            Limit.APPLICATION: idle + not_written,
         },
         path=path,
         unread=unread,
@@ -141,7 +155,7 @@ def _moved(observation: Observation, path: Path, total_s: float, network: float,
         return 0.0, 0.0
     not_written = min(max(nothing.not_written_s / total_s - idle, 0.0), network)
     # A greater buffer would let more into the queue of the network, and none of it arrive sooner.
-    no_room = 0.0 if QUEUE in path.causes else min(nothing.no_room_s / total_s, network - not_written)
+    no_room = 0.0 if PathCause.QUEUE in path.causes else min(nothing.no_room_s / total_s, network - not_written)
     return not_written, no_room
 
 

@@ -1,6 +1,7 @@
 """What the path did to a sender that waited for it: a queue before its rate, losses, late answers, round trips."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -10,16 +11,28 @@ from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import ABSENT
 from testbed.analysis.packets.delays import one_way_delays
 from testbed.analysis.packets.zero_window import find_zero_window_periods
-from testbed.units import format_seconds
 
-QUEUE: Final = "queue"
-LOSSES: Final = "losses"
-UNHEARD: Final = "lost window updates"
-LATE: Final = "late acknowledgements"
-ROUND_TRIP: Final = "round trip"
-PACED: Final = "pacing"
-DELAY: Final = "delay"
-MACHINE: Final = "machine"
+
+class PathCause(StrEnum):
+    """Why a sender waited for the path."""
+
+    QUEUE = "queue"
+    """Data stood in a queue before the path's rate."""
+    LOSSES = "losses"
+    """Segments were retransmitted that had not arrived, or the retransmission timer expired."""
+    LOST_WINDOW_UPDATE = "lost window updates"
+    """The window was open again and the sender did not know."""
+    LATE = "late acknowledgements"
+    """The receiver's kernel delayed acknowledgements (RFC 9293, 3.8.6.3)."""
+    ROUND_TRIP = "round trip"
+    """The congestion window was full and a round trip passed until it had room."""
+    PACED = "pacing"
+    """The congestion control spaced the segments out."""
+    DELAY = "delay"
+    """The transfer lasted hardly longer than a round trip."""
+    MACHINE = "machine"
+    """The link had no impairment: what took time was the machine."""
+
 
 QUEUED_RTT: Final = 2.0
 """A round trip so many times as long as on the idle link is spent in a queue of the network."""
@@ -28,8 +41,8 @@ RATED_RTT_MS: Final = 1.0
 """The same, where the link is asked to have a rate."""
 LOST_SHARE: Final = 0.005
 """So many of the segments lost halve a congestion window again and again."""
-UNHEARD_S: Final = 0.2
-"""A window that is open for so long and still closed to the sender: it was told, and only the next probe finds out."""
+UPDATE_LOST_S: Final = 0.2
+"""A window that is open for so long and still closed to the sender: its update was lost, and a probe finds out."""
 LATE_SHARE: Final = 0.3
 FEW_ROUND_TRIPS: Final = 1.5
 """What is over so soon was not held back by a congestion window: it was on its way."""
@@ -43,48 +56,56 @@ FILLED_SHARE: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """`causes` are why a sender waits for the path, none when nothing tells; `because` says it in a clause.
+    """Why a sender waited for the path: `causes`, none when no instrument shows it, and their figures.
 
-    `rtt_ms` is the sender's smoothed round trip, median over its samples. `unheard_s` is for how long it held for
-    closed a window that was open again.
+    `rtt_ms` is the sender's smoothed round trip, median over its samples. `queued_rtt_ms` is the round trip under
+    load, `idle_rtt_ms` that of the idle link. For `window_update_lost_s` the sender took a window for closed that was
+    open again.
     """
 
-    causes: tuple[str, ...] = ()
-    because: str = "it had data and permission to send and waited for the path: its rate, its delay or its losses"
+    causes: tuple[PathCause, ...] = ()
     rtt_ms: float | None = None
-    unheard_s: float = 0.0
+    queued_rtt_ms: float | None = None
+    idle_rtt_ms: float | None = None
+    lost_segments: int = 0
+    data_segments: int = 0
+    window_update_lost_s: float = 0.0
 
 
 def path_of(observation: Observation) -> Path:
     """Return what the path did while the sender was sending."""
     rtt_ms = _rtt_ms(observation)
-    told = _queue(observation, rtt_ms)
+    queued_rtt_ms = _queued_rtt_ms(observation, rtt_ms)
     lost, timeouts, segments = _lost(observation)
-    if timeouts or lost > max(1, LOST_SHARE * segments):
-        again = f"{lost} of {segments} segments had to be sent again" if lost else "it waited for a time-out"
-        told[LOSSES] = f"the path lost or delayed segments ({again})"
-    unheard_s = _unheard_s(observation)
-    if unheard_s:
-        lasted = format_seconds(unheard_s)
-        told[UNHEARD] = f"the word that the window was open again was lost, and for {lasted} the sender did not know"
-    told = told or _only_waited(observation, rtt_ms)
-    return Path(tuple(told), " and ".join(told.values()), rtt_ms, unheard_s) if told else Path(rtt_ms=rtt_ms)
+    update_lost_s = _window_update_lost_s(observation)
+    causes = {
+        PathCause.QUEUE: queued_rtt_ms is not None,
+        PathCause.LOSSES: bool(timeouts) or lost > max(1, LOST_SHARE * segments),
+        PathCause.LOST_WINDOW_UPDATE: update_lost_s > 0,
+    }
+    found = tuple(cause for cause, applies in causes.items() if applies)
+    return Path(
+        causes=found or _only_waited(observation, rtt_ms),
+        rtt_ms=rtt_ms,
+        queued_rtt_ms=queued_rtt_ms,
+        idle_rtt_ms=observation.rtt_ms,
+        lost_segments=lost,
+        data_segments=segments,
+        window_update_lost_s=update_lost_s,
+    )
 
 
-def _only_waited(observation: Observation, rtt_ms: float | None) -> dict[str, str]:
-    """Tell what took the time on a path that neither queued nor lost anything; nothing where that is not known."""
+def _only_waited(observation: Observation, rtt_ms: float | None) -> tuple[PathCause, ...]:
+    """Return what took the time on a path that neither queued nor lost anything; nothing where that is not known."""
     if waited_ns(observation) / 1e9 > LATE_SHARE * (observation.sending_s or 1.0):
-        return {LATE: "it waited for acknowledgements that the receiver's kernel delayed by about 40 ms"}
+        return (PathCause.LATE,)
     if observation.impairment and not _impaired(observation):
-        return {MACHINE: "it waited for acknowledgements over a link without impairment"}
+        return (PathCause.MACHINE,)
     if rtt_ms is None:
-        return {}
-    took = format_seconds(rtt_ms / 1e3)
+        return ()
     if (observation.sending_s or 0.0) < FEW_ROUND_TRIPS * rtt_ms / 1e3:
-        return {DELAY: f"the bytes and their acknowledgements were on their way: a round trip takes {took}"}
-    if _paced(observation):
-        return {PACED: f"its congestion control spaced the segments out; a round trip took {took}"}
-    return {ROUND_TRIP: f"it sent what its congestion window allows and waited a round trip of {took} for it"}
+        return (PathCause.DELAY,)
+    return (PathCause.PACED if _paced(observation) else PathCause.ROUND_TRIP,)
 
 
 def _paced(observation: Observation) -> bool:
@@ -103,23 +124,25 @@ def _impaired(observation: Observation) -> bool:
     return any(observation.impairment.values()) or bool(observation.requested.get("profile"))
 
 
-def _queue(observation: Observation, rtt_ms: float | None) -> dict[str, str]:
-    """Tell whether data stood in a queue of the path, by times on the way, else by the sender's round trips."""
+def _queued_rtt_ms(observation: Observation, rtt_ms: float | None) -> float | None:
+    """Return the round trip if data stood in a queue of the path, by one-way delays, else by the sender's round trips.
+
+    None where it did not, or where that is not known.
+    """
     # What a profile makes of the link was not there when its idle round trip was measured.
     if (
         observation.rtt_ms is None
         or observation.requested.get("profile")
         or (observation.impairment and not _impaired(observation))
     ):
-        return {}
+        return None
     on_way_ms = _on_way_ms(observation)
     measured_ms = rtt_ms if on_way_ms is None else on_way_ms
     rated = "rate " in observation.impairment.get(observation.sender.role, "")
     longer_ms = RATED_RTT_MS if rated else QUEUED_RTT_MS
     if measured_ms is None or measured_ms <= max(QUEUED_RTT * observation.rtt_ms, observation.rtt_ms + longer_ms):
-        return {}
-    took, idle = format_seconds(measured_ms / 1e3), format_seconds(observation.rtt_ms / 1e3)
-    return {QUEUE: f"the data queued for the path's rate (the way there and back took {took}, {idle} when idle)"}
+        return None
+    return measured_ms
 
 
 def _on_way_ms(observation: Observation) -> float | None:
@@ -149,14 +172,14 @@ def _lost(observation: Observation) -> tuple[int, int, int]:
     return max(again - needless, 0), timeouts, segments
 
 
-def _unheard_s(observation: Observation) -> float:
+def _window_update_lost_s(observation: Observation) -> float:
     """Return for how much longer the window was closed to the sender than it was at the receiver; 0 for little."""
     mine, theirs = observation.sender.connection, observation.receiver.connection
     if mine is None or theirs is None or observation.one_capture:
         return 0.0
     there = find_zero_window_periods(mine, of_client=not observation.sender_is_client)
     longer_s = (sum(max(0, closure.duration_ns) for closure in there) - observation.closed_ns) / 1e9
-    return longer_s if longer_s >= UNHEARD_S else 0.0
+    return longer_s if longer_s >= UPDATE_LOST_S else 0.0
 
 
 def _rtt_ms(observation: Observation) -> float | None:

@@ -7,12 +7,13 @@ import numpy as np
 
 from testbed.analysis.findings.evidence import calls
 from testbed.analysis.findings.limits import find_limits
-from testbed.analysis.findings.rule import NO_LOG, Answer, Rule, percent, silent, unseen
+from testbed.analysis.findings.measured import Measured, not_applicable, unobservable
+from testbed.analysis.findings.rule import Answer, NoLog, Rule
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.predict import receiver_bytes, slow_reader_goodput
-from testbed.result import Finding
-from testbed.units import format_bytes, format_rate, format_seconds, pluralize
+from testbed.units import format_bytes, format_rate, format_seconds, percent, pluralize
 
 NAME: Final = "read-rate"
 
@@ -22,21 +23,21 @@ STARVED_SHARE: Final = 0.1
 MATCH: Final = 0.1
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when the receiver paused between its reads for most of the time."""
     reads = observation.receiver.calls("read")
     if reads is None:
-        return unseen(NAME, NO_LOG.format(role=observation.receiver.role))
+        return unobservable(NoLog(observation.receiver.role))
     pauses = observation.receiver.calls("sleep")
     # The first read waits for the sender to begin.
     span_s = float(reads.end_ns[-1] - reads.end_ns[0]) / 1e9
     paused_s = float(pauses.duration_ns.sum()) / 1e9 if pauses is not None else 0.0
     if len(reads) < 3 or span_s <= 0 or paused_s < PACED_SHARE * span_s:
-        return silent(NAME, "the receiver read without pausing")
+        return not_applicable("the receiver read without pausing")
     return _paced(observation, reads, span_s)
 
 
-def _paced(observation: Observation, reads: Calls, span_s: float) -> Finding:
+def _paced(observation: Observation, reads: Calls, span_s: float) -> Measured[Untyped]:
     limits = find_limits(observation)
     paces = limits is None or limits.limit == "receiver"
     full_bytes = int(observation.requested.get("read_size") or reads.size_bytes.max())
@@ -56,8 +57,7 @@ def _paced(observation: Observation, reads: Calls, span_s: float) -> Finding:
         "short_share": round(float(short.mean()), 4),
     }
     off = abs(observed / predicted - 1) if predicted else 0.0
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=_sentence(numbers, paces=paces),
         numbers=numbers,
         evidence=calls(observation.receiver, reads, np.ones(len(reads), np.bool_), "the reads")
@@ -68,7 +68,7 @@ def _paced(observation: Observation, reads: Calls, span_s: float) -> Finding:
             "reads that brought less than was asked for",
         ),
         confidence="high" if off <= MATCH else "medium",
-        contradicting=[f"observed and predicted differ by {percent(off)}"] if paces and off > MATCH else [],
+        contradicted_by=[f"observed and predicted differ by {percent(off)}"] if paces and off > MATCH else [],
         not_observed=[] if observation.receiver.samples is not None else ["the receiver's buffer"],
         strength=0.5 if paces else 0.2,
     )
@@ -109,5 +109,6 @@ RULE: Final = Rule(
     NAME,
     "What rate does the reader's pace allow, and did it get full reads?",
     "the log of reads, `rcvbuf`",
-    explain,
+    (Untyped,),
+    measure,
 )

@@ -1,4 +1,4 @@
-"""All findings by name, in the order in which they are documented; and the asking of all of them."""
+"""All rules by the name of their finding, in the order of the documentation; and the measurement by all of them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -23,10 +23,10 @@ from testbed.analysis.findings import (
     write_blocked,
 )
 from testbed.analysis.findings.handshake import connected
-from testbed.analysis.findings.rule import Rule, silent
-from testbed.analysis.findings.verdict import verdict
+from testbed.analysis.findings.measured import Fact, Measured, NotMeasured, not_applicable
+from testbed.analysis.findings.rule import Rule
+from testbed.analysis.findings.verdict import Verdict, verdict
 from testbed.analysis.join.observation import Observation
-from testbed.result import Finding, Silence
 
 RULES: Final[dict[str, Rule]] = {
     rule.name: rule
@@ -52,32 +52,28 @@ RULES: Final[dict[str, Rule]] = {
 }
 
 
-WITHOUT_CONNECTION: Final = (retransmissions.NAME, capture_trust.NAME, context.NAME)
-"""What there is to say where no connection came about: all else would explain a transfer that was none."""
-
-
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """The answer for a transfer: one sentence, the findings (strongest first), and why the others are silent."""
+class Measurements:
+    """What all rules return for a transfer: facts by name, the strongest first, why others have none, the verdict."""
 
-    verdict: str
-    findings: tuple[Finding, ...]
-    silent: tuple[Silence, ...]
+    facts: dict[str, Measured[Fact]]
+    without_fact: dict[str, NotMeasured]
+    verdict: Verdict | None
 
 
-def explain(observation: Observation) -> Explanation:
-    """Ask every rule."""
+def measure(observation: Observation) -> Measurements:
+    """Apply every rule; where no connection was established, only those that apply to an attempt."""
     there = connected(observation)
-    answers = [
-        rule.explain(observation)
-        if there or rule.name in WITHOUT_CONNECTION
-        else silent(rule.name, "no connection came about")
-        for rule in RULES.values()
-    ]
-    findings = [answer for answer in answers if isinstance(answer, Finding)]
-    findings.sort(key=lambda finding: -finding.strength)
-    return Explanation(
-        verdict=verdict(observation, {finding.name: finding for finding in findings}),
-        findings=tuple(findings),
-        silent=tuple(answer for answer in answers if isinstance(answer, Silence)),
+    answers = {
+        name: rule.measure(observation)
+        if there or rule.without_connection
+        else not_applicable("no connection was established")
+        for name, rule in RULES.items()
+    }
+    facts = {name: answer for name, answer in answers.items() if isinstance(answer, Measured)}
+    facts = dict(sorted(facts.items(), key=lambda item: -item[1].strength))
+    return Measurements(
+        facts=facts,
+        without_fact={name: answer for name, answer in answers.items() if isinstance(answer, NotMeasured)},
+        verdict=verdict(observation, facts),
     )

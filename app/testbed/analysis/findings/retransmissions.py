@@ -5,23 +5,24 @@ from typing import Final
 import numpy as np
 
 from testbed.analysis.findings.evidence import file, frames
-from testbed.analysis.findings.rule import Answer, Rule, percent, silent, unseen
+from testbed.analysis.findings.measured import Source, not_applicable, unobservable
+from testbed.analysis.findings.rule import Answer, Rule
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import Samples
 from testbed.analysis.packets.flags import RETRANSMISSIONS, Mark
-from testbed.result import Evidence, Finding
-from testbed.units import pluralize
+from testbed.units import percent, pluralize
 
 NAME: Final = "retransmissions"
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when the sender sent data again."""
     end, samples = observation.wire(), observation.sender.samples
     if (end is None or end.connection is None) and samples is None:
-        return unseen(NAME, "neither a capture nor samples of the sender are there")
+        return unobservable("neither a capture nor samples of the sender are there")
     numbers = _from_kernel(samples)
-    evidence: list[Evidence] = []
+    evidence: list[Source] = []
     if end is not None and end.connection is not None:
         marked = end.connection.frames
         sent = observation.from_sender(marked)
@@ -33,7 +34,7 @@ def explain(observation: Observation) -> Answer:
             "dsack_frames": int((~sent & marked.having(Mark.DUPLICATE_SACK)).sum()),
         }
         evidence += frames(end, again, "data sent again", "tcp.analysis.retransmission")
-    loss_probes = observation.sender.pluralize("TcpExtTCPLossProbes")
+    loss_probes = observation.sender.counter("TcpExtTCPLossProbes")
     if loss_probes is not None:
         numbers["tail_loss_probes"] = loss_probes
     lost = sum(observation.link_losses.values()) if observation.link_losses else None
@@ -43,19 +44,18 @@ def explain(observation: Observation) -> Answer:
         evidence += [e for role in where for e in file(f"{role}/link.json", "frames that the link lost")]
     count = int(numbers.get("retransmitted_segments", numbers.get("frames_again", 0)))
     if not count:
-        return silent(NAME, "nothing was sent again" + (", though the link lost frames" if lost else ""))
+        return not_applicable("nothing was sent again" + (", though the link lost frames" if lost else ""))
     why_lost = _lost_on_link(observation)
     if why_lost and _needless(numbers, count) and not observation.link_losses.get(observation.sender.role):
         why_lost = ""  # what the receiver sent was lost, and all of the data had come
     what, share = _judge(numbers, count, why_lost)
     numbers["segments_again"] = count
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=f"{pluralize(count, 'segment')} {'was' if count == 1 else 'were'} sent again{share}: {what}.",
         numbers=numbers,
         evidence=evidence,
         confidence="high" if "dsack_segments" in numbers else "medium",
-        contradicting=_contradicting(numbers, count, lost=bool(why_lost)),
+        contradicted_by=_contradicting(numbers, count, lost=bool(why_lost)),
         not_observed=["which of them the receiver had already (D-SACK)"] if _twice(numbers) is None else [],
         strength=round(_strength(numbers, count), 3),
     )
@@ -153,5 +153,7 @@ RULE: Final = Rule(
     NAME,
     "Was data sent again, and because of loss, a time-out or for nothing?",
     "retransmission and D-SACK marks, `total_retrans`, `dsack_dups`, `total_rto`, TCPLossProbes, the link's own losses",
-    explain,
+    (Untyped,),
+    measure,
+    without_connection=True,
 )

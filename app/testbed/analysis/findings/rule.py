@@ -1,49 +1,43 @@
-"""What a finding's module offers, and the three answers it may give."""
+"""What the module of a finding offers, and the reasons that several rules share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from testbed.analysis.join.observation import Observation
-from testbed.result import Finding, Silence
+from testbed.analysis.findings.measured import Fact, Measured, NotMeasured
+from testbed.analysis.join.observation import Observation, Role
 
-Answer = Finding | Silence
+Answer = Measured[Fact] | NotMeasured
 
 NO_WINDOW: Final = "no capture shows the receiver's window"
-NO_LOG: Final = "the {role} left no event log"
-NO_SAMPLES: Final = "the {role}'s sockets were not sampled"
+NO_SENDER_FRAMES: Final = "no capture shows the sender's frames"
+NO_CAPTURE: Final = "there is no capture"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One finding: the question that it answers, what it looks at, and the function that answers."""
+    """One finding: the question that it answers, what it looks at, the facts that it may return, and the measurement.
+
+    `without_connection` says that it applies to an attempt to connect, too.
+    """
 
     name: str
     question: str
     looks_at: str
-    explain: Callable[[Observation], Answer]
+    facts: tuple[type[Fact], ...]
+    measure: Callable[[Observation], Answer]
+    without_connection: bool = False
 
 
-def silent(name: str, reason: str) -> Silence:
-    """Say that there is nothing to report, and why."""
-    return Silence(name=name, reason=reason, observable=True)
+@dataclass(frozen=True, slots=True)
+class NoLog(Fact):
+    """The program of this end left no event log."""
+
+    role: Role
 
 
-def unseen(name: str, reason: str) -> Silence:
-    """Say that the instruments that would tell were not there."""
-    return Silence(name=name, reason=reason, observable=False)
+@dataclass(frozen=True, slots=True)
+class NoSamples(Fact):
+    """The sockets of this end were not sampled; None = those of neither end."""
 
-
-def percent(share: float) -> str:
-    """Return a share as people read it."""
-    return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1g} %"
-
-
-def sentence_of(clause: str) -> str:
-    """Return a clause as a sentence of its own."""
-    return f"{clause[:1].upper()}{clause[1:]}."
-
-
-def times(count: int) -> str:
-    """Return how often something happened."""
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+    role: Role | None

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import calls, frames
 from testbed.analysis.findings.limits import find_limits
-from testbed.analysis.findings.rule import NO_LOG, Answer, Rule, percent, silent, unseen
+from testbed.analysis.findings.measured import not_applicable, unobservable
+from testbed.analysis.findings.rule import Answer, NoLog, Rule
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.flags import RETRANSMISSIONS
 from testbed.analysis.packets.model import Connection, Frames
-from testbed.result import Finding
-from testbed.units import format_bytes, pluralize
+from testbed.units import format_bytes, percent, pluralize
 
 NAME: Final = "segmentation"
 
@@ -24,27 +25,26 @@ WHOLE_SHARE: Final = 0.8
 """A capture that shows less of the data than this counts too few frames; what was lost before it is little."""
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when writes and segments do not correspond one to one."""
     writes, end = observation.sender.calls("write"), observation.wire()
     if writes is None:
-        return unseen(NAME, NO_LOG.format(role=observation.sender.role))
+        return unobservable(NoLog(observation.sender.role))
     if end is None or end.connection is None:
-        return unseen(NAME, "no capture shows the sender's frames")
+        return unobservable("no capture shows the sender's frames")
     marked = end.connection.frames
     data = observation.from_sender(marked) & (marked.payload_bytes > 0) & ~marked.having(RETRANSMISSIONS)
     if not data.any():
-        return silent(NAME, "no frame with data was captured")
+        return not_applicable("no frame with data was captured")
     if _lacks_frames(marked, data):
-        return unseen(NAME, "the sender's capture lacks frames with data, and so their number says nothing")
+        return unobservable("the sender's capture lacks frames with data, and so their number says nothing")
     numbers = _numbers(writes, end.connection, marked, data)
     segments = int(numbers["segments"])
     ratio = len(writes) / segments
     if 1 / NOTICEABLE < ratio < NOTICEABLE:
-        return silent(NAME, f"{pluralize(len(writes), 'write')} went out in {pluralize(segments, 'segment')}")
+        return not_applicable(f"{pluralize(len(writes), 'write')} went out in {pluralize(segments, 'segment')}")
     how = _glued(observation, ratio) if ratio > 1 else _cut(observation, writes, ratio)
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=(
             f"{pluralize(len(writes), 'write')} of {format_bytes(int(np.median(writes.size_bytes)))} went out in "
             f"{pluralize(segments, 'segment')} ({int(numbers['frames'])} captured frames): {how}."
@@ -109,5 +109,6 @@ RULE: Final = Rule(
     NAME,
     "How do writes correspond to frames and segments: glued, cut, and why?",
     "the log of writes, payload of the sender's frames, `nodelay`",
-    explain,
+    (Untyped,),
+    measure,
 )

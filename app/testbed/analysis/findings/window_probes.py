@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.rule import Answer, Rule, silent, times, unseen
+from testbed.analysis.findings.measured import not_applicable, unobservable
+from testbed.analysis.findings.rule import Answer, Rule
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.model import Frames
 from testbed.analysis.packets.zero_window import ZeroWindowPeriod
 from testbed.analysis.predict import MIN_RTO_S, probes_per_closure
-from testbed.result import Finding
-from testbed.units import format_seconds, pluralize
+from testbed.units import format_seconds, pluralize, times
 
 NAME: Final = "window-probes"
 
@@ -23,11 +24,11 @@ TICK_S: Final = 0.02
 TOLERANCE: Final = 0.5
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when the sender probed a closed window."""
     end = observation.wire()
     if end is None or end.connection is None:
-        return unseen(NAME, "no capture shows the sender's frames")
+        return unobservable("no capture shows the sender's frames")
     marked = end.connection.frames
     probes = observation.probes(marked)
     count = int(probes.sum())
@@ -37,7 +38,7 @@ def explain(observation: Observation) -> Answer:
             if observation.zero_window_periods
             else "there was no closed window to probe"
         )
-        return silent(NAME, reason)
+        return not_applicable(reason)
     waits_s = [_first_rto_s(observation, closure) for closure in observation.zero_window_periods] or [
         MIN_RTO_S + TICK_S
     ]
@@ -55,12 +56,11 @@ def explain(observation: Observation) -> Answer:
         "first_rto_s": round(rto_s, 4),
         "longest_wait_s": round(_longest_wait_s(marked, probes), 6),
     }
-    kernel = observation.sender.pluralize(COUNTER)
+    kernel = observation.sender.counter(COUNTER)
     if kernel is not None:
         numbers["kernel_probes"] = kernel
     silence = f"; {unanswered} got no answer, as answers are limited to one in 0.5 s" if unanswered else ""
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=(
             f"The sender probed the closed window {times(count)}; a wait that doubles from "
             f"{format_seconds(rto_s)} makes {expected} in {_lengths(len(observation.zero_window_periods))}"
@@ -69,7 +69,7 @@ def explain(observation: Observation) -> Answer:
         numbers=numbers,
         evidence=frames(end, probes, "window probes", "tcp.analysis.keep_alive"),
         confidence="high" if end.capture and end.capture.complete is not False else "medium",
-        contradicting=_contradicting(count, expected, len(observation.zero_window_periods), kernel),
+        contradicted_by=_contradicting(count, expected, len(observation.zero_window_periods), kernel),
         not_observed=[] if kernel is not None else [f"the kernel's own count ({COUNTER})"],
         strength=round(0.6 * min(1.0, observation.closed_ns / 1e9 / (observation.sending_s or 1e9)), 3),
     )
@@ -116,5 +116,6 @@ RULE: Final = Rule(
     NAME,
     "How often was a closed window probed, and is that what exponential backoff makes?",
     "keep-alive frames while the peer's window is 0, `rto`, the kernel's TCPWinProbe",
-    explain,
+    (Untyped,),
+    measure,
 )

@@ -5,24 +5,24 @@ from typing import Final
 import numpy as np
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule, silent, times, unseen
+from testbed.analysis.findings.measured import not_applicable, unobservable
+from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule
+from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.zero_window import ZeroWindowEnd, ZeroWindowPeriod
-from testbed.result import Finding
-from testbed.units import format_bytes, pluralize
+from testbed.units import format_bytes, pluralize, times
 
 NAME: Final = "window-reopening"
 
 
-def explain(observation: Observation) -> Answer:
+def measure(observation: Observation) -> Answer:
     """Speak when a closed window opened again with a known size."""
     end = observation.window_end
     if end is None or end.connection is None:
-        return unseen(NAME, NO_WINDOW)
+        return unobservable(NO_WINDOW)
     opened = [c for c in observation.zero_window_periods if c.end is ZeroWindowEnd.REOPENED and c.reopened_bytes > 0]
     if not opened:
-        return silent(
-            NAME,
+        return not_applicable(
             "no closed window opened again" if observation.zero_window_periods else "the receive window never closed",
         )
     sizes = [closure.reopened_bytes for closure in opened]
@@ -42,8 +42,7 @@ def explain(observation: Observation) -> Answer:
         numbers["reads_per_closure_median"] = reads
     marked = end.connection.frames
     chosen = np.isin(marked.number, [closure.last_frame for closure in opened])
-    return Finding(
-        name=NAME,
+    return untyped(
         sentence=_sentence(sizes, mss, least, reads),
         numbers=numbers,
         evidence=frames(end, chosen, "the window opens again", "tcp.analysis.window_update"),
@@ -98,5 +97,6 @@ RULE: Final = Rule(
     NAME,
     "By how much did a closed window open again, and after how many reads?",
     "first window after each closure, MSS, the log of reads",
-    explain,
+    (Untyped,),
+    measure,
 )

@@ -51,7 +51,7 @@ class End:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     mtu_bytes: int | None = None
 
-    def pluralize(self, name: str) -> int | None:
+    def counter(self, name: str) -> int | None:
         """Return how often the kernel counted something, by its name in nstat(8); None when nobody asked it."""
         return None if self.counters is None else self.counters.get(name, 0)
 

@@ -3,43 +3,43 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from testbed.analysis.findings.back_pressure import explain
+from testbed.analysis.findings.back_pressure import measure
+from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.resources import Resources
-from testbed.result import Finding, Silence
 from tests.support.transfers import START_NS, fast_reader, late_last_write, seen_in, slow_reader, slow_sender, swallowed
 
 
 @pytest.mark.parametrize(("transfer", "how"), [(slow_reader, "its write() waits"), (swallowed, "took everything")])
 def test_respected(transfer, how: str) -> None:
-    found = explain(transfer().observe())
-    assert isinstance(found, Finding)
-    assert found.sentence.startswith("Back-pressure is respected")
-    assert how in found.sentence
-    assert found.numbers["program_max_bytes"] == 0
+    found = measure(transfer().observe())
+    assert isinstance(found, Measured)
+    assert found.fact.sentence.startswith("Back-pressure is respected")
+    assert how in found.fact.sentence
+    assert found.fact.numbers["program_max_bytes"] == 0
 
 
 def test_buffered_in_the_program() -> None:
-    found = explain(slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30).observe())
-    assert isinstance(found, Finding)
-    assert found.sentence.startswith("Back-pressure is not respected")
-    assert int(found.numbers["program_max_bytes"]) > 300_000
+    found = measure(slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30).observe())
+    assert isinstance(found, Measured)
+    assert found.fact.sentence.startswith("Back-pressure is not respected")
+    assert int(found.fact.numbers["program_max_bytes"]) > 300_000
     assert found.strength > 0.8
 
 
 @pytest.mark.parametrize("transfer", [fast_reader, slow_sender])
 def test_silent_without_back_pressure(transfer) -> None:
-    found = explain(transfer().observe())
-    assert isinstance(found, Silence)
+    found = measure(transfer().observe())
+    assert isinstance(found, NotMeasured)
     assert found.observable
 
 
 def test_what_it_needs() -> None:
     observation = slow_reader().observe()
     for found in (
-        explain(seen_in(slow_reader().segments)),
-        explain(replace(observation, sender=replace(observation.sender, log=None))),
+        measure(seen_in(slow_reader().segments)),
+        measure(replace(observation, sender=replace(observation.sender, log=None))),
     ):
-        assert isinstance(found, Silence)
+        assert isinstance(found, NotMeasured)
         assert not found.observable
 
 
@@ -47,8 +47,8 @@ def test_a_kernel_without_bytes_acked() -> None:
     observation = slow_reader().observe()
     assert observation.sender.samples is not None
     observation.sender.samples._numbers["bytes_acked"] = observation.sender.samples.column("no_such_field")
-    found = explain(observation)
-    assert isinstance(found, Silence)
+    found = measure(observation)
+    assert isinstance(found, NotMeasured)
     assert not found.observable
 
 
@@ -58,15 +58,15 @@ def test_a_bounded_buffer_of_the_program_is_no_fault() -> None:
     observation.sender.samples._numbers["bytes_acked"] = np.maximum(
         observation.sender.samples.column("bytes_acked") - 60_000, 0
     )
-    found = explain(observation)
-    assert isinstance(found, Finding)
-    assert "a bounded buffer of the program holds up to" in found.sentence
+    found = measure(observation)
+    assert isinstance(found, Measured)
+    assert "a bounded buffer of the program holds up to" in found.fact.sentence
 
 
 def test_so_little_data_tells_of_no_bound() -> None:
     """What a buffer with a bound would take, too; and the program never waited for it."""
-    found = explain(slow_reader(total_bytes=100_000, in_program=True).observe())
-    assert isinstance(found, Silence)
+    found = measure(slow_reader(total_bytes=100_000, in_program=True).observe())
+    assert isinstance(found, NotMeasured)
     assert not found.observable
 
 
@@ -74,10 +74,10 @@ def test_a_short_transfer_whose_writes_waited_is_not_said_to_have_had_room() -> 
     observation = late_last_write().observe()
     assert observation.sender.samples is not None
     observation.sender.samples._numbers["rwnd_limited"] = observation.sender.samples.column("rtt") * 0 + 10_000
-    found = explain(observation)
-    assert isinstance(found, Finding)
-    assert "its write() waits" in found.sentence
-    assert float(found.numbers["blocked_s"]) > 0.01
+    found = measure(observation)
+    assert isinstance(found, Measured)
+    assert "its write() waits" in found.fact.sentence
+    assert float(found.fact.numbers["blocked_s"]) > 0.01
 
 
 def memory(*growth_bytes: int) -> Resources:
@@ -87,9 +87,9 @@ def memory(*growth_bytes: int) -> Resources:
     return Resources(at_ns, 1_000_000 + np.array(growth_bytes), np.zeros(count, np.int64), np.arange(count) + 2)
 
 
-def without_log(total_bytes: int, resources: Resources) -> Finding | Silence:
+def without_log(total_bytes: int, resources: Resources) -> Measured | NotMeasured:
     observation = slow_reader(total_bytes=total_bytes, read_delay_ms=30).observe()
-    return explain(replace(observation, sender=replace(observation.sender, log=None, resources=resources)))
+    return measure(replace(observation, sender=replace(observation.sender, log=None, resources=resources)))
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def without_log(total_bytes: int, resources: Resources) -> Finding | Silence:
 )
 def test_without_a_log_its_memory_tells(growth_bytes: int, says: str) -> None:
     found = without_log(800_000, memory(0, 0, growth_bytes, 0))
-    assert isinstance(found, Finding)
-    assert says in found.sentence
+    assert isinstance(found, Measured)
+    assert says in found.fact.sentence
     assert found.confidence == "medium"
     assert found.evidence[0].file == "client/resources.csv"
 
@@ -112,28 +112,28 @@ def test_without_a_log_its_memory_tells(growth_bytes: int, says: str) -> None:
 )
 def test_memory_that_does_not_tell(total_bytes: int, held: Resources, why: str) -> None:
     found = without_log(total_bytes, held)
-    assert isinstance(found, Silence)
+    assert isinstance(found, NotMeasured)
     assert not found.observable
     assert why in found.reason
 
 
 def test_a_program_that_was_loaded_as_the_transfer_began_has_piled_nothing_up() -> None:
     found = without_log(2_000_000, memory(0, 900_000, 900_000, 904_000))
-    assert isinstance(found, Finding)
-    assert "is respected: the program's memory grew by 4 000 B only" in found.sentence
+    assert isinstance(found, Measured)
+    assert "is respected: the program's memory grew by 4 000 B only" in found.fact.sentence
 
 
 def test_memory_stands_beside_the_log() -> None:
     observation = slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30).observe()
     for growth_bytes, doubts in ((400_000, 0), (1000, 1)):
-        found = explain(replace(observation, sender=replace(observation.sender, resources=memory(0, growth_bytes, 0))))
-        assert isinstance(found, Finding)
-        assert found.numbers["memory_growth_bytes"] == growth_bytes
-        assert len(found.contradicting) == doubts
+        found = measure(replace(observation, sender=replace(observation.sender, resources=memory(0, growth_bytes, 0))))
+        assert isinstance(found, Measured)
+        assert found.fact.numbers["memory_growth_bytes"] == growth_bytes
+        assert len(found.contradicted_by) == doubts
         assert found.not_observed == []
 
 
 def test_silent_about_writes_that_only_waited_for_a_cpu() -> None:
-    found = explain(late_last_write().observe())
-    assert isinstance(found, Silence)
+    found = measure(late_last_write().observe())
+    assert isinstance(found, NotMeasured)
     assert found.observable

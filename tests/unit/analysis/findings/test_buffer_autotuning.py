@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.findings.buffer_autotuning import explain
+from testbed.analysis.findings.buffer_autotuning import measure
+from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.observation import End, Observation
-from testbed.result import Finding, Silence
 from tests.support.transfers import fast_reader, slow_reader, swallowed
 
 
@@ -15,45 +15,45 @@ def test_a_buffer_that_grew() -> None:
     column = samples.column("sndbuf").copy()
     column[0] = 16_384
     samples._numbers["sndbuf"] = column
-    found = explain(observation)
-    assert isinstance(found, Finding)
-    assert "grew from 16 384 B to 262 144 B" in found.sentence
-    assert "it grows only for a program that reads" in found.sentence
+    found = measure(observation)
+    assert isinstance(found, Measured)
+    assert "grew from 16 384 B to 262 144 B" in found.fact.sentence
+    assert "it grows only for a program that reads" in found.fact.sentence
     assert found.strength > 0.2
 
 
 def test_a_locked_one_is_told_beside_the_other() -> None:
-    found = explain(slow_reader(requested={"sndbuf": 8192, "rcvbuf": 0}).observe())
-    assert isinstance(found, Finding)
-    assert "and locked" in found.sentence
+    found = measure(slow_reader(requested={"sndbuf": 8192, "rcvbuf": 0}).observe())
+    assert isinstance(found, Measured)
+    assert "and locked" in found.fact.sentence
 
 
 def test_buffers_that_sufficed() -> None:
-    found = explain(fast_reader().observe())
-    assert isinstance(found, Finding)
-    assert "it sufficed" in found.sentence
+    found = measure(fast_reader().observe())
+    assert isinstance(found, Measured)
+    assert "it sufficed" in found.fact.sentence
     assert found.strength == 0.1
 
 
 def test_one_that_had_grown_before_the_first_sample() -> None:
-    found = explain(swallowed(rcvbuf_bytes=3_000_000).observe())
-    assert isinstance(found, Finding)
-    assert "the receiver's buffer had grown to 3 000 000 B when it was first sampled" in found.sentence
+    found = measure(swallowed(rcvbuf_bytes=3_000_000).observe())
+    assert isinstance(found, Measured)
+    assert "the receiver's buffer had grown to 3 000 000 B when it was first sampled" in found.fact.sentence
 
 
 def test_silent_when_both_are_locked() -> None:
-    found = explain(slow_reader().observe())
-    assert isinstance(found, Silence)
+    found = measure(slow_reader().observe())
+    assert isinstance(found, NotMeasured)
     assert found.observable
 
 
 def test_what_it_needs() -> None:
-    found = explain(Observation(sender=End("client"), receiver=End("server")))
-    assert isinstance(found, Silence)
+    found = measure(Observation(sender=End("client"), receiver=End("server")))
+    assert isinstance(found, NotMeasured)
     assert not found.observable
     observation = swallowed().observe()
-    half = explain(replace(observation, receiver=replace(observation.receiver, samples=None)))
-    assert isinstance(half, Finding)
+    half = measure(replace(observation, receiver=replace(observation.receiver, samples=None)))
+    assert isinstance(half, Measured)
     assert half.not_observed == ["the server's rcvbuf"]
 
 
@@ -66,6 +66,6 @@ def test_what_it_needs() -> None:
     ],
 )
 def test_what_was_asked_and_what_was_given(requested: int, says: str) -> None:
-    found = explain(slow_reader(requested={"sndbuf": 0, "rcvbuf": requested}).observe())
-    assert isinstance(found, Finding)
-    assert f"the receiver's buffer is {says}" in found.sentence
+    found = measure(slow_reader(requested={"sndbuf": 0, "rcvbuf": requested}).observe())
+    assert isinstance(found, Measured)
+    assert f"the receiver's buffer is {says}" in found.fact.sentence

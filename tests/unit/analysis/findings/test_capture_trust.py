@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis.cell import analyse
-from testbed.analysis.findings.capture_trust import NAME, explain
+from testbed.analysis.findings.capture_trust import NAME, measure
+from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.observation import CaptureState, End, Observation
-from testbed.report.explain import WORTH_TELLING
-from testbed.result import Finding, Silence
+from testbed.evaluation.cell import analyse
+from testbed.report.explain import MIN_STRENGTH
 from tests.support.captures import pcap
 from tests.support.transfers import captured, fast_reader, slow_network, slow_reader
 
@@ -35,12 +35,12 @@ from tests.support.transfers import captured, fast_reader, slow_network, slow_re
 )
 def test_flaws_are_told(change, says: str, suffers: str) -> None:
     observation = slow_reader().observe()
-    found = explain(
+    found = measure(
         replace(observation, receiver=replace(observation.receiver, capture=change(observation.receiver.capture)))
     )
-    assert isinstance(found, Finding)
-    assert says in found.sentence
-    assert suffers in found.sentence.partition(" suffer: ")[2]
+    assert isinstance(found, Measured)
+    assert says in found.fact.sentence
+    assert suffers in found.fact.sentence.partition(" suffer: ")[2]
     assert found.strength == 0.4
 
 
@@ -56,7 +56,7 @@ def test_drops_that_tcpdump_counted_reach_the_result(tmp_path: Path) -> None:
     assert "client/capture.pcap" not in found[NAME].sentence
     for name in ("window-closed", "window-probes", "retransmissions", "segmentation"):
         assert name in found[NAME].sentence.partition(" suffer: ")[2]
-    assert found[NAME].strength >= WORTH_TELLING
+    assert found[NAME].strength >= MIN_STRENGTH
     assert found["window-closed"].confidence == "medium"
     assert f"server/capture.pcap is not complete: {why}" in result.notes
 
@@ -64,48 +64,48 @@ def test_drops_that_tcpdump_counted_reach_the_result(tmp_path: Path) -> None:
 def test_data_that_was_not_captured() -> None:
     transfer = slow_network()
     del transfer.segments[9]
-    found = explain(transfer.observe())
-    assert isinstance(found, Finding)
-    assert "lacks data that was acknowledged" in found.sentence
+    found = measure(transfer.observe())
+    assert isinstance(found, Measured)
+    assert "lacks data that was acknowledged" in found.fact.sentence
 
 
 def test_a_clock_that_was_set() -> None:
     observation = slow_network().observe()
     assert observation.sender.samples is not None
     observation.sender.samples.realtime_ns[len(observation.sender.samples) // 2 :] += 50_000_000
-    found = explain(observation)
-    assert isinstance(found, Finding)
-    assert "clock moved by 50 ms" in found.sentence
-    assert "suffer: back-pressure, conservation, sender-limit, write-blocked." in found.sentence
+    found = measure(observation)
+    assert isinstance(found, Measured)
+    assert "clock moved by 50 ms" in found.fact.sentence
+    assert "suffer: back-pressure, conservation, sender-limit, write-blocked." in found.fact.sentence
 
 
 def test_a_sample_that_was_interrupted_is_no_step() -> None:
     observation = slow_network().observe()
     assert observation.sender.samples is not None
     observation.sender.samples.realtime_ns[3] += 50_000_000
-    assert isinstance(explain(observation), Silence)
+    assert isinstance(measure(observation), NotMeasured)
 
 
 def test_offloaded_frames_are_told_softly() -> None:
-    found = explain(fast_reader(chunk_bytes=14_480).observe())
-    assert isinstance(found, Finding)
-    assert "segmentation offload" in found.sentence
+    found = measure(fast_reader(chunk_bytes=14_480).observe())
+    assert isinstance(found, Measured)
+    assert "segmentation offload" in found.fact.sentence
     assert found.strength == 0.1
 
 
 def test_silent_about_whole_captures() -> None:
-    found = explain(slow_network().observe())
-    assert isinstance(found, Silence)
+    found = measure(slow_network().observe())
+    assert isinstance(found, NotMeasured)
     assert found.observable
 
 
 def test_nothing_at_all() -> None:
-    found = explain(Observation(sender=End("client"), receiver=End("server")))
-    assert isinstance(found, Finding)
-    assert "the client has no capture; the server has no capture" in found.sentence
+    found = measure(Observation(sender=End("client"), receiver=End("server")))
+    assert isinstance(found, Measured)
+    assert "the client has no capture; the server has no capture" in found.fact.sentence
 
 
 def test_a_single_offloaded_frame() -> None:
-    found = explain(fast_reader(total_bytes=14_480, chunk_bytes=14_480).observe())
-    assert isinstance(found, Finding)
-    assert "1 frame with more than one segment's payload is segmentation offload" in found.sentence
+    found = measure(fast_reader(total_bytes=14_480, chunk_bytes=14_480).observe())
+    assert isinstance(found, Measured)
+    assert "1 frame with more than one segment's payload is segmentation offload" in found.fact.sentence

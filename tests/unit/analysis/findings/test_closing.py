@@ -2,18 +2,18 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.findings.closing import explain
+from testbed.analysis.findings.closing import measure
+from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.observation import End, Observation
-from testbed.result import Finding, Silence
 from tests.support.captures import ACK, FIN, RST
 from tests.support.transfers import broken_off, fast_reader, slow_network, slow_reader, swallowed
 
 
 def test_a_sender_that_is_done_long_before() -> None:
-    found = explain(swallowed().observe())
-    assert isinstance(found, Finding)
-    assert found.numbers["ahead_s"] == pytest.approx(2.1, abs=0.01)
-    assert "The sender's program was done 2.1 s before" in found.sentence
+    found = measure(swallowed().observe())
+    assert isinstance(found, Measured)
+    assert found.fact.numbers["ahead_s"] == pytest.approx(2.1, abs=0.01)
+    assert "The sender's program was done 2.1 s before" in found.fact.sentence
 
 
 @pytest.mark.parametrize(("by_server", "who"), [(True, "server"), (False, "client")])
@@ -26,12 +26,12 @@ def test_a_reset(by_server: bool, who: str, *, logged: bool) -> None:
         del transfer.logs["server"][-4:]
     else:
         transfer.logs["server"] = []
-    found = explain(transfer.observe())
-    assert isinstance(found, Finding)
-    assert found.numbers["reset_by"] == who
-    assert int(found.numbers["unread_bytes"]) > 0
-    assert ("never read" in found.sentence) is by_server
-    assert found.evidence[0].filter == f"frame.number in {{{len(transfer.segments)}}}"
+    found = measure(transfer.observe())
+    assert isinstance(found, Measured)
+    assert found.fact.numbers["reset_by"] == who
+    assert int(found.fact.numbers["unread_bytes"]) > 0
+    assert ("never read" in found.fact.sentence) is by_server
+    assert found.evidence[0].numbers.tolist() == [len(transfer.segments)]
 
 
 def test_a_reset_after_the_end_is_harmless() -> None:
@@ -40,50 +40,50 @@ def test_a_reset_after_the_end_is_harmless() -> None:
     last = transfer.segments[-1]
     stray = replace(last, time_ns=last.time_ns + 1_000_000)
     transfer.segments += [stray, replace(stray, flags=RST, from_server=True)]
-    found = explain(transfer.observe())
-    assert isinstance(found, Finding)
-    assert "harms nothing" in found.sentence
+    found = measure(transfer.observe())
+    assert isinstance(found, Measured)
+    assert "harms nothing" in found.fact.sentence
     assert found.strength < 0.2
-    assert found.evidence[0].count == 1
+    assert len(found.evidence[0].numbers) == 1
 
 
 def test_a_reset_when_all_was_read_leaves_nothing_unread() -> None:
     transfer = slow_reader()
     transfer.segments[-3:] = [replace(transfer.segments[-3], flags=RST | 16, from_server=True)]
     transfer.sockets["server"] = transfer.sockets["server"][:20]  # the last sample still shows a queue
-    found = explain(transfer.observe())
-    assert isinstance(found, Finding)
-    assert found.numbers["unread_bytes"] == 0
-    assert "never read" not in found.sentence
+    found = measure(transfer.observe())
+    assert isinstance(found, Measured)
+    assert found.fact.numbers["unread_bytes"] == 0
+    assert "never read" not in found.fact.sentence
 
 
 def test_a_reset_without_samples() -> None:
     transfer = slow_reader()
     transfer.segments[-3:] = [replace(transfer.segments[-1], flags=RST)]
     transfer.sockets["server"] = transfer.logs["server"] = []
-    found = explain(transfer.observe())
-    assert isinstance(found, Finding)
+    found = measure(transfer.observe())
+    assert isinstance(found, Measured)
     assert found.not_observed == ["what the receiver had not read"]
 
 
 def test_a_connection_that_does_not_end() -> None:
     transfer = slow_reader()
     del transfer.segments[-3:]
-    found = explain(transfer.observe())
-    assert isinstance(found, Finding)
-    assert "neither FIN nor RST" in found.sentence
+    found = measure(transfer.observe())
+    assert isinstance(found, Measured)
+    assert "neither FIN nor RST" in found.fact.sentence
 
 
 @pytest.mark.parametrize("transfer", [fast_reader, slow_network])
 def test_silent_about_a_regular_end(transfer) -> None:
-    found = explain(transfer().observe())
-    assert isinstance(found, Silence)
+    found = measure(transfer().observe())
+    assert isinstance(found, NotMeasured)
     assert found.observable
 
 
 def test_without_a_capture_it_cannot_be_seen() -> None:
-    found = explain(Observation(sender=End("client"), receiver=End("server")))
-    assert isinstance(found, Silence)
+    found = measure(Observation(sender=End("client"), receiver=End("server")))
+    assert isinstance(found, NotMeasured)
     assert not found.observable
 
 
@@ -94,16 +94,18 @@ def test_a_receiver_that_closed_alone() -> None:
     if not last.from_server:
         closes = replace(closes, seq=last.ack, ack=last.seq + last.length)
     transfer.segments.append(closes)
-    found = explain(transfer.observe())
-    assert isinstance(found, Finding)
-    assert found.sentence.startswith("The server closed the connection with FIN before everything was acknowledged")
-    assert "that its program never read; the client did not close it" in found.sentence
-    assert found.evidence[0].count == 1
+    found = measure(transfer.observe())
+    assert isinstance(found, Measured)
+    assert found.fact.sentence.startswith(
+        "The server closed the connection with FIN before everything was acknowledged"
+    )
+    assert "that its program never read; the client did not close it" in found.fact.sentence
+    assert len(found.evidence[0].numbers) == 1
 
 
 def test_a_receiver_that_did_not_close() -> None:
     transfer = fast_reader()
     del transfer.segments[-2:]
-    found = explain(transfer.observe())
-    assert isinstance(found, Silence)
+    found = measure(transfer.observe())
+    assert isinstance(found, NotMeasured)
     assert found.reason.endswith("the server did not close the connection while it was watched")

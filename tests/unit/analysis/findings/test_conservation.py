@@ -1,31 +1,31 @@
 from dataclasses import replace
 
-from testbed.analysis.findings.conservation import _all, explain
-from testbed.result import Finding, Silence
+from testbed.analysis.findings.conservation import _all, measure
+from testbed.analysis.findings.measured import Measured, NotMeasured
 from tests.support.transfers import fast_reader, slow_reader
 
 
 def test_the_instruments_agree() -> None:
-    found = explain(slow_reader().observe())
-    assert isinstance(found, Finding)
-    assert found.sentence.startswith("The instruments agree")
-    assert int(found.numbers["stalled_states"]) >= 5
+    found = measure(slow_reader().observe())
+    assert isinstance(found, Measured)
+    assert found.fact.sentence.startswith("The instruments agree")
+    assert int(found.fact.numbers["stalled_states"]) >= 5
     assert found.strength == 0.1
 
 
 def test_a_gap_of_the_instruments_is_told() -> None:
     transfer = slow_reader()
     del transfer.logs["server"][0]
-    found = explain(transfer.observe())
-    assert isinstance(found, Finding)
-    assert found.sentence.startswith("The instruments disagree")
-    assert found.numbers["gap_min_bytes"] == -8192
+    found = measure(transfer.observe())
+    assert isinstance(found, Measured)
+    assert found.fact.sentence.startswith("The instruments disagree")
+    assert found.fact.numbers["gap_min_bytes"] == -8192
     assert found.strength == 0.9
 
 
 def test_silent_when_nothing_stood_still() -> None:
-    found = explain(fast_reader().observe())
-    assert isinstance(found, Silence)
+    found = measure(fast_reader().observe())
+    assert isinstance(found, NotMeasured)
     assert found.observable
 
 
@@ -35,8 +35,8 @@ def test_without_samples_it_cannot_be_seen() -> None:
         replace(observation, sender=replace(observation.sender, samples=None)),
         replace(observation, receiver=replace(observation.receiver, samples=None)),
     ):
-        found = explain(changed)
-        assert isinstance(found, Silence)
+        found = measure(changed)
+        assert isinstance(found, NotMeasured)
         assert not found.observable
 
 

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.findings.delayed_ack import explain, waited_ns
+from testbed.analysis.findings.delayed_ack import measure, waited_ns
+from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.load import observe_connection
 from testbed.analysis.join.observation import End
 from testbed.analysis.packets.capture import analyse_capture
-from testbed.result import Finding, Silence
 from tests.support.captures import Segment, exchange, pcap
 from tests.support.transfers import fast_reader, seen_in, slow_reader
 
@@ -22,17 +22,17 @@ def late_acknowledgements() -> list[Segment]:
 
 
 def test_steps_of_40_ms() -> None:
-    found = explain(seen_in(late_acknowledgements()))
-    assert isinstance(found, Finding)
-    assert found.numbers["delayed_frames"] == 20
-    assert found.numbers["sender_waited"] == 9
-    assert 0.04 < float(found.numbers["delay_median_s"]) < 0.045
+    found = measure(seen_in(late_acknowledgements()))
+    assert isinstance(found, Measured)
+    assert found.fact.numbers["delayed_frames"] == 20
+    assert found.fact.numbers["sender_waited"] == 9
+    assert 0.04 < float(found.fact.numbers["delay_median_s"]) < 0.045
 
 
 def test_silent_when_acknowledgements_come_at_once() -> None:
     for transfer in (fast_reader(), slow_reader()):
-        found = explain(transfer.observe())
-        assert isinstance(found, Silence)
+        found = measure(transfer.observe())
+        assert isinstance(found, NotMeasured)
         assert found.observable
 
 
@@ -40,8 +40,8 @@ def test_it_needs_the_receivers_own_capture() -> None:
     observation = replace(seen_in(late_acknowledgements()), receiver=End("server"))
     capture = analyse_capture(pcap(late_acknowledgements()))
     brought = observe_connection(capture.connection(0), capture, "x.pcap")
-    for found in (explain(observation), explain(brought)):
-        assert isinstance(found, Silence)
+    for found in (measure(observation), measure(brought)):
+        assert isinstance(found, NotMeasured)
         assert not found.observable
 
 
@@ -55,8 +55,8 @@ def test_silent_about_what_waits_behind_a_gap() -> None:
         made += [data, replace(data, seq=5001, ack=1001, length=0, from_server=True, time_ns=data.time_ns + 1000)]
     again = replace(step, time_ns=step.time_ns + 45_000_000)
     made += [again, replace(again, seq=5001, ack=1601, length=0, from_server=True, time_ns=again.time_ns + 1000)]
-    found = explain(seen_in(made))
-    assert isinstance(found, Silence)
+    found = measure(seen_in(made))
+    assert isinstance(found, NotMeasured)
     assert found.observable
     assert waited_ns(seen_in(made)) == 0
 

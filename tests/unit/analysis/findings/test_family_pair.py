@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from testbed.analysis.findings.family_pair import explain
-from testbed.result import Finding, Silence
+from testbed.analysis.findings.family_pair import measure
+from testbed.analysis.findings.measured import Measured, NotMeasured
 from tests.support.cycles import cycles
 from tests.support.transfers import slow_reader
 
@@ -13,14 +13,14 @@ def twin(limit: str = "receiver", goodput: float = 28_500.0) -> dict[str, Any]:
     return {
         "cell": "six",
         "metrics": {"goodput_bytes_per_s": goodput},
-        "findings": [{"name": "sender-limit", "numbers": {"limited_by": limit}}],
+        "findings": [{"name": "sender-limit", "facts": {"limited_by": limit}}],
     }
 
 
 def test_the_same_verdict() -> None:
-    found = explain(slow_reader().observe(twin=twin()))
-    assert isinstance(found, Finding)
-    assert found.sentence.startswith("Over IPv6 the same cell comes to the same verdict")
+    found = measure(slow_reader().observe(twin=twin()))
+    assert isinstance(found, Measured)
+    assert found.fact.sentence.startswith("Over IPv6 the same cell comes to the same verdict")
     assert found.evidence[0].file == "../six/result.json"
     assert found.confidence == "high"
 
@@ -33,16 +33,16 @@ def test_the_same_verdict() -> None:
     ],
 )
 def test_differences_are_told(changes: dict[str, Any], says: str) -> None:
-    found = explain(slow_reader(family="ipv6").observe(twin=twin(**changes)))
-    assert isinstance(found, Finding)
-    assert says in found.sentence
+    found = measure(slow_reader(family="ipv6").observe(twin=twin(**changes)))
+    assert isinstance(found, Measured)
+    assert says in found.fact.sentence
     assert found.strength > 0.5
 
 
 @pytest.mark.parametrize("other", [None, {"cell": "six", "metrics": {}, "findings": []}])
 def test_silent_without_a_twin_that_tells(other: dict[str, Any] | None) -> None:
-    found = explain(slow_reader().observe(twin=other))
-    assert isinstance(found, Silence)
+    found = measure(slow_reader().observe(twin=other))
+    assert isinstance(found, NotMeasured)
     assert not found.observable
 
 
@@ -50,7 +50,7 @@ def test_limits_that_share_the_time_are_no_difference() -> None:
     """Where reader and window hold the sender up nearly alike, either may come first."""
     observation = cycles(190, 210, count=12)
     for twin, differs in (("receiver", False), ("window", False), ("network", True)):
-        other = {"cell": "t", "findings": [{"name": "sender-limit", "numbers": {"limited_by": twin}}]}
-        found = explain(replace(observation, twin=other, requested={"family": "ipv4"}))
-        assert isinstance(found, Finding)
-        assert ("differ" in found.sentence) is differs
+        other = {"cell": "t", "findings": [{"name": "sender-limit", "facts": {"limited_by": twin}}]}
+        found = measure(replace(observation, twin=other, requested={"family": "ipv4"}))
+        assert isinstance(found, Measured)
+        assert ("differ" in found.fact.sentence) is differs

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.findings.handshake import attempt, connected
-from testbed.analysis.findings.registry import explain
+from testbed.analysis.findings.handshake import Attempt, Outcome, attempt, connected
+from testbed.analysis.findings.registry import measure
 from testbed.analysis.join.observation import End, Observation
 from testbed.analysis.join.samples import parse_samples
 from tests.support.captures import ACK, RST, SYN, Segment, pcap
@@ -28,27 +28,26 @@ def answer(flags: int) -> Segment:
 
 
 @pytest.mark.parametrize(
-    ("observation", "how"),
+    ("observation", "outcome"),
     [
-        (requested(), "and got no answer."),
-        (requested(answer(RST | ACK)), "and was refused (RST)."),
-        (requested(answer(SYN | ACK), arrive=False), "although the other end gave one: it was lost on its way."),
+        (requested(), Outcome.NO_ANSWER),
+        (requested(answer(RST | ACK)), Outcome.REFUSED),
+        (requested(answer(SYN | ACK), arrive=False), Outcome.ANSWER_LOST),
     ],
 )
-def test_how_far_it_came(observation: Observation, how: str) -> None:
+def test_how_far_it_came(observation: Observation, outcome: Outcome) -> None:
     assert not connected(observation)
-    answers = explain(observation)
-    assert answers.verdict == attempt(observation)
-    assert answers.verdict.startswith("No connection came about and no data was sent: the client asked 3 times (SYN)")
-    assert answers.verdict.endswith(how)
+    answers = measure(observation)
+    assert answers.verdict is not None
+    assert answers.verdict.attempt == attempt(observation) == Attempt("client", 3, outcome)
     # Nothing is made up of a transfer that was none, and the captures lack nothing.
-    assert {finding.name for finding in answers.findings} <= {"retransmissions", "context"}
+    assert answers.facts.keys() <= {"retransmissions", "context"}
 
 
 def test_samples_alone_tell_it() -> None:
     observation = Observation(sender=End("client", samples=parse_samples(SYN_SENT)), receiver=End("server"))
     assert not connected(observation)
-    assert explain(observation).verdict == "No connection came about and no data was sent."
+    assert attempt(observation) == Attempt("client", 0, Outcome.NOT_CAPTURED)
 
 
 def test_a_connection_is_there() -> None:
@@ -68,6 +67,6 @@ def test_captures_that_are_whole_and_empty() -> None:
     nothing = [End(role, capture=captured(pcap([]), complete=True)) for role in ("client", "server")]
     observation = Observation(sender=nothing[0], receiver=nothing[1])
     assert not connected(observation)
-    assert explain(observation).findings == ()
+    assert measure(observation).facts == {}
     lost = [replace(end, capture=replace(end.capture, complete=False)) for end in nothing]
     assert connected(Observation(sender=lost[0], receiver=lost[1]))

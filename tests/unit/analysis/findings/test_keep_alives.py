@@ -1,8 +1,8 @@
 from dataclasses import replace
 
-from testbed.analysis.findings.keep_alives import explain
+from testbed.analysis.findings.keep_alives import measure
+from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.observation import End, Observation
-from testbed.result import Finding, Silence
 from tests.support.captures import Segment, exchange
 from tests.support.transfers import fast_reader, seen_in, slow_reader
 
@@ -20,22 +20,22 @@ def with_keep_alives() -> list[Segment]:
 
 
 def test_keep_alives_are_no_probes() -> None:
-    found = explain(seen_in(with_keep_alives()))
-    assert isinstance(found, Finding)
-    assert (found.numbers["keep_alives"], found.numbers["by_sender"]) == (3, 3)
-    assert 4.9 < float(found.numbers["idle_median_s"]) < 5.1
+    found = measure(seen_in(with_keep_alives()))
+    assert isinstance(found, Measured)
+    assert (found.fact.numbers["keep_alives"], found.fact.numbers["by_sender"]) == (3, 3)
+    assert 4.9 < float(found.fact.numbers["idle_median_s"]) < 5.1
 
 
 def test_silent_about_probes_and_without_any() -> None:
     for transfer in (slow_reader(read_delay_ms=2000, total_bytes=40_000), fast_reader()):
-        found = explain(transfer.observe())
-        assert isinstance(found, Silence)
+        found = measure(transfer.observe())
+        assert isinstance(found, NotMeasured)
         assert found.observable
 
 
 def test_without_a_capture_it_cannot_be_seen() -> None:
-    found = explain(Observation(sender=End("client"), receiver=End("server")))
-    assert isinstance(found, Silence)
+    found = measure(Observation(sender=End("client"), receiver=End("server")))
+    assert isinstance(found, NotMeasured)
     assert not found.observable
 
 
@@ -44,6 +44,6 @@ def test_what_comes_late_or_twice_is_no_keep_alive() -> None:
     segments = with_keep_alives()
     first_ns = segments[0].time_ns
     quick = [replace(segment, time_ns=first_ns + (segment.time_ns - first_ns) // 1000) for segment in segments]
-    found = explain(seen_in(quick))
-    assert isinstance(found, Silence)
+    found = measure(seen_in(quick))
+    assert isinstance(found, NotMeasured)
     assert found.observable

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from testbed.analysis.findings.limits import find_limits, sending_s
-from testbed.analysis.findings.path import Path
+from testbed.analysis.findings.path import Path, PathCause
 from testbed.analysis.join.observation import SHORT_S
 from tests.support.cycles import cycles, window_limited
 from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader, slow_sender
@@ -95,7 +95,7 @@ def test_window_that_the_kernel_did_not_count_because_it_paced_the_sender() -> N
 def test_a_window_that_was_open_again_is_not_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for window and not for the reader waits for the path, as long as no update of the window came."""
     for unheard_s, network in ((0.0, 0.0), (1.0, 0.21), (60.0, 0.72)):
-        told = Path(causes=("x",), because="x", unheard_s=unheard_s)
+        told = Path(causes=(PathCause.LOST_WINDOW_UPDATE,), window_update_lost_s=unheard_s)
         monkeypatch.setattr("testbed.analysis.findings.limits.path_of", lambda _, told=told: told)
         limits = find_limits(window_limited(290, 110))
         assert limits is not None

@@ -1,10 +1,12 @@
 import re
+from typing import get_args, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testbed.analysis.findings.registry import RULES, explain
+from testbed.analysis.findings.measured import Fact, NotMeasured
+from testbed.analysis.findings.registry import RULES, measure
 from testbed.analysis.join.calls import parse_calls
 from testbed.analysis.join.load import observe_connection
 from testbed.analysis.join.observation import End, Observation
@@ -14,7 +16,7 @@ from tests.support.captures import pcap
 from tests.support.transfers import OFFSET_NS, captured, fast_reader, slow_network, slow_reader, slow_sender, swallowed
 
 TRANSFERS = {made.__name__: made() for made in (slow_reader, swallowed, fast_reader, slow_network, slow_sender)}
-UNITS = ("_s", "_ms", "_bytes", "_share", "_bytes_per_s", "_ratio", "_per_frame", "_per_segment", "_per_closure_median")
+UNITS = ("_s", "_ms", "_bytes", "_share", "_bytes_per_s", "_ratio", "_per_frame", "_per_segment", "_per_period_median")
 
 
 def test_every_rule_is_registered_under_its_name() -> None:
@@ -24,23 +26,28 @@ def test_every_rule_is_registered_under_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", TRANSFERS)
-def test_every_rule_answers_under_its_name(name: str) -> None:
+def test_every_rule_answers_with_a_fact_of_its_own(name: str) -> None:
     observation = TRANSFERS[name].observe()
-    assert [rule.explain(observation).name for rule in RULES.values()] == list(RULES)
+    for rule in RULES.values():
+        answer = rule.measure(observation)
+        assert isinstance(answer, NotMeasured) or type(answer.fact) in rule.facts
 
 
 @pytest.mark.parametrize("name", TRANSFERS)
 def test_answers_are_complete(name: str) -> None:
-    explanation = explain(TRANSFERS[name].observe())
-    assert len(explanation.findings) + len(explanation.silent) == len(RULES)
-    strengths = [finding.strength for finding in explanation.findings]
+    found = measure(TRANSFERS[name].observe())
+    assert found.facts.keys() | found.without_fact.keys() == RULES.keys()
+    assert not found.facts.keys() & found.without_fact.keys()
+    strengths = [measured.strength for measured in found.facts.values()]
     assert strengths == sorted(strengths, reverse=True)
-    for finding in explanation.findings:
-        assert finding.sentence.endswith(".")
-        assert finding.evidence, finding.name
-        floats = [key for key, value in finding.numbers.items() if isinstance(value, float)]
-        assert all(key.endswith(UNITS) for key in floats), floats
-    assert all(silence.reason for silence in explanation.silent)
+    assert all(measured.evidence for measured in found.facts.values())
+    assert all(absent.reason for absent in found.without_fact.values())
+
+
+@pytest.mark.parametrize("fact", [fact for rule in RULES.values() for fact in rule.facts])
+def test_fields_carry_their_unit(fact: type[Fact]) -> None:
+    floats = [name for name, kind in get_type_hints(fact).items() if float in (kind, *get_args(kind))]
+    assert all(name.endswith(UNITS) for name in floats), floats
 
 
 @settings(max_examples=60, deadline=None)
@@ -53,11 +60,11 @@ def test_whatever_is_missing_no_rule_breaks(data: st.DataObject) -> None:
     first, last = sorted(data.draw(st.tuples(*[st.integers(0, len(segments))] * 2)))
     capture = analyse_capture(pcap(segments[first:last]))
     for connection in capture.connections():
-        told = explain(observe_connection(connection, capture, "cut.pcap"))
-        assert told.verdict or len(told.silent) < len(RULES)
+        found = measure(observe_connection(connection, capture, "cut.pcap"))
+        assert found.verdict or found.facts
     observation = _cut(files, data)
-    answers = explain(observation)
-    assert len(answers.findings) + len(answers.silent) == len(RULES)
+    found = measure(observation)
+    assert len(found.facts) + len(found.without_fact) == len(RULES)
 
 
 def _cut(files: dict[str, bytes], data: st.DataObject) -> Observation:

@@ -2,62 +2,62 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.findings.segmentation import explain
+from testbed.analysis.findings.measured import Measured, NotMeasured
+from testbed.analysis.findings.segmentation import measure
 from testbed.analysis.join.observation import End
-from testbed.result import Finding, Silence
 from tests.support.transfers import Transfer, fast_reader, seen_in, slow_reader
 
 
 def test_small_writes_are_glued_while_the_window_is_closed() -> None:
-    found = explain(slow_reader(chunk_bytes=100).observe())
-    assert isinstance(found, Finding)
-    assert found.numbers["writes"] == 600
-    assert float(found.numbers["writes_per_segment"]) > 10
-    assert "while the window was closed" in found.sentence
+    found = measure(slow_reader(chunk_bytes=100).observe())
+    assert isinstance(found, Measured)
+    assert found.fact.numbers["writes"] == 600
+    assert float(found.fact.numbers["writes_per_segment"]) > 10
+    assert "while the window was closed" in found.fact.sentence
 
 
 @pytest.mark.parametrize(("nodelay", "why"), [(False, "Nagle"), (True, "TCP_NODELAY")])
 def test_small_writes_are_glued_into_an_open_window(nodelay: bool, why: str) -> None:
-    found = explain(Transfer(total_bytes=50_000, chunk_bytes=100).run().observe(requested={"nodelay": nodelay}))
-    assert isinstance(found, Finding)
-    assert why in found.sentence
+    found = measure(Transfer(total_bytes=50_000, chunk_bytes=100).run().observe(requested={"nodelay": nodelay}))
+    assert isinstance(found, Measured)
+    assert why in found.fact.sentence
 
 
 def test_great_writes_are_cut() -> None:
-    found = explain(fast_reader(chunk_bytes=14_480).observe())
-    assert isinstance(found, Finding)
-    assert "each write was cut into 10 segments" in found.sentence
-    assert found.numbers["segments"] == 70
+    found = measure(fast_reader(chunk_bytes=14_480).observe())
+    assert isinstance(found, Measured)
+    assert "each write was cut into 10 segments" in found.fact.sentence
+    assert found.fact.numbers["segments"] == 70
 
 
 def test_small_segments_of_a_slow_link() -> None:
-    found = explain(Transfer(total_bytes=6000, chunk_bytes=1000, rate_bytes_per_ms=100).run().observe())
-    assert isinstance(found, Finding)
-    assert "had room for a part only" in found.sentence
+    found = measure(Transfer(total_bytes=6000, chunk_bytes=1000, rate_bytes_per_ms=100).run().observe())
+    assert isinstance(found, Measured)
+    assert "had room for a part only" in found.fact.sentence
 
 
 def test_silent_when_writes_and_segments_correspond() -> None:
-    found = explain(fast_reader().observe())
-    assert isinstance(found, Silence)
+    found = measure(fast_reader().observe())
+    assert isinstance(found, NotMeasured)
     assert found.observable
 
 
 def test_what_it_needs() -> None:
     observation = slow_reader().observe()
     without = replace(observation, sender=replace(observation.sender, capture=None), receiver=End("server"))
-    for found in (explain(seen_in(slow_reader().segments)), explain(without)):
-        assert isinstance(found, Silence)
+    for found in (measure(seen_in(slow_reader().segments)), measure(without)):
+        assert isinstance(found, NotMeasured)
         assert not found.observable
 
 
 def test_no_data_at_all() -> None:
     observation = slow_reader().observe()
-    found = explain(
+    found = measure(
         replace(
             observation, sender=replace(observation.sender, capture=seen_in(slow_reader().segments[:3]).sender.capture)
         )
     )
-    assert isinstance(found, Silence)
+    assert isinstance(found, NotMeasured)
 
 
 def test_a_capture_whose_middle_was_left_out_counts_nothing() -> None:
@@ -65,6 +65,6 @@ def test_a_capture_whose_middle_was_left_out_counts_nothing() -> None:
     data = [n for n, segment in enumerate(transfer.segments) if segment.length]
     for n in reversed(data[2:-2]):
         del transfer.segments[n]
-    found = explain(transfer.observe())
-    assert isinstance(found, Silence)
+    found = measure(transfer.observe())
+    assert isinstance(found, NotMeasured)
     assert not found.observable

@@ -2,41 +2,35 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.findings.sender_limit import explain
-from testbed.result import Finding, Silence
+from testbed.analysis.findings.limits import Limit
+from testbed.analysis.findings.measured import Measured, NotMeasured
+from testbed.analysis.findings.sender_limit import KernelBlamesWindow, TooShort, measure
 from tests.support.transfers import broken_off, fast_reader, seen_in, slow_network, slow_reader, slow_sender
 
 
 @pytest.mark.parametrize(
-    ("transfer", "limit", "says"),
-    [
-        (slow_reader, "receiver", "The receiver limited the sender"),
-        (slow_network, "network", "The network limited the sender"),
-        (slow_sender, "application", "The sender's program limited the transfer"),
-    ],
+    ("transfer", "limit"),
+    [(slow_reader, Limit.RECEIVER), (slow_network, Limit.NETWORK), (slow_sender, Limit.APPLICATION)],
 )
-def test_the_limit_is_told(transfer, limit: str, says: str) -> None:
-    found = explain(transfer().observe())
-    assert isinstance(found, Finding)
-    assert found.numbers["limited_by"] == limit
-    assert found.sentence.startswith(says)
-    shares = [
-        found.numbers[f"{limit}_share"] for limit in ("receiver", "window", "network", "send_buffer", "application")
-    ]
-    assert sum(shares) == pytest.approx(1)
+def test_the_limit(transfer, limit: Limit) -> None:
+    found = measure(transfer().observe())
+    assert isinstance(found, Measured)
+    assert found.fact.limited_by == limit
+    assert limit not in found.fact.also
+    assert sum(found.fact.share(each) for each in Limit) == pytest.approx(1)
     assert found.confidence == "high"
 
 
-def test_silent_when_it_was_too_short() -> None:
-    found = explain(fast_reader().observe())
-    assert isinstance(found, Silence)
+def test_not_applicable_when_it_was_too_short() -> None:
+    found = measure(fast_reader().observe())
+    assert isinstance(found, NotMeasured)
     assert found.observable
-    assert "too short" in found.reason
+    assert isinstance(found.reason, TooShort)
 
 
 def test_without_samples_it_cannot_be_seen() -> None:
-    found = explain(seen_in(slow_reader().segments))
-    assert isinstance(found, Silence)
+    found = measure(seen_in(slow_reader().segments))
+    assert isinstance(found, NotMeasured)
     assert not found.observable
 
 
@@ -44,8 +38,8 @@ def test_a_kernel_without_the_counters() -> None:
     observation = slow_reader().observe()
     assert observation.sender.samples is not None
     observation.sender.samples._numbers["busy_time"] = observation.sender.samples.column("no_such_field")
-    found = explain(observation)
-    assert isinstance(found, Silence)
+    found = measure(observation)
+    assert isinstance(found, NotMeasured)
     assert not found.observable
 
 
@@ -56,13 +50,14 @@ def test_a_queue_in_the_network_contradicts_the_kernel() -> None:
     assert samples is not None
     samples._numbers["rwnd_limited"] = samples.column("busy_time")
     samples._numbers["rtt"] = samples.column("rtt") * 0 + 200_000
-    found = explain(observation)
-    assert isinstance(found, Finding)
-    assert found.numbers["limited_by"] == "network"
-    assert found.contradicting
+    found = measure(observation)
+    assert isinstance(found, Measured)
+    assert found.fact.limited_by == Limit.NETWORK
+    assert found.fact.queued_rtt_ms == 200
+    assert found.contradicted_by == [KernelBlamesWindow(found.fact.receive_window_share)]
 
 
 def test_the_end_of_a_transfer_that_was_broken_off() -> None:
-    found = explain(broken_off().observe())
-    assert isinstance(found, Finding)
-    assert "until the transfer was broken off" in found.sentence
+    found = measure(broken_off().observe())
+    assert isinstance(found, Measured)
+    assert not found.fact.acknowledged

@@ -1,6 +1,6 @@
 import pytest
 
-from testbed.analysis.findings.registry import explain
+from testbed.evaluation.explanation import explain
 from tests.support.cycles import window_limited
 from tests.support.transfers import broken_off, fast_reader, seen_in, slow_network, slow_reader, slow_sender, swallowed
 
@@ -70,7 +70,7 @@ def test_a_lesser_limit_is_told_behind_the_greater(path_ms: int, reader_ms: int,
 def test_without_samples_a_long_transfer_is_not_called_unhindered() -> None:
     answer = explain(seen_in(slow_network().segments)).verdict
     assert "Nothing held the sender up" not in answer
-    assert "packets alone do not tell" in answer
+    assert "Packets alone do not show" in answer
 
 
 def test_a_window_that_closed_for_milliseconds_blames_nobody() -> None:
@@ -92,7 +92,7 @@ def test_a_reader_that_leaves_what_was_swallowed() -> None:
     del transfer.logs["server"][-8:]
     answer = explain(transfer.observe()).verdict
     assert answer.startswith("The sender never waited for the reader: 60 000 B")
-    assert "left what lay in it: 32 768 B of 60 000 B had been read after 2.4" in answer
+    assert "left data in it: 32 768 B of 60 000 B had been read after 2.4" in answer
 
 
 def test_what_was_never_acknowledged_is_not_called_so() -> None:

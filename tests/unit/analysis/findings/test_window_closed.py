@@ -3,9 +3,11 @@ from dataclasses import replace
 import pytest
 
 from testbed.analysis.findings import registry
-from testbed.analysis.findings.window_closed import explain
+from testbed.analysis.findings.measured import Fact, Measured, NotMeasured
+from testbed.analysis.findings.window_closed import KernelCountsPeriods, LimitedForLess, measure
 from testbed.analysis.join.observation import End, Observation
-from testbed.result import Finding, Silence
+from testbed.analysis.packets.zero_window import ZeroWindowCause
+from testbed.report.sentences.registry import words
 from tests.support.captures import pcap
 from tests.support.transfers import (
     Transfer,
@@ -20,38 +22,37 @@ from tests.support.transfers import (
 
 
 def test_closures_are_told_with_their_frames() -> None:
-    found = explain(slow_reader().observe())
-    assert isinstance(found, Finding)
-    assert found.numbers["closures"] == 6
-    assert found.numbers["closed_s"] == pytest.approx(1.495)
-    assert float(found.numbers["closed_share"]) > 0.9
+    found = measure(slow_reader().observe())
+    assert isinstance(found, Measured)
+    assert found.fact.periods == 6
+    assert found.fact.closed_s == pytest.approx(1.495)
+    assert float(found.fact.closed_share) > 0.9
     assert found.evidence[0].file == "server/capture.pcap"
-    assert found.evidence[0].count == found.numbers["zero_window_frames"]
-    assert found.evidence[0].filter.startswith("frame.number in {")
-    assert (found.confidence, found.contradicting) == ("high", [])
+    assert len(found.evidence[0].numbers) == found.fact.zero_window_frames
+    assert (found.confidence, found.contradicted_by) == ("high", [])
 
 
 def test_a_window_that_stayed_closed_is_no_share_of_the_sending() -> None:
     observation = slow_reader().observe()
-    whole = explain(observation)
+    whole = measure(observation)
     observation.__dict__["sending_s"] = 0.5
-    found = explain(observation)
-    assert isinstance(whole, Finding)
-    assert isinstance(found, Finding)
-    assert " of 1.5" in whole.sentence
-    assert "was closed for 1.495 s in 6 closures" in found.sentence
+    found = measure(observation)
+    assert isinstance(whole, Measured)
+    assert isinstance(found, Measured)
+    assert " of 1.5" in words(whole.fact)
+    assert "was closed for 1.495 s in 6 periods" in words(found.fact)
 
 
 @pytest.mark.parametrize("transfer", [fast_reader, slow_network, slow_sender])
 def test_silent_when_it_never_closed(transfer) -> None:
-    found = explain(transfer().observe())
-    assert isinstance(found, Silence)
+    found = measure(transfer().observe())
+    assert isinstance(found, NotMeasured)
     assert found.observable
 
 
 def test_without_a_capture_it_cannot_be_seen() -> None:
-    found = explain(Observation(sender=End("client"), receiver=End("server")))
-    assert isinstance(found, Silence)
+    found = measure(Observation(sender=End("client"), receiver=End("server")))
+    assert isinstance(found, NotMeasured)
     assert not found.observable
 
 
@@ -65,10 +66,10 @@ def test_doubts_are_told() -> None:
         observation,
         receiver=replace(observation.receiver, capture=replace(observation.receiver.capture, complete=False)),
     )
-    found = explain(doubtful)
-    assert isinstance(found, Finding)
+    found = measure(doubtful)
+    assert isinstance(found, Measured)
     assert found.confidence == "medium"
-    assert "kernel counts" in found.contradicting[0]
+    assert isinstance(found.contradicted_by[0], LimitedForLess)
 
 
 def test_no_sample_of_a_closed_window_is_a_doubt() -> None:
@@ -76,40 +77,40 @@ def test_no_sample_of_a_closed_window_is_a_doubt() -> None:
     samples = observation.receiver.samples
     assert samples is not None
     samples._numbers["rcv_wnd"] = samples.column("rcv_wnd") * 0 + 5
-    found = explain(observation)
-    assert isinstance(found, Finding)
-    assert found.contradicting == ["no sample of the receiver's socket shows a closed window"]
+    found = measure(observation)
+    assert isinstance(found, Measured)
+    assert found.contradicted_by == ["no sample of the receiver's socket shows a closed window"]
 
 
 def test_the_senders_capture_serves_too() -> None:
     observation = seen_in(slow_reader().segments)
-    found = explain(replace(observation, receiver=End("server")))
-    assert isinstance(found, Finding)
+    found = measure(replace(observation, receiver=End("server")))
+    assert isinstance(found, Measured)
     assert found.not_observed
 
 
 def test_without_handshake_the_confidence_is_less() -> None:
     capture = captured(pcap(slow_reader().segments[3:]), complete=True)
-    found = explain(Observation(sender=End("client", capture=capture), receiver=End("server", capture=capture)))
-    assert isinstance(found, Finding)
+    found = measure(Observation(sender=End("client", capture=capture), receiver=End("server", capture=capture)))
+    assert isinstance(found, Measured)
     assert found.confidence == "medium"
 
 
-@pytest.mark.parametrize(("counted", "doubts"), [(6, []), (9, ["the receiver's kernel counts 9 closures"])])
-def test_the_kernels_count_stands_beside(counted: int, doubts: list[str]) -> None:
+@pytest.mark.parametrize(("counted", "doubts"), [(6, []), (9, [KernelCountsPeriods(9)])])
+def test_the_kernels_count_stands_beside(counted: int, doubts: list[Fact]) -> None:
     observation = slow_reader().observe()
-    found = explain(
+    found = measure(
         replace(observation, receiver=replace(observation.receiver, counters={"TcpExtTCPToZeroWindowAdv": counted}))
     )
-    assert isinstance(found, Finding)
-    assert found.numbers["kernel_closures"] == counted
-    assert found.contradicting == doubts
+    assert isinstance(found, Measured)
+    assert found.fact.kernel_periods == counted
+    assert found.contradicted_by == doubts
 
 
 def test_a_window_is_never_closed_for_longer_than_was_sent() -> None:
-    found = explain(broken_off().observe())
-    assert isinstance(found, Finding)
-    assert float(found.numbers["closed_s"]) < float(found.numbers["sending_s"])
+    found = measure(broken_off().observe())
+    assert isinstance(found, Measured)
+    assert float(found.fact.closed_s) < float(found.fact.sending_s)
 
 
 def test_what_led_to_a_closure_behind_a_gap_is_not_known() -> None:
@@ -118,17 +119,17 @@ def test_what_led_to_a_closure_behind_a_gap_is_not_known() -> None:
     transfer.run()
     closes = next(n for n, segment in enumerate(transfer.segments) if segment.from_server and not segment.window)
     transfer.segments[6:closes] = []
-    found = explain(transfer.observe())
-    assert isinstance(found, Finding)
-    assert "what led to it is not in the capture" in found.sentence
+    found = measure(transfer.observe())
+    assert isinstance(found, Measured)
+    assert found.fact.cause == ZeroWindowCause.UNKNOWN
 
 
 def test_a_log_that_lacks_its_first_lines_makes_no_time_before_the_start() -> None:
     transfer = slow_reader()
     transfer.logs["client"][:20] = []
-    found = explain(transfer.observe())
-    assert isinstance(found, Finding)
-    assert found.numbers["first_at_s"] == 0
+    found = measure(transfer.observe())
+    assert isinstance(found, Measured)
+    assert found.fact.first_at_s == 0
 
 
 def test_a_clock_that_was_set_back_makes_no_negative_time() -> None:
@@ -137,8 +138,8 @@ def test_a_clock_that_was_set_back_makes_no_negative_time() -> None:
     for n in range(closes + 1, len(transfer.segments)):
         transfer.segments[n] = replace(transfer.segments[n], time_ns=transfer.segments[n].time_ns - 10**12)
     observation = seen_in(transfer.segments)
-    found = explain(observation)
-    assert isinstance(found, Finding)
+    found = measure(observation)
+    assert isinstance(found, Measured)
     assert found.strength >= 0
-    assert all(value >= 0 for value in found.numbers.values() if not isinstance(value, str))
-    assert len(registry.explain(observation).findings) > 0
+    assert min(found.fact.closed_s, found.fact.longest_s, found.fact.longest_at_s, found.fact.first_at_s) >= 0
+    assert len(registry.measure(observation).facts) > 0

@@ -1,19 +1,19 @@
 from dataclasses import replace
 
-from testbed.analysis.findings.window_reopening import explain
+from testbed.analysis.findings.measured import Measured, NotMeasured
+from testbed.analysis.findings.window_reopening import measure
 from testbed.analysis.join.observation import End, Observation
-from testbed.result import Finding, Silence
 from tests.support.captures import syn_options
 from tests.support.transfers import Transfer, fast_reader, seen_in, slow_reader
 
 
 def test_silly_windows_are_avoided() -> None:
-    found = explain(slow_reader().observe())
-    assert isinstance(found, Finding)
-    assert found.numbers["silly_windows"] == 0
-    assert found.numbers["reads_per_closure_median"] == 1
-    assert "silly windows were avoided" in found.sentence
-    assert found.evidence[0].count == found.numbers["reopenings"]
+    found = measure(slow_reader().observe())
+    assert isinstance(found, Measured)
+    assert found.fact.numbers["silly_windows"] == 0
+    assert found.fact.numbers["reads_per_closure_median"] == 1
+    assert "silly windows were avoided" in found.fact.sentence
+    assert len(found.evidence[0].numbers) == found.fact.numbers["reopenings"]
 
 
 def test_a_silly_window_is_told() -> None:
@@ -21,10 +21,10 @@ def test_a_silly_window_is_told() -> None:
     for number, segment in enumerate(transfer.segments[4:-4], 4):
         if segment.from_server and segment.window:
             transfer.segments[number] = replace(segment, window=2)
-    found = explain(transfer.observe())
-    assert isinstance(found, Finding)
-    assert found.numbers["reopened_min_bytes"] == 256
-    assert "a silly window" in found.sentence
+    found = measure(transfer.observe())
+    assert isinstance(found, Measured)
+    assert found.fact.numbers["reopened_min_bytes"] == 256
+    assert "a silly window" in found.fact.sentence
     assert found.strength == 0.6
 
 
@@ -34,35 +34,35 @@ def test_half_of_a_small_buffer_is_not_silly() -> None:
     large = syn_options(mss=65_476, scale=7)
     for number in (0, 1):
         transfer.segments[number] = replace(transfer.segments[number], options=large, window=14_000)
-    found = explain(seen_in(transfer.segments))
-    assert isinstance(found, Finding)
-    assert found.numbers["silly_windows"] == 0
-    assert "half of the buffer, so no silly window" in found.sentence
+    found = measure(seen_in(transfer.segments))
+    assert isinstance(found, Measured)
+    assert found.fact.numbers["silly_windows"] == 0
+    assert "half of the buffer, so no silly window" in found.fact.sentence
     assert found.strength == 0.3
 
 
 def test_from_captures_alone() -> None:
-    found = explain(seen_in(slow_reader().segments))
-    assert isinstance(found, Finding)
+    found = measure(seen_in(slow_reader().segments))
+    assert isinstance(found, Measured)
     assert found.not_observed
 
 
 def test_silent_when_it_never_closed() -> None:
-    found = explain(fast_reader().observe())
-    assert isinstance(found, Silence)
+    found = measure(fast_reader().observe())
+    assert isinstance(found, NotMeasured)
     assert found.observable
 
 
 def test_what_it_needs() -> None:
-    found = explain(Observation(sender=End("client"), receiver=End("server")))
-    assert isinstance(found, Silence)
+    found = measure(Observation(sender=End("client"), receiver=End("server")))
+    assert isinstance(found, NotMeasured)
     assert not found.observable
 
 
 def test_a_single_reopening_has_no_median() -> None:
     transfer = Transfer(total_bytes=18_000, rcvbuf_bytes=16_384)
     transfer.next_read_ms = 1000
-    found = explain(transfer.run().observe())
-    assert isinstance(found, Finding)
-    assert found.sentence.startswith("A closed window opened again once")
-    assert "after 1 read: never" in found.sentence
+    found = measure(transfer.run().observe())
+    assert isinstance(found, Measured)
+    assert found.fact.sentence.startswith("A closed window opened again once")
+    assert "after 1 read: never" in found.fact.sentence

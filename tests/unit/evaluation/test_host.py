@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from testbed.analysis.host import host_state, taints
+from testbed.evaluation.host import host_state, taints
 from testbed.result import CellRecord, HostState
 
 S = 10**9

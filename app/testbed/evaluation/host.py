@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from testbed.analysis.findings.rule import percent
 from testbed.result import CellRecord, HostState
-from testbed.units import format_seconds
+from testbed.units import format_seconds, percent
 
 SHORTEST_S: Final = 0.2
 """In less time a share says more about where it began than about the machine."""
@@ -33,8 +32,8 @@ def host_state(record: CellRecord) -> HostState | None:
     offset = offsets.get("server")
     if not told and offset is None:
         return None
-    counted = [(each.get("counters") or {}).get("sockets") or {} for each in stopped]
-    missed = [_missed_share(each) for each in counted]
+    pluralize = [(each.get("counters") or {}).get("sockets") or {} for each in stopped]
+    missed = [_missed_share(each) for each in pluralize]
     return HostState(
         duration_s=max(((host["until_ns"] - host["from_ns"]) / 1e9 for host in told), default=0.0),
         **{
@@ -52,8 +51,8 @@ def _most(told: list[Mapping[str, Any]], name: str) -> float | None:
     return max((float(host[name]) for host in told if name in host), default=None)
 
 
-def _missed_share(counted: Mapping[str, Any]) -> float | None:
-    samples, missed = counted.get("samples"), counted.get("missed")
+def _missed_share(pluralize: Mapping[str, Any]) -> float | None:
+    samples, missed = pluralize.get("samples"), pluralize.get("missed")
     if samples is None or missed is None or samples + missed < FEWEST_SAMPLES:
         return None
     return round(float(missed / (samples + missed)), 4)

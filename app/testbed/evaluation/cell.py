@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from testbed.analysis.content import check_output
 from testbed.analysis.events import Calls, EventLog, most_ahead, read_events
-from testbed.analysis.findings.registry import explain
-from testbed.analysis.host import host_state, taints
 from testbed.analysis.join.load import load_cell
-from testbed.analysis.link import links
+from testbed.evaluation.content import check_output
+from testbed.evaluation.explanation import explain
+from testbed.evaluation.host import host_state, taints
+from testbed.evaluation.link import links
 from testbed.peer.contract import UNSUPPORTED
 from testbed.result import CellRecord, Check, Finding, Metrics, Result, Rtt, Status
 
@@ -109,7 +109,7 @@ def _status(record: CellRecord, checks: list[Check]) -> tuple[Status, str]:
 
 def _first_zero_window_s(findings: Sequence[Finding]) -> float | None:
     closed = next((finding for finding in findings if finding.name == "window-closed"), None)
-    return None if closed is None else float(closed.numbers["first_at_s"])
+    return None if closed is None else float(closed.facts["first_at_s"])
 
 
 def analyse(folder: Path) -> Result:
@@ -145,7 +145,7 @@ def analyse(folder: Path) -> Result:
         checks=checks,
         verdict=explanation.verdict,
         findings=list(explanation.findings),
-        silent=list(explanation.silent),
+        not_reported=list(explanation.not_reported),
         notes=notes,
     )
 

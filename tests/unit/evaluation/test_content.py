@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis.content import check_output, expected_client_lines, expected_server_lines, first_difference
+from testbed.evaluation.content import check_output, expected_client_lines, expected_server_lines, first_difference
 from testbed.wire.encoder import list_blocks
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from testbed.analysis.join.observation import End, Observation
-from testbed.analysis.link import counters, distribution, links
 from testbed.analysis.packets.delays import OneWay
+from testbed.evaluation.link import counters, distribution, links
 from testbed.result import CellRecord
 from testbed.scenario.model import Cell
 

@@ -40,7 +40,7 @@ def links(record: CellRecord, observation: Observation, folder: Path) -> dict[st
         link = events.get("link")
         if not link:
             continue
-        counted = ((events.get("stopped") or {}).get("counters") or {}).get("link") or {}
+        pluralize = ((events.get("stopped") or {}).get("counters") or {}).get("link") or {}
         found[role] = Link(
             engine=str(link.get("engine", "")),
             reason=str(link.get("reason", "")),
@@ -50,16 +50,16 @@ def links(record: CellRecord, observation: Observation, folder: Path) -> dict[st
             sysctls=link.get("sysctls") or {},
             changes=_changes(folder / role / "link.json"),
             probed=_probed(record, role),
-            counters=counters(counted),
-            realised=_realised(counted),
+            counters=counters(pluralize),
+            realised=_realised(pluralize),
             one_way=one_way(observation, from_client=role == "client"),
         )
     return found
 
 
-def counters(counted: Mapping[str, Any]) -> LinkCounters | None:
+def counters(pluralize: Mapping[str, Any]) -> LinkCounters | None:
     """Return the counters of either engine under one set of names; None when nothing was counted."""
-    measured = counted.get("measured")
+    measured = pluralize.get("measured")
     if not measured:
         return None
     if "packets_in" not in measured:
@@ -69,11 +69,11 @@ def counters(counted: Mapping[str, Any]) -> LinkCounters | None:
         return LinkCounters(**found)
     known = {name: measured[name] for name in LinkCounters.model_fields if name in measured}
     known["dropped"] = sum(measured.get(name, 0) for name in _DROPS)
-    return LinkCounters(**known, rx_overruns=counted.get("rx_overruns"), tx_rejected=counted.get("tx_rejected"))
+    return LinkCounters(**known, rx_overruns=pluralize.get("rx_overruns"), tx_rejected=pluralize.get("tx_rejected"))
 
 
-def _realised(counted: Mapping[str, Any]) -> Delays | None:
-    return _delays((counted.get("measured") or {}).get("delay_ns"))
+def _realised(pluralize: Mapping[str, Any]) -> Delays | None:
+    return _delays((pluralize.get("measured") or {}).get("delay_ns"))
 
 
 def _delays(told: Mapping[str, Any] | None, packets: int | None = None) -> Delays | None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from testbed.analysis.cell import analyse, transfers
-from testbed.analysis.content import expected_client_lines, expected_server_lines
+from testbed.evaluation.cell import analyse, transfers
+from testbed.evaluation.content import expected_client_lines, expected_server_lines
 from testbed.result import CellRecord, Ending, Failure, Result
 from testbed.scenario.model import Cell
 

@@ -1,0 +1,39 @@
+from importlib import import_module
+from pkgutil import iter_modules
+
+import pytest
+
+from testbed.analysis import findings
+from testbed.analysis.findings.handshake import Attempt
+from testbed.analysis.findings.measured import Fact
+from testbed.analysis.findings.registry import RULES, measure
+from testbed.analysis.findings.verdict import Transferred, Verdict
+from testbed.analysis.findings.write_blocked import StallPoints
+from testbed.report.sentences.registry import SENTENCES, words
+from tests.support.transfers import fast_reader, slow_network, slow_reader, slow_sender, swallowed
+
+
+def test_every_fact_has_a_sentence() -> None:
+    assert {fact for rule in RULES.values() for fact in rule.facts} <= SENTENCES.keys()
+
+
+def test_every_kind_of_fact_is_rendered() -> None:
+    """Whatever weakens a fact or stands in its place has words, too."""
+    modules = [import_module(f"{findings.__name__}.{found.name}") for found in iter_modules(findings.__path__)]
+    kinds = {kind for module in modules for kind in vars(module).values() if isinstance(kind, type)}
+    kinds = {kind for kind in kinds if issubclass(kind, Fact) and kind not in (Fact, StallPoints)}
+    of_the_verdict = {Attempt, Transferred, Verdict}
+    assert kinds - of_the_verdict == SENTENCES.keys()
+
+
+@pytest.mark.parametrize("transfer", [slow_reader, slow_network, slow_sender, fast_reader, swallowed])
+def test_facts_become_sentences_and_the_rest_clauses(transfer) -> None:
+    found = measure(transfer().observe())
+    for measured in found.facts.values():
+        assert words(measured.fact).endswith(".")
+        assert not any(words(phrase).endswith(".") for phrase in (*measured.contradicted_by, *measured.not_observed))
+    assert not any(words(absent.reason).endswith(".") for absent in found.without_fact.values())
+
+
+def test_a_constant_phrase_stays_as_it_is() -> None:
+    assert words("there is no capture") == "there is no capture"
