@@ -1,1 +1,1 @@
-"""What the sidecar sees of the endpoint: its packets and its sockets, the endpoint unmodified."""
+"""Observe the endpoint from outside: packets, sockets, processes and the host; the endpoint stays unmodified."""

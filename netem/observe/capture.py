@@ -1,7 +1,7 @@
-"""The capture: one tcpdump a point, merged by time into one file when it stops.
+"""The capture: one tcpdump per point, merged by time into one file when it stops.
 
-With an engine in the path, what the endpoint sends is seen where the engine takes it, before the impairment, and what
-arrives is seen on the device: so both are stamped when the endpoint's TCP sent them or got them.
+With an emulation engine in the path, egress is captured where the frames enter the engine, before the impairment, and
+ingress on the device. All timestamps are therefore those at which the endpoint's TCP sent or received a frame.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from netem.contract.errors import SidecarError
 from netem.engines.link import CapturePoint
 from netem.observe import rotation, tcpdump
-from netem.observe.handshake import flows_without_syn
+from netem.observe.handshake import connections_without_syn
 from netem.observe.pcap import PcapError, merge, read_records, read_snaplen
 from netem.system.process import Child, spawn
 from netem.system.reactor import Reactor
@@ -28,12 +28,37 @@ _HINT = "give the container the capability NET_RAW and a writable NETEM_OUTPUT"
 
 
 @dataclass(slots=True)
-class _Tap:
+class _PointCapture:
+    """One tcpdump and what it has printed."""
+
     point: CapturePoint
     path: Path
     child: Child
-    said: str = ""
+    stderr: str = ""
     listening: bool = False
+
+    @property
+    def counters(self) -> tcpdump.CaptureCounters:
+        return tcpdump.counters(self.stderr)
+
+    def problems(self) -> list[str]:
+        """Return why this capture is incomplete; call it after the end of tcpdump."""
+        inbound_only = self.point.inbound_only
+        lost = self.counters.problem(tcpdump.unfiltered_frames(self.stderr), inbound_only=inbound_only)
+        reported = tcpdump.has_reported(self.stderr)
+        silent = "" if reported else f"tcpdump on {self.point.device} did not print its counters"
+        return [problem for problem in (silent, lost) if problem]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the entry of `points` in the event `stopped`."""
+        counters = self.counters
+        return {
+            "device": self.point.device,
+            "direction": "in" if self.point.inbound_only else "both",
+            "captured": counters.captured,
+            "received": counters.received,
+            "dropped": counters.dropped,
+        }
 
 
 class _Merged(NamedTuple):
@@ -43,7 +68,7 @@ class _Merged(NamedTuple):
 
 
 class Capture:
-    """Run the tcpdumps; `on_ready` once all of them see frames, `on_failure` when one ends by itself."""
+    """Run a tcpdump at each point; call `on_ready` once all of them capture, `on_failure` when one ends by itself."""
 
     def __init__(
         self,
@@ -63,7 +88,7 @@ class Capture:
         self._max_bytes = max_bytes
         self._on_ready = on_ready
         self._on_failure = on_failure
-        self._taps: list[_Tap] = []
+        self._points: list[_PointCapture] = []
         self.ready = False
 
     def start(self, points: tuple[CapturePoint, ...]) -> None:
@@ -78,93 +103,77 @@ class Capture:
                 inbound_only=point.inbound_only,
                 segment_units=rotation.segment_units(self._max_bytes, len(points)) if self._max_bytes else 0,
             )
-            tap = _Tap(point, path, spawn(argv))
-            self._taps.append(tap)
-            self._reactor.add_reader(tap.child.stderr, lambda tap=tap: self._hear(tap))  # type: ignore[misc]
+            capture = _PointCapture(point, path, spawn(argv))
+            self._points.append(capture)
+            self._reactor.add_reader(capture.child.stderr, lambda capture=capture: self._on_stderr(capture))  # type: ignore[misc]
         if self._max_bytes:
-            self._reactor.call_later(_PRUNE_NS, self._keep_small)
+            self._reactor.call_later(_PRUNE_NS, self._on_prune_timer)
 
     def mark(self) -> None:
-        """Ask for the counters as of now: the endpoint's traffic begins here."""
-        for tap in self._taps:
-            tap.child.signal(signal.SIGUSR1)
+        """Make each tcpdump print its counters now; the endpoint's traffic begins here."""
+        for capture in self._points:
+            capture.child.signal(signal.SIGUSR1)
 
     def stop(self) -> dict[str, Any]:
-        """Interrupt the tcpdumps, merge what they wrote into capture.pcap and say what it is worth."""
-        counters = []
-        for tap in self._taps:
-            self._reactor.remove_reader(tap.child.stderr)
-            tap.child.signal(signal.SIGINT)
-        for tap in self._taps:
-            self._await_counters(tap)
-            counters.append(tcpdump.counters(tap.said))
-        complaints = [f"tcpdump on {tap.point.device} gave no account" for tap in self._taps if not _accounted(tap)]
-        complaints += [
-            complaint
-            for tap, each in zip(self._taps, counters, strict=True)
-            if (complaint := each.complaint(tcpdump.foreign_frames(tap.said), inbound_only=tap.point.inbound_only))
-        ]
+        """Stop the tcpdumps, merge their files into capture.pcap, and return how complete it is."""
+        for capture in self._points:
+            self._reactor.remove_reader(capture.child.stderr)
+            capture.child.signal(signal.SIGINT)
+        for capture in self._points:
+            self._read_counters(capture)
+        problems = [problem for capture in self._points for problem in capture.problems()]
         merged = self._merge()
-        complaints += [merged.problem] if merged.problem else []
-        captured = sum(each.captured for each in counters)
+        problems += [merged.problem] if merged.problem else []
+        left_out = sum(capture.counters.captured for capture in self._points) - merged.records
         if merged.gap is not None:
-            complaints.append(self._cut(captured - merged.records, merged.gap))
-        complaints += self._lost_handshakes()
+            problems.append(self._gap_problem(left_out, merged.gap))
+        problems += self._handshake_problems()
         return {
-            "complete": not complaints,
-            "why": "; ".join(complaints),
+            "complete": not problems,
+            "why": "; ".join(problems),
             "frames": merged.records,
-            "cut": {"frames": captured - merged.records, **merged.gap._asdict()} if merged.gap else None,
-            "points": [
-                {
-                    "device": tap.point.device,
-                    "direction": "in" if tap.point.inbound_only else "both",
-                    "captured": each.captured,
-                    "received": each.received,
-                    "dropped": each.dropped,
-                }
-                for tap, each in zip(self._taps, counters, strict=True)
-            ],
+            "cut": {"frames": left_out, **merged.gap._asdict()} if merged.gap else None,
+            "points": [capture.facts() for capture in self._points],
         }
 
-    def _hear(self, tap: _Tap) -> None:
-        chunk = os.read(tap.child.stderr, 4096)
-        tap.said += chunk.decode(errors="replace")
+    def _on_stderr(self, capture: _PointCapture) -> None:
+        chunk = os.read(capture.child.stderr, 4096)
+        capture.stderr += chunk.decode(errors="replace")
         if not chunk:
-            self._reactor.remove_reader(tap.child.stderr)
-            said = tap.said.strip().splitlines()
-            message = said[-1] if said else "ended without a word"
-            self._on_failure(SidecarError(f"capture on {tap.point.device}", message, _HINT))
-        elif not tap.listening and tcpdump.is_listening(tap.said):
-            tap.listening = True
-            if all(each.listening for each in self._taps):
+            self._reactor.remove_reader(capture.child.stderr)
+            lines = capture.stderr.strip().splitlines()
+            message = lines[-1] if lines else "ended without a message"
+            self._on_failure(SidecarError(f"capture on {capture.point.device}", message, _HINT))
+        elif not capture.listening and tcpdump.is_listening(capture.stderr):
+            capture.listening = True
+            if all(each.listening for each in self._points):
                 self.ready = True
                 self._on_ready()
 
     @staticmethod
-    def _await_counters(tap: _Tap) -> None:
-        """Read tcpdump's last words; it prints them once its file is whole, and then takes its time to end."""
+    def _read_counters(capture: _PointCapture) -> None:
+        """Read tcpdump's final counters; it prints them once its file is complete, some time before it exits."""
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         poller = select.poll()
-        poller.register(tap.child.stderr, select.POLLIN)
-        while not tcpdump.is_done(tap.said):
+        poller.register(capture.child.stderr, select.POLLIN)
+        while not tcpdump.has_reported(capture.stderr):
             left_s = deadline - time.monotonic()
             if left_s <= 0 or not poller.poll(left_s * 1000):
                 break
-            chunk = os.read(tap.child.stderr, 4096)
+            chunk = os.read(capture.child.stderr, 4096)
             if not chunk:
                 break
-            tap.said += chunk.decode(errors="replace")
+            capture.stderr += chunk.decode(errors="replace")
 
-    def _keep_small(self) -> None:
+    def _on_prune_timer(self) -> None:
         self._prune()
-        self._reactor.call_later(_PRUNE_NS, self._keep_small)
+        self._reactor.call_later(_PRUNE_NS, self._on_prune_timer)
 
     def _prune(self) -> None:
-        for tap in self._taps:
-            rotation.prune(tap.path)
+        for capture in self._points:
+            rotation.prune(capture.path)
 
-    def _cut(self, frames: int, gap: rotation.Gap) -> str:
+    def _gap_problem(self, frames: int, gap: rotation.Gap) -> str:
         seconds = (gap.before_ns - gap.after_ns) / 1e9
         return (
             f"{frames} frames of {seconds:.3f} s in the middle were left out to keep it below {self._max_bytes} bytes"
@@ -177,11 +186,11 @@ class Capture:
             try:
                 if self._max_bytes:
                     self._prune()
-                parts = [rotation.segments(tap.path) for tap in self._taps]
+                parts = [rotation.segments(capture.path) for capture in self._points]
                 gap = rotation.find_gap(parts)
                 sources = [opened.enter_context(contextlib.closing(rotation.Joined(each))) for each in parts]
             except (OSError, IndexError, PcapError) as error:
-                return _Merged(0, None, f"a part of the capture cannot be read: {error}")
+                return _Merged(0, None, f"a part of the capture is unreadable: {error}")
             try:
                 with partial.open("wb", buffering=1 << 20) as file:
                     records = merge(sources, file, gap or (0, 0))
@@ -192,20 +201,14 @@ class Capture:
             part.unlink()
         return _Merged(records, gap)
 
-    def _lost_handshakes(self) -> list[str]:
+    def _handshake_problems(self) -> list[str]:
         try:
             with (self._folder / "capture.pcap").open("rb") as file:
                 read_snaplen(file)
-                headless = flows_without_syn(read_records(file))
+                count = connections_without_syn(read_records(file))
         except (OSError, PcapError):
             return []
-        who = (
-            "1 connection begins without its SYN"
-            if headless == 1
-            else f"{headless} connections begin without their SYN"
-        )
-        return [who] if headless else []
-
-
-def _accounted(tap: _Tap) -> bool:
-    return tcpdump.is_done(tap.said)
+        if not count:
+            return []
+        one = "1 connection begins without its SYN"
+        return [one if count == 1 else f"{count} connections begin without their SYN"]

@@ -1,4 +1,4 @@
-"""Whether a capture holds the beginning of every connection in it; frames in, answer out."""
+"""Check whether a capture holds the handshake of every connection; frames in, a count out."""
 
 import itertools
 from collections import defaultdict
@@ -10,18 +10,18 @@ _RECORD_HEADER_BYTES = 16
 _ETHERNET_BYTES = 14
 _TCP = 6
 _SYN = 0x02
-_BOTH = 2
+_BOTH_DIRECTIONS = 2
 CHECKED_RECORDS = 10_000
-"""Only the first so many frames are looked at: a handshake that is lost is lost at the beginning."""
+"""Only so many frames are checked: a handshake that is missing is missing at the beginning."""
 
 
-def flows_without_syn(records: Iterable[Record]) -> int:
+def connections_without_syn(records: Iterable[Record]) -> int:
     """Count the connections without a SYN among the first CHECKED_RECORDS frames.
 
-    A frame that was damaged on the way may look like one of another connection; nobody answers it, so that only what
-    was seen in both directions counts.
+    A corrupted frame may look like one of another connection, but nobody answers it: only connections with frames in
+    both directions count.
     """
-    seen: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    senders: defaultdict[bytes, set[bytes]] = defaultdict(set)
     begun: set[bytes] = set()
     for record in itertools.islice(records, CHECKED_RECORDS):
         segment = _segment(record.data)
@@ -29,24 +29,24 @@ def flows_without_syn(records: Iterable[Record]) -> int:
             continue
         source, target, flags = segment
         flow = b"".join(sorted((source, target)))
-        seen[flow].add(source)
+        senders[flow].add(source)
         if flags & _SYN:
             begun.add(flow)
-    return sum(len(sources) == _BOTH for flow, sources in seen.items() if flow not in begun)
+    return sum(len(sources) == _BOTH_DIRECTIONS for flow, sources in senders.items() if flow not in begun)
 
 
 def _segment(record: bytes) -> tuple[bytes, bytes, int] | None:
-    """Return address and port of both ends, the sender's first, and the TCP flags; None for anything else."""
-    at = _RECORD_HEADER_BYTES + _ETHERNET_BYTES
-    kind = record[at - 2 : at]
-    if kind == b"\x08\x00" and len(record) > at + 20 and record[at + 9] == _TCP:
-        source, target = record[at + 12 : at + 16], record[at + 16 : at + 20]
-        at += (record[at] & 0x0F) * 4
-    elif kind == b"\x86\xdd" and len(record) > at + 40 and record[at + 6] == _TCP:
-        source, target = record[at + 8 : at + 24], record[at + 24 : at + 40]
-        at += 40
+    """Return address and port of the sender and the receiver, and the TCP flags; None when it is not TCP."""
+    offset = _RECORD_HEADER_BYTES + _ETHERNET_BYTES
+    kind = record[offset - 2 : offset]
+    if kind == b"\x08\x00" and len(record) > offset + 20 and record[offset + 9] == _TCP:
+        source, target = record[offset + 12 : offset + 16], record[offset + 16 : offset + 20]
+        offset += (record[offset] & 0x0F) * 4
+    elif kind == b"\x86\xdd" and len(record) > offset + 40 and record[offset + 6] == _TCP:
+        source, target = record[offset + 8 : offset + 24], record[offset + 24 : offset + 40]
+        offset += 40
     else:
         return None
-    if len(record) < at + 14:
+    if len(record) < offset + 14:
         return None
-    return source + record[at : at + 2], target + record[at + 2 : at + 4], record[at + 13]
+    return source + record[offset : offset + 2], target + record[offset + 2 : offset + 4], record[offset + 13]

@@ -1,4 +1,4 @@
-"""How busy the machine was: pressure stall information, stolen time, throttling. Counters since the boot, no gauges.
+"""Load of the machine: pressure stall information, steal time, throttling. All are counters since boot.
 
 Sources: the kernel's Documentation/accounting/psi.rst, proc_stat(5), Documentation/admin-guide/cgroup-v2.rst (cpu.stat)
 and, for version 1, Documentation/scheduler/sched-bwc.rst.
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 PRESSURE = Path("/proc/pressure")
 STAT = Path("/proc/stat")
 CPU_STAT = (Path("/sys/fs/cgroup/cpu.stat"), Path("/sys/fs/cgroup/cpu/cpu.stat"))
-"""This container's own, where an engine mounts it: version 2, then version 1."""
+"""This container's own file, where Docker mounts it: cgroup version 2, then version 1."""
 
 _RESOURCES = ("cpu", "memory", "io")
 _SOME = re.compile(r"^some .*total=(\d+)", re.MULTILINE)
@@ -24,24 +24,24 @@ _THROTTLED = re.compile(r"^throttled_(?:(usec)|time) (\d+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading; what the kernel does not tell is missing or None."""
+    """One reading; what the kernel does not report is missing or None."""
 
     at_ns: int
     waited_us: dict[str, int]
     """Microseconds in which some task waited for a resource, by resource."""
     ticks: tuple[int, int] | None
-    """Stolen, and all, of all processors."""
+    """Steal time and total time of all processors."""
     throttled_ns: int | None
 
 
 def parse_pressure(text: str) -> int | None:
-    """Return the microseconds in which some task waited."""
+    """Return the total stall time in microseconds, from the line `some`."""
     match = _SOME.search(text)
     return int(match[1]) if match else None
 
 
 def parse_stat(text: str) -> tuple[int, int] | None:
-    """Return stolen ticks and all ticks of all processors; guest time is part of user time already."""
+    """Return steal ticks and total ticks of all processors; user time already includes guest time."""
     words = text.partition("\n")[0].split()
     if len(words) < 9 or words[0] != "cpu":
         return None
@@ -50,13 +50,13 @@ def parse_stat(text: str) -> tuple[int, int] | None:
 
 
 def parse_throttled(text: str) -> int | None:
-    """Return for how many nanoseconds a quota held tasks back."""
+    """Return for how many nanoseconds a CPU quota throttled tasks."""
     match = _THROTTLED.search(text)
     return int(match[2]) * (1000 if match[1] else 1) if match else None
 
 
 def read(at_ns: int, *, pressure: Path = PRESSURE, stat: Path = STAT, cpu_stat: tuple[Path, ...] = CPU_STAT) -> Reading:
-    """Return the reading of now."""
+    """Read all counters now."""
     waited = {name: _parsed(pressure / name, parse_pressure) for name in _RESOURCES}
     throttled = [found for path in cpu_stat if (found := _parsed(path, parse_throttled)) is not None]
     return Reading(
@@ -68,7 +68,7 @@ def read(at_ns: int, *, pressure: Path = PRESSURE, stat: Path = STAT, cpu_stat: 
 
 
 def between(before: Reading, after: Reading) -> dict[str, Any]:
-    """Return what two readings say of the time between them; shares are of that time, or of all processors' time."""
+    """Return the load between two readings; shares are of that time, or of all processors' time."""
     span_ns = max(1, after.at_ns - before.at_ns)
     facts: dict[str, Any] = {"from_ns": before.at_ns, "until_ns": after.at_ns}
     for name in sorted(before.waited_us.keys() & after.waited_us.keys()):

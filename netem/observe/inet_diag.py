@@ -1,4 +1,4 @@
-"""The bytes of NETLINK_SOCK_DIAG: requests for TCP sockets, and what the kernel answers. No sockets in here.
+"""The messages of NETLINK_SOCK_DIAG: encode requests for TCP sockets, decode the replies. Nothing here opens a socket.
 
 Sources: include/uapi/linux/{netlink,sock_diag,inet_diag}.h, net/ipv4/inet_diag.c.
 """
@@ -53,7 +53,7 @@ MEMORY_NAMES = (
 
 
 class SocketId(NamedTuple):
-    """What names one socket to the kernel, in its own byte order."""
+    """The kernel's identification of one socket, in its own layout."""
 
     family: int
     raw: bytes
@@ -61,17 +61,17 @@ class SocketId(NamedTuple):
 
     @property
     def cookie(self) -> int:
-        """Return the number that no other socket of this boot has."""
+        """Return the number that is unique among all sockets since boot."""
         return int.from_bytes(self.raw[40:48], "little")
 
     @property
     def local_port(self) -> int:
-        """Return the port on this side."""
+        """Return the local port."""
         return int.from_bytes(self.raw[0:2], "big")
 
     @property
     def remote_port(self) -> int:
-        """Return the port on the other side."""
+        """Return the remote port."""
         return int.from_bytes(self.raw[2:4], "big")
 
     def addresses(self) -> tuple[str, str]:
@@ -85,7 +85,7 @@ class SocketId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TcpSocket:
-    """One socket as the kernel described it; an empty tuple stands for what it did not tell."""
+    """One socket as the kernel reported it; an empty tuple means that it did not report this part."""
 
     id: SocketId
     state: int
@@ -100,17 +100,17 @@ class TcpSocket:
 
     @property
     def connected(self) -> bool:
-        """Whether this is a connection that is not over yet."""
+        """Whether this is a connection that has not ended."""
         return bool(CONNECTED >> self.state & 1)
 
 
 def dump_request(family: int, states: int) -> bytes:
-    """Ask for all sockets of `family` in `states`."""
+    """Return the request for all sockets of `family` in `states`."""
     return _request(_REQUEST | _ROOT_MATCH, family, states, b"\0" * 48)
 
 
 def exact_request(id_: SocketId) -> bytes:
-    """Ask for one socket: found by hash, where a dump walks all of the table."""
+    """Return the request for one socket; the kernel finds it by hash, whereas a dump walks the whole table."""
     return _request(_REQUEST, id_.family, 0xFFFFFFFF, id_.raw)
 
 
@@ -119,36 +119,36 @@ def _request(flags: int, family: int, states: int, id_raw: bytes) -> bytes:
     return _HEADER.pack(_HEADER.size + len(body), _TYPE, flags, 1, 0) + body
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """The content of one datagram from the kernel."""
 
     sockets: list[TcpSocket]
     done: bool
     error: int
-    """0, or the errno of a refusal."""
+    """0, or the errno of a rejected request."""
 
 
-def decode(datagram: bytes) -> Answer:
-    """Read what the kernel answered, or sent to the group of destroyed sockets."""
+def decode(datagram: bytes) -> Response:
+    """Decode a reply of the kernel, or a message to the multicast group of destroyed sockets."""
     sockets: list[TcpSocket] = []
     for kind, body in _messages(datagram):
         if kind == _DONE:
-            return Answer(sockets, True, 0)
+            return Response(sockets, True, 0)
         if kind == _ERROR:
-            return Answer(sockets, True, -struct.unpack_from("=i", body)[0])
+            return Response(sockets, True, -struct.unpack_from("=i", body)[0])
         if kind == _TYPE and len(body) >= _MESSAGE.size:
             sockets.append(_socket(body))
-    return Answer(sockets, False, 0)
+    return Response(sockets, False, 0)
 
 
 def _messages(datagram: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _HEADER.size <= len(datagram):
-        length, kind, *_ = _HEADER.unpack_from(datagram, at)
-        if length < _HEADER.size or at + length > len(datagram):
+    offset = 0
+    while offset + _HEADER.size <= len(datagram):
+        length, kind, *_ = _HEADER.unpack_from(datagram, offset)
+        if length < _HEADER.size or offset + length > len(datagram):
             return
-        yield kind, datagram[at + _HEADER.size : at + length]
-        at += (length + 3) & ~3
+        yield kind, datagram[offset + _HEADER.size : offset + length]
+        offset += (length + 3) & ~3
 
 
 def _socket(body: bytes) -> TcpSocket:
@@ -157,7 +157,7 @@ def _socket(body: bytes) -> TcpSocket:
     memory = attributes.get(_ATTR_SKMEMINFO, b"")
     return TcpSocket(
         id=SocketId(family, body[4:52]),
-        # The kernel reports the sub-state FIN_WAIT2 of what is a mere time-wait record.
+        # For a time-wait record the kernel reports the sub-state, such as FIN_WAIT2.
         state=TIME_WAIT if timer == _TIMER_TIME_WAIT else state,
         receive_queue_bytes=receive_queue,
         send_queue_bytes=send_queue,
@@ -170,10 +170,10 @@ def _socket(body: bytes) -> TcpSocket:
 
 
 def _attributes(body: bytes) -> Iterator[tuple[int, bytes]]:
-    at = _MESSAGE.size
-    while at + _ATTRIBUTE.size <= len(body):
-        length, kind = _ATTRIBUTE.unpack_from(body, at)
-        if length < _ATTRIBUTE.size or at + length > len(body):
+    offset = _MESSAGE.size
+    while offset + _ATTRIBUTE.size <= len(body):
+        length, kind = _ATTRIBUTE.unpack_from(body, offset)
+        if length < _ATTRIBUTE.size or offset + length > len(body):
             return
-        yield kind, body[at + _ATTRIBUTE.size : at + length]
-        at += (length + 3) & ~3
+        yield kind, body[offset + _ATTRIBUTE.size : offset + length]
+        offset += (length + 3) & ~3

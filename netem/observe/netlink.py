@@ -1,4 +1,4 @@
-"""The socket to the kernel's NETLINK_SOCK_DIAG: ask, and hear of destroyed sockets. Bound to its namespace for life."""
+"""Sockets of NETLINK_SOCK_DIAG: query TCP sockets, receive destroyed ones. Each belongs to one namespace for life."""
 
 import errno
 import os
@@ -11,11 +11,11 @@ from netem.observe.inet_diag import SocketId, TcpSocket
 _NETLINK_SOCK_DIAG = 4
 _GROUP_TCP_DESTROY = (1, 3)  # SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_TCP_DESTROY
 _RECEIVE_BYTES = 1 << 18
-_HINT = "this kernel needs CONFIG_INET_DIAG; NETEM_SAMPLE_INTERVAL_MS=0 does without"
+_HINT = "use a kernel with CONFIG_INET_DIAG"
 
 
 class SocketDiagnosis:
-    """Ask the kernel about the TCP sockets of this namespace."""
+    """Query the TCP sockets of this namespace."""
 
     def __init__(self) -> None:
         """Open the socket. Raises SidecarError."""
@@ -24,57 +24,57 @@ class SocketDiagnosis:
             self._socket.bind((0, 0))
             self._socket.settimeout(2)
         except OSError as error:
-            raise from_os_error("ask for the state of sockets", error, _HINT) from error
+            raise from_os_error("query the state of sockets", error, _HINT) from error
 
     def dump(self, states: int) -> list[TcpSocket]:
         """Return all sockets in `states`, of both families. Raises SidecarError."""
         found: list[TcpSocket] = []
         for family in (socket.AF_INET, socket.AF_INET6):
-            found += self._ask(inet_diag.dump_request(family, states))
+            found += self._query(inet_diag.dump_request(family, states))
         return found
 
     def look_up(self, id_: SocketId) -> TcpSocket | None:
-        """Return one socket; None when it has gone. Raises SidecarError."""
-        found = self._ask(inet_diag.exact_request(id_), single=True)
+        """Return one socket; None when it no longer exists. Raises SidecarError."""
+        found = self._query(inet_diag.exact_request(id_), single=True)
         return found[0] if found else None
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
 
-    def _ask(self, request: bytes, *, single: bool = False) -> list[TcpSocket]:
+    def _query(self, request: bytes, *, single: bool = False) -> list[TcpSocket]:
         found: list[TcpSocket] = []
         try:
             self._socket.send(request)
             while True:
-                answer = inet_diag.decode(self._socket.recv(_RECEIVE_BYTES))
-                found += answer.sockets
-                if answer.done or (single and found):
+                response = inet_diag.decode(self._socket.recv(_RECEIVE_BYTES))
+                found += response.sockets
+                if response.done or (single and found):
                     break
         except OSError as error:
-            raise from_os_error("ask for the state of sockets", error, _HINT) from error
-        if answer.error not in (0, errno.ENOENT):
-            raise SidecarError("ask for the state of sockets", os.strerror(answer.error), _HINT)
+            raise from_os_error("query the state of sockets", error, _HINT) from error
+        if response.error not in (0, errno.ENOENT):
+            raise SidecarError("query the state of sockets", os.strerror(response.error), _HINT)
         return found
 
 
 class DestroyedSockets:
-    """Hear of every TCP socket that ends, with its last figures, however short it lived."""
+    """Receive every TCP socket that is destroyed, with its final counters, however short its life."""
 
     def __init__(self) -> None:
-        """Join the kernel's group. Raises SidecarError."""
+        """Join the kernel's multicast group. Raises SidecarError."""
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, _NETLINK_SOCK_DIAG)
             self._socket.bind((0, sum(1 << (group - 1) for group in _GROUP_TCP_DESTROY)))
         except OSError as error:
-            raise from_os_error("hear of sockets that end", error, "give the container NET_ADMIN") from error
+            raise from_os_error("receive destroyed sockets", error, "add the capability NET_ADMIN") from error
 
     def fileno(self) -> int:
         """Return the descriptor to wait on."""
         return self._socket.fileno()
 
     def read(self) -> list[TcpSocket]:
-        """Return what has ended since the last call; never blocks."""
+        """Return the sockets destroyed since the last call; never blocks."""
         ended: list[TcpSocket] = []
         while True:
             try:
@@ -84,7 +84,7 @@ class DestroyedSockets:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                # The kernel says that some were not told; the next dump finds who is left.
+                # The kernel dropped some messages; the next dump shows which sockets remain.
 
     def close(self) -> None:
         """Leave the group."""

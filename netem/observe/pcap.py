@@ -1,6 +1,6 @@
-"""Classic capture files: read records, and merge two captures by time in one pass.
+"""Classic capture files: read records, and merge captures by time in one pass.
 
-Layout: libpcap's `pcap-savefile(5)`. Only what tcpdump writes here is read: this machine's byte order, nanoseconds.
+Layout: libpcap's `pcap-savefile(5)`. Only files of this machine's tcpdump are read: native byte order, nanoseconds.
 """
 
 import bisect
@@ -16,12 +16,12 @@ FILE_HEADER_BYTES = _FILE_HEADER.size
 _RECORD_HEADER = struct.Struct("=IIII")
 _CHUNK_BYTES = 1 << 20
 _MAX_RECORD_BYTES = 1 << 20
-"""Far above any frame: a longer one is a broken file."""
+"""Far above any frame; a longer record means a broken file."""
 
 
-LATE_NS = 100_000_000
-HELD_BYTES = 1 << 24
-"""How far back, in time and in bytes, a record is put where it belongs."""
+REORDER_WINDOW_NS = 100_000_000
+REORDER_BUFFER_BYTES = 1 << 24
+"""How far back, in time and in bytes, a late record is sorted in."""
 
 
 _BATCH = 256
@@ -38,11 +38,11 @@ class Source(Protocol):
     """Something to read bytes from."""
 
     def read(self, size: int, /) -> bytes:
-        """Return up to `size` bytes, none at the end only."""
+        """Return up to `size` bytes; empty only at the end."""
 
 
 class PcapError(ValueError):
-    """Say why a capture cannot be read."""
+    """Report why a capture cannot be read."""
 
 
 def file_header(snaplen_bytes: int) -> bytes:
@@ -51,7 +51,7 @@ def file_header(snaplen_bytes: int) -> bytes:
 
 
 def read_snaplen(file: Source) -> int:
-    """Read the file header and return the snap length. Raises PcapError for anything but nanoseconds and Ethernet."""
+    """Read the file header and return the snap length. Raises PcapError unless it is nanoseconds and Ethernet."""
     data = file.read(_FILE_HEADER.size)
     if len(data) < _FILE_HEADER.size:
         raise PcapError("the capture has no header")
@@ -62,7 +62,7 @@ def read_snaplen(file: Source) -> int:
 
 
 def read_records(file: Source) -> Iterator[Record]:
-    """Yield the whole records after the header; a cut last record is left out. Raises PcapError."""
+    """Yield the complete records after the header; a truncated last record is left out. Raises PcapError."""
     head_bytes = _RECORD_HEADER.size
     pending = b""
     while chunk := file.read(_CHUNK_BYTES):
@@ -70,7 +70,7 @@ def read_records(file: Source) -> Iterator[Record]:
         while at + head_bytes <= len(data):
             seconds, nanoseconds, kept_bytes, _ = _RECORD_HEADER.unpack_from(data, at)
             if kept_bytes > _MAX_RECORD_BYTES:
-                raise PcapError(f"a record of {kept_bytes} bytes")
+                raise PcapError(f"invalid record length {kept_bytes}")
             end = at + head_bytes + kept_bytes
             if end > len(data):
                 break
@@ -96,27 +96,27 @@ def merge(sources: Sequence[Source], target: BinaryIO, without: tuple[int, int] 
 
 
 def in_order(records: Iterable[Record]) -> Iterator[Record]:
-    """Yield records by their time, equal ones as they came.
+    """Yield records in order of time; equal times keep their order.
 
-    The kernel stamps a frame that arrives when it is queued and hands it to the capture later, after frames that were
-    sent, and stamped, in between.
+    The kernel timestamps an incoming frame when it is queued and passes it to the capture later, after frames that were
+    sent and timestamped in between.
     """
-    waiting: list[Record] = []
-    held_bytes = 0
+    buffered: list[Record] = []
+    buffered_bytes = 0
     for record in records:
-        # Nearly all come in order: an append, and a look at the first one now and then.
-        if waiting and record.time_ns < waiting[-1].time_ns:
-            bisect.insort_right(waiting, record, key=_time)
+        # Nearly all records are in order: append, and check the first one once per batch.
+        if buffered and record.time_ns < buffered[-1].time_ns:
+            bisect.insort_right(buffered, record, key=_time)
         else:
-            waiting.append(record)
-        held_bytes += len(record.data)
-        if len(waiting) % _BATCH == 0 or held_bytes > HELD_BYTES:
-            due = bisect.bisect_left(waiting, waiting[-1].time_ns - LATE_NS, key=_time)
-            due = due if held_bytes <= HELD_BYTES else max(due, len(waiting) // 2)
-            held_bytes -= sum(len(each.data) for each in waiting[:due])
-            yield from waiting[:due]
-            del waiting[:due]
-    yield from waiting
+            buffered.append(record)
+        buffered_bytes += len(record.data)
+        if len(buffered) % _BATCH == 0 or buffered_bytes > REORDER_BUFFER_BYTES:
+            due = bisect.bisect_left(buffered, buffered[-1].time_ns - REORDER_WINDOW_NS, key=_time)
+            due = due if buffered_bytes <= REORDER_BUFFER_BYTES else max(due, len(buffered) // 2)
+            buffered_bytes -= sum(len(each.data) for each in buffered[:due])
+            yield from buffered[:due]
+            del buffered[:due]
+    yield from buffered
 
 
 def _time(record: Record) -> int:

@@ -1,7 +1,7 @@
-"""From samples of sockets to what a bystander wants to know: bytes written and read, connections, the end.
+"""Progress of an endpoint from samples of its sockets: bytes written and read, open connections, idle.
 
-Bytes written are those that write() took: acknowledged plus still queued. Bytes read are those that read() returned:
-received minus still queued. SYN and FIN count as one byte each in the kernel's figures and are taken out.
+Bytes written are those that write() accepted: acknowledged plus queued. Bytes read are those that read() returned:
+received minus queued. The kernel counts SYN and FIN as one byte each; both are subtracted.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,11 @@ from netem.observe.inet_diag import TcpSocket
 from netem.observe.tcp_info import NAMES
 
 PROGRESS_INTERVAL_NS = 200_000_000
-LAST_WORDS_NS = 100_000_000
-"""How long `idle` waits for the final figures of a connection that has left the table: the kernel tells them from a
-work queue, and only once the application has closed its descriptor."""
+FINAL_STATS_GRACE_NS = 100_000_000
+"""How long `idle` waits for the final counters of a connection that has left the table.
+
+The kernel reports them from a work queue, and only after the application has closed its descriptor.
+"""
 _BYTES_ACKED = NAMES.index("bytes_acked")
 _BYTES_RECEIVED = NAMES.index("bytes_received")
 _FIN_SENT = frozenset({4, 5, 9, 11})  # FIN_WAIT1, FIN_WAIT2, LAST_ACK, CLOSING
@@ -21,10 +23,10 @@ _CLOSE = 7
 
 
 def bytes_written(sample: TcpSocket, *, active: bool) -> int:
-    """Return what write() took on this connection; `active` when this side sent the first SYN.
+    """Return the bytes that write() accepted on this connection; `active` when this side sent the first SYN.
 
     bytes_acked + send queue is write_seq minus the first unacknowledged number, which is the SYN on the active side
-    (tcp_ack(), tcp_create_openreq_child()). A destroyed socket is taken to have sent its FIN.
+    (tcp_ack(), tcp_create_openreq_child()). A destroyed socket is assumed to have sent its FIN.
     """
     if len(sample.info) <= _BYTES_ACKED:
         return 0
@@ -33,10 +35,10 @@ def bytes_written(sample: TcpSocket, *, active: bool) -> int:
 
 
 def bytes_read(sample: TcpSocket) -> int:
-    """Return what read() gave on this connection.
+    """Return the bytes that read() returned on this connection.
 
     The FIN is part of bytes_received (tcp_rcv_nxt_update() takes its end_seq) and of the queue until it is read, so it
-    is taken out only when the queue is empty. A destroyed socket is taken to have received its FIN.
+    is subtracted only when the queue is empty. A destroyed socket is assumed to have received its FIN.
     """
     if len(sample.info) <= _BYTES_RECEIVED:
         return 0
@@ -54,82 +56,85 @@ class Progress:
 
 
 class ProgressTracker:
-    """Sum up the connections on one port, and notice when the last has gone."""
+    """Sum up the connections on one port, and detect when the last one has ended."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._alive: dict[int, tuple[int, int]] = {}
+        self._bytes: dict[int, tuple[int, int]] = {}
         """Bytes written and read of each connection that has not ended, by cookie."""
-        self._past = (0, 0)
+        self._ended_bytes = (0, 0)
         self._open: set[int] = set()
-        self._gone_at_ns: dict[int, int] = {}
-        """When each connection was first missed that has not told its final figures."""
-        self._met = 0
-        self._told = Progress()
-        self._told_at_ns: int | None = None
-        self._idle_told_at_met = 0
-        self._requested = False
+        self._missing_since_ns: dict[int, int] = {}
+        """When a connection disappeared from the samples whose final counters are still to come, by cookie."""
+        self._connection_count = 0
+        self._reported = Progress()
+        self._reported_at_ns: int | None = None
+        self._idle_reported_at_count = 0
+        self._idle_requested = False
 
     @property
     def current(self) -> Progress:
         """Return the sums as of the last sample."""
-        written = self._past[0] + sum(each[0] for each in self._alive.values())
-        read = self._past[1] + sum(each[1] for each in self._alive.values())
+        written = self._ended_bytes[0] + sum(each[0] for each in self._bytes.values())
+        read = self._ended_bytes[1] + sum(each[1] for each in self._bytes.values())
         return Progress(written, read, len(self._open))
 
     @property
-    def met(self) -> int:
-        """Return how many connections there have been."""
-        return self._met
+    def connection_count(self) -> int:
+        """Return how many connections there have been so far."""
+        return self._connection_count
 
-    def concerns(self, sample: TcpSocket) -> bool:
-        """Whether the socket is a connection on the port: a listener that ends is none."""
+    def matches(self, sample: TcpSocket) -> bool:
+        """Whether the socket is a connection on the port; a listener is not."""
         return sample.id.remote_port != 0 and self._port in (sample.id.local_port, sample.id.remote_port)
 
     def sample(self, sockets: list[TcpSocket], now_ns: int) -> None:
-        """Take all connections on the port that exist now."""
+        """Process a sample of all connections on the port."""
         self._open = {sample.id.cookie for sample in sockets if sample.connected}
         for sample in sockets:
-            self._note(sample)
-        for cookie in self._alive.keys() - self._open:
-            self._gone_at_ns.setdefault(cookie, now_ns)
+            self._update(sample)
+        for cookie in self._bytes.keys() - self._open:
+            self._missing_since_ns.setdefault(cookie, now_ns)
 
     def ended(self, sample: TcpSocket) -> None:
-        """Take the last figures of a connection that has gone."""
+        """Process the final counters of a connection."""
         self._open.discard(sample.id.cookie)
-        self._note(sample)
-        self._gone_at_ns.pop(sample.id.cookie, None)
-        last = self._alive.pop(sample.id.cookie, (0, 0))
-        self._past = (self._past[0] + last[0], self._past[1] + last[1])
+        self._update(sample)
+        self._missing_since_ns.pop(sample.id.cookie, None)
+        last = self._bytes.pop(sample.id.cookie, (0, 0))
+        self._ended_bytes = (self._ended_bytes[0] + last[0], self._ended_bytes[1] + last[1])
 
-    def ask_idle(self) -> None:
-        """Ask for one `idle` as soon as no connection is left, even if there never was one."""
-        self._requested = True
+    def request_idle(self) -> None:
+        """Request one `idle` as soon as no connection is left, even if there never was one."""
+        self._idle_requested = True
 
     def due_progress(self, now_ns: int, *, final: bool = False) -> Progress | None:
-        """Return the sums when they have changed and may be told again."""
+        """Return the sums when they have changed and the last report is long enough ago."""
         current = self.current
-        soon = self._told_at_ns is not None and now_ns - self._told_at_ns < PROGRESS_INTERVAL_NS
-        if current == self._told or (soon and not final):
+        too_soon = self._reported_at_ns is not None and now_ns - self._reported_at_ns < PROGRESS_INTERVAL_NS
+        if current == self._reported or (too_soon and not final):
             return None
-        self._told, self._told_at_ns = current, now_ns
+        self._reported, self._reported_at_ns = current, now_ns
         return current
 
     def due_idle(self, now_ns: int) -> bool:
-        """Whether it is to be told now that no connection is left: once after each time there was one, or as asked."""
-        if self._open or not (self._requested or self._met > self._idle_told_at_met):
+        """Whether to report `idle` now.
+
+        No connection is left, and a new one has ended since the last `idle`, or `request_idle` was called.
+        """
+        if self._open or not (self._idle_requested or self._connection_count > self._idle_reported_at_count):
             return False
-        if any(now_ns - gone_at_ns < LAST_WORDS_NS for gone_at_ns in self._gone_at_ns.values()):
+        if any(now_ns - since_ns < FINAL_STATS_GRACE_NS for since_ns in self._missing_since_ns.values()):
             return False
-        self._requested, self._idle_told_at_met = False, self._met
+        self._idle_requested, self._idle_reported_at_count = False, self._connection_count
         return True
 
-    def _note(self, sample: TcpSocket) -> None:
+    def _update(self, sample: TcpSocket) -> None:
         cookie = sample.id.cookie
         if not sample.info:
             return
-        if cookie not in self._alive:
-            self._met += 1
+        if cookie not in self._bytes:
+            self._connection_count += 1
         active = sample.id.remote_port == self._port
-        written, read = self._alive.get(cookie, (0, 0))
-        self._alive[cookie] = (max(written, bytes_written(sample, active=active)), max(read, bytes_read(sample)))
+        written, read = self._bytes.get(cookie, (0, 0))
+        self._bytes[cookie] = (max(written, bytes_written(sample, active=active)), max(read, bytes_read(sample)))

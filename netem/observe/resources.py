@@ -1,4 +1,4 @@
-"""resources.csv: what the endpoint holds and uses, over time."""
+"""Sample the endpoint's memory and CPU time into resources.csv."""
 
 import time
 from pathlib import Path
@@ -8,12 +8,12 @@ from netem.observe.processes import Processes, header
 from netem.system.reactor import Reactor
 
 INTERVAL_NS = 50_000_000
-"""Memory changes more slowly than queues do, and reading it costs 0.1 ms."""
+"""Memory changes more slowly than queues, and reading it costs 0.1 ms."""
 _FLUSH_BYTES = 65_536
 
 
-class ResourceWatch:
-    """Write a line every INTERVAL_NS; none while no endpoint runs."""
+class ResourceSampler:
+    """Write a line every INTERVAL_NS while an endpoint runs."""
 
     def __init__(self, reactor: Reactor, folder: Path) -> None:
         """Open the file. Raises SidecarError."""
@@ -26,22 +26,22 @@ class ResourceWatch:
         self._file.write(header())
 
     def start(self) -> None:
-        """Begin to watch."""
-        self._tick(time.monotonic_ns())
+        """Begin to sample."""
+        self._on_tick(time.monotonic_ns())
 
     def stop(self) -> None:
-        """Write everything out."""
+        """Flush and close the file."""
         self._file.close()
 
-    def look(self) -> None:
+    def sample(self) -> None:
         """Write a line now."""
         usage = self._processes.read()
         if usage is not None:
             self._file.write(usage.row(time.monotonic_ns(), time.time_ns()))
 
-    def _tick(self, due_ns: int) -> None:
+    def _on_tick(self, due_ns: int) -> None:
         if self._file.closed:
             return
-        self.look()
+        self.sample()
         next_ns = max(due_ns + INTERVAL_NS, time.monotonic_ns())
-        self._reactor.call_at(next_ns, lambda: self._tick(next_ns))
+        self._reactor.call_at(next_ns, lambda: self._on_tick(next_ns))

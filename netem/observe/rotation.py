@@ -1,7 +1,7 @@
-"""A capture that may not grow for ever: its beginning and its end are kept, and what lies between is left out.
+"""A capture with a size limit: it keeps its beginning and its end, and leaves out the middle.
 
-tcpdump goes on in another file after so many bytes: NAME, NAME1, NAME2, ... The first holds the handshakes, without
-which nobody knows what a window means; the last ones hold how it ended.
+tcpdump starts a new file after so many bytes: NAME, NAME1, NAME2, ... The first one holds the handshakes, which define
+the window scale; the last ones hold the end.
 """
 
 from collections.abc import Sequence
@@ -10,22 +10,22 @@ from typing import BinaryIO, NamedTuple
 
 from netem.observe.pcap import FILE_HEADER_BYTES, read_records, read_snaplen
 
-KEPT_LAST = 3
-"""The one that is being written, and two that are full."""
+LAST_SEGMENTS = 3
+"""How many files of the end to keep: the one being written, and two full ones."""
 UNIT_BYTES = 1_000_000
-"""tcpdump's unit for the size of a file, and so the least one."""
+"""tcpdump's unit for the size of a file, and therefore the smallest size."""
 
 
 class Gap(NamedTuple):
-    """What is left out: frames later than one time and earlier than another."""
+    """The frames that are left out: those later than one time and earlier than another."""
 
     after_ns: int
     before_ns: int
 
 
-def segment_units(max_bytes: int, taps: int) -> int:
-    """Return the size of each file, in tcpdump's unit, so that all that is kept has at most `max_bytes`."""
-    return max(1, max_bytes // (taps * (1 + KEPT_LAST)) // UNIT_BYTES)
+def segment_units(max_bytes: int, points: int) -> int:
+    """Return the size of each file, in tcpdump's unit, such that the kept files have at most `max_bytes`."""
+    return max(1, max_bytes // (points * (1 + LAST_SEGMENTS)) // UNIT_BYTES)
 
 
 def segments(path: Path) -> list[Path]:
@@ -40,16 +40,16 @@ def segments(path: Path) -> list[Path]:
 
 def prune(path: Path) -> None:
     """Remove the files between the first one and the last ones."""
-    for found in segments(path)[1:-KEPT_LAST]:
+    for found in segments(path)[1:-LAST_SEGMENTS]:
         found.unlink()
 
 
-def find_gap(taps: Sequence[Sequence[Path]]) -> Gap | None:
-    """Return what to leave out of all taps, so that no direction is shown without the other; None when all is there.
+def find_gap(points: Sequence[Sequence[Path]]) -> Gap | None:
+    """Return what to leave out of all points, such that both directions cover the same time; None without a gap.
 
     Raises OSError and PcapError.
     """
-    gaps = [_gap(*each[:2]) for each in taps if len(each) > 1 and not _adjacent(*each[:2])]
+    gaps = [_gap(*each[:2]) for each in points if len(each) > 1 and not _adjacent(*each[:2])]
     if not gaps:
         return None
     return Gap(min(gap.after_ns for gap in gaps), max(gap.before_ns for gap in gaps))
@@ -73,7 +73,7 @@ def _gap(first: Path, second: Path) -> Gap:
 
 
 class Joined:
-    """Several capture files, one after another, as a single one to read."""
+    """Read several capture files, one after another, as one."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         """Open the first one. Raises OSError."""
@@ -81,7 +81,7 @@ class Joined:
         self._file: BinaryIO = paths[0].open("rb")
 
     def read(self, size: int) -> bytes:
-        """Return up to `size` bytes; none at the end of the last file only. Raises OSError."""
+        """Return up to `size` bytes; empty only at the end of the last file. Raises OSError."""
         while not (data := self._file.read(size)):
             if not self._rest:
                 return b""
@@ -91,5 +91,5 @@ class Joined:
         return data
 
     def close(self) -> None:
-        """Close the file that is open."""
+        """Close the open file."""
         self._file.close()

@@ -1,4 +1,4 @@
-"""sockets.csv: one line a socket and sample; empty where the kernel told nothing."""
+"""sockets.csv: one line per socket and sample; a value is empty when the kernel did not report it."""
 
 from netem.observe import tcp_info
 from netem.observe.inet_diag import MEMORY_NAMES, STATES, TcpSocket
@@ -20,8 +20,9 @@ COLUMNS = (
     *MEMORY_NAMES,
     *tcp_info.NAMES,
 )
-"""`cookie` names a connection for life. Queues: what the application has not read; what the peer has not acknowledged.
-Then SO_MEMINFO and tcp_info under the kernel's names: bytes, microseconds, rates in bytes per second."""
+"""`cookie` identifies a connection. The receive queue holds bytes that the application has not read, the send queue
+bytes that the peer has not acknowledged. SO_MEMINFO and tcp_info follow under the kernel's names, in bytes,
+microseconds, and bytes per second."""
 
 
 def header() -> str:
@@ -30,7 +31,7 @@ def header() -> str:
 
 
 class RowWriter:
-    """Turn sockets into lines; what does not change in a connection's life is formatted once."""
+    """Format sockets as lines; the constant fields of a connection are formatted once."""
 
     def __init__(self) -> None:
         self._constant: dict[int, str] = {}
@@ -45,7 +46,7 @@ class RowWriter:
             middle = f"{family},{local},{sample.id.local_port},{remote},{sample.id.remote_port}"
             self._constant[cookie] = middle
         info, memory = sample.info, sample.memory
-        # An address family counts as told; so do queues. The rest may be short.
+        # The kernel always reports family and queues; memory and tcp_info may be missing or short.
         numbers = ",".join(map(str, memory)) if memory else "," * (len(MEMORY_NAMES) - 1)
         missing = "," * (len(tcp_info.NAMES) - len(info))
         details = ",".join(map(str, info)) + missing if info else missing[1:]

@@ -1,6 +1,6 @@
 """`struct tcp_info` of include/uapi/linux/tcp.h as a table: name, offset, size; decoded as far as the kernel filled it.
 
-A field is there if the kernel returned all of its bytes; absent is not zero. The kernel's version is never looked at.
+A field is present if the kernel returned all of its bytes; absent is not zero. The kernel version does not matter.
 """
 
 import struct
@@ -52,14 +52,14 @@ FIELDS: tuple[tuple[str, int, int], ...] = (
     *((name, 8 + 4 * index, 4) for index, name in enumerate(_U32_FIELDS.split())),
     *_LATER,
 )
-"""In order of offset; `wscale` holds both shifts (low nibble: of the peer's window), times are in us, RTOs in ms."""
+"""In order of offset. `wscale` holds both shifts (low nibble: the peer's); times are in us, RTOs in ms."""
 
 NAMES = tuple(name for name, _, _ in FIELDS)
 _CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 def _layout(length_bytes: int) -> tuple[struct.Struct, int]:
-    """Return the struct of all fields that lie within `length_bytes`, and how many they are."""
+    """Return the struct of all fields within `length_bytes`, and their number."""
     code, at, fields = "=x", 1, 0
     for _, offset, size in FIELDS:
         if offset + size > length_bytes:
@@ -74,7 +74,7 @@ _layouts: dict[int, tuple[struct.Struct, int]] = {}
 
 
 def decode(data: bytes) -> tuple[int, ...]:
-    """Return the values of the first fields of FIELDS, as many as `data` holds whole."""
+    """Return the values of the first fields of FIELDS, as many as `data` holds completely."""
     layout = _layouts.get(len(data))
     if layout is None:
         layout = _layouts[len(data)] = _layout(len(data))

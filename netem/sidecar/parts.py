@@ -10,8 +10,8 @@ from netem.contract.settings import Settings
 from netem.engines.choose import choose_link
 from netem.engines.link import CapturePoint, Link
 from netem.observe.capture import Capture
-from netem.observe.surroundings import Surroundings
-from netem.observe.watch import SocketWatch
+from netem.observe.host_monitor import HostMonitor
+from netem.observe.socket_sampler import SocketSampler
 from netem.probe.responder import Responder
 from netem.probe.verification import Verification
 from netem.sidecar.control import CONTROL_SOCKET, ControlServer
@@ -21,8 +21,8 @@ from netem.sidecar.ports import (
     Handler,
     MonitorPort,
     ResponderPort,
+    SamplerPort,
     VerificationPort,
-    WatchPort,
 )
 from netem.spec import Impairment
 from netem.system.reactor import Reactor
@@ -92,9 +92,9 @@ class SystemParts:
         """Listen on the control socket."""
         return ControlServer(self._reactor, CONTROL_SOCKET, handle)
 
-    def watch(self, on_traffic: Callable[[bool], None]) -> WatchPort:
+    def sampler(self, on_traffic: Callable[[bool], None]) -> SamplerPort:
         """Open the netlink sockets and sockets.csv."""
-        return SocketWatch(
+        return SocketSampler(
             self._reactor,
             self._events,
             port=self._settings.port,
@@ -105,4 +105,4 @@ class SystemParts:
 
     def monitor(self) -> MonitorPort:
         """Make the monitor of the host."""
-        return Surroundings(self._reactor, self._folder)
+        return HostMonitor(self._reactor, self._folder)

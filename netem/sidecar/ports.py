@@ -61,13 +61,13 @@ class VerificationPort(Protocol):
         """Stop the probers that still run."""
 
 
-class WatchPort(Protocol):
-    """The watch over the endpoint's sockets; every method may raise SidecarError."""
+class SamplerPort(Protocol):
+    """The sampler of the endpoint's sockets; every method may raise SidecarError."""
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to sample."""
 
-    def ask_idle(self) -> None:
+    def request_idle(self) -> None:
         """Report `idle` as soon as no connection is left."""
 
     def stop(self) -> dict[str, int]:
@@ -118,8 +118,8 @@ class Parts(Protocol):
     def control(self, handle: Handler) -> ControlPort:
         """Listen on the control socket."""
 
-    def watch(self, on_traffic: Callable[[bool], None]) -> WatchPort:
-        """Open what the watch reads."""
+    def sampler(self, on_traffic: Callable[[bool], None]) -> SamplerPort:
+        """Open what the sampler reads."""
 
     def monitor(self) -> MonitorPort:
         """Make the monitor of the host."""

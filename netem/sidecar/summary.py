@@ -3,7 +3,7 @@
 from typing import Any
 
 from netem.engines.link import Link
-from netem.sidecar.ports import CapturePort, MonitorPort, WatchPort
+from netem.sidecar.ports import CapturePort, MonitorPort, SamplerPort
 
 
 class Summary:
@@ -14,9 +14,9 @@ class Summary:
         self._capture: dict[str, Any] | None = None
         self._monitor: dict[str, Any] = {}
 
-    def stop_watch(self, watch: WatchPort) -> None:
-        """Stop the watch and keep its sums."""
-        self._counters["sockets"] = watch.stop()
+    def stop_sampler(self, sampler: SamplerPort) -> None:
+        """Stop the sampler and record its sums."""
+        self._counters["sockets"] = sampler.stop()
 
     def stop_monitor(self, monitor: MonitorPort) -> None:
         """Stop the monitor and keep the kernel's counters and the host's state."""

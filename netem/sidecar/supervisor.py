@@ -93,7 +93,7 @@ class Supervisor:
         self._start_probes(teardown, active, impairment)
         control = self._parts.control(ChangeHandler(active, profile.stop).handle)
         teardown.add(control.close)
-        monitor = self._start_watch(teardown)
+        monitor = self._start_sampler(teardown)
         running = Running(link, capture, monitor, profile)
         self._readiness.call_when_reached(partial(self._become_ready, running))
 
@@ -152,13 +152,13 @@ class Supervisor:
             self._readiness.require(partial(self._peers_awaited, responder))
         verification.start()
 
-    def _start_watch(self, teardown: Teardown) -> MonitorPort:
+    def _start_sampler(self, teardown: Teardown) -> MonitorPort:
         monitor = self._parts.monitor()
         teardown.add(partial(self._stop_monitor, monitor))
-        watch = self._parts.watch(monitor.note_traffic)
-        teardown.add(partial(self._summary.stop_watch, watch))
-        watch.start()
-        self._reactor.on_signal(signal.SIGUSR1, watch.ask_idle)
+        sampler = self._parts.sampler(monitor.note_traffic)
+        teardown.add(partial(self._summary.stop_sampler, sampler))
+        sampler.start()
+        self._reactor.on_signal(signal.SIGUSR1, sampler.request_idle)
         return monitor
 
     # Serve: what the reactor calls.
@@ -233,4 +233,4 @@ class Supervisor:
 
 
 def _ignore() -> None:
-    """Do nothing: until sockets are watched nobody can answer this signal."""
+    """Do nothing: nobody can answer this signal before the sampler has started."""

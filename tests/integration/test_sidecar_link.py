@@ -154,7 +154,7 @@ probe.setblocking(False)
 probe.connect_ex((socket.gethostbyname("server"), 8888))
 time.sleep(0.3)
 child.signal(signal.SIGINT)
-while not tcpdump.is_done(said):
+while not tcpdump.has_reported(said):
     said += os.read(child.stderr, 4096).decode()
 engine.close()
 print(json.dumps([points, engine.capture_note, tcpdump.counters(said).captured, sorted(os.listdir("/sys/class/net"))]))

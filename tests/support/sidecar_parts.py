@@ -149,20 +149,20 @@ class FakeControl:
         self._calls.note("control.close")
 
 
-class FakeWatch:
+class FakeSampler:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self.on_idle_request: Callable[[], object] = int
 
     def start(self) -> None:
-        self._calls.note("watch.start")
+        self._calls.note("sampler.start")
 
-    def ask_idle(self) -> None:
-        self._calls.note("watch.ask_idle")
+    def request_idle(self) -> None:
+        self._calls.note("sampler.request_idle")
         self.on_idle_request()
 
     def stop(self) -> dict[str, int]:
-        self._calls.note("watch.stop")
+        self._calls.note("sampler.stop")
         return {"samples": 5}
 
 
@@ -189,7 +189,7 @@ class FakeParts:
     responder_made: FakeResponder
     verification_made: FakeVerification
     control_made: FakeControl
-    watch_made: FakeWatch
+    sampler_made: FakeSampler
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
@@ -230,10 +230,10 @@ class FakeParts:
         self.control_made = FakeControl(self.calls, handle)
         return self.control_made
 
-    def watch(self, on_traffic: Callable[[bool], None]) -> FakeWatch:
-        self.calls.note("watch")
-        self.watch_made = FakeWatch(self.calls)
-        return self.watch_made
+    def sampler(self, on_traffic: Callable[[bool], None]) -> FakeSampler:
+        self.calls.note("sampler")
+        self.sampler_made = FakeSampler(self.calls)
+        return self.sampler_made
 
     def monitor(self) -> FakeMonitor:
         self.calls.note("monitor")

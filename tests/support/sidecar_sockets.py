@@ -1,4 +1,4 @@
-"""Sockets as the kernel would describe them, for tests of what is made of them."""
+"""Sockets as the kernel would report them."""
 
 from netem.observe.inet_diag import SocketId, TcpSocket
 from netem.observe.tcp_info import NAMES

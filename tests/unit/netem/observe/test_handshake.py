@@ -1,6 +1,6 @@
 import struct
 
-from netem.observe.handshake import flows_without_syn
+from netem.observe.handshake import connections_without_syn
 from netem.observe.pcap import Record
 
 SYN, ACK = 0x02, 0x10
@@ -20,23 +20,24 @@ def tcp(source: int, target: int, flags: int, *, ipv6: bool = False) -> Record:
 def test_a_whole_connection_on_either_family() -> None:
     for ipv6 in (False, True):
         frames = [tcp(5, 9, SYN, ipv6=ipv6), tcp(9, 5, SYN | ACK, ipv6=ipv6), tcp(5, 9, ACK, ipv6=ipv6)]
-        assert flows_without_syn(frames) == 0
+        assert connections_without_syn(frames) == 0
 
 
-def test_each_headless_connection_counts_once() -> None:
+def test_each_connection_without_syn_counts_once() -> None:
     six = [tcp(9, 7, ACK, ipv6=True), tcp(7, 9, ACK, ipv6=True)]
     frames = [tcp(5, 9, ACK), tcp(9, 5, ACK), tcp(6, 9, SYN), tcp(9, 6, ACK), *six, tcp(5, 9, ACK)]
-    assert flows_without_syn(frames) == 2
+    assert connections_without_syn(frames) == 2
 
 
-def test_damaged_frames_are_no_connections_of_their_own() -> None:
-    lost_its_flags, wrong_port = tcp(5, 9, 0), tcp(4101, 9, ACK)
-    assert flows_without_syn([lost_its_flags, tcp(5, 9, SYN), tcp(9, 5, SYN | ACK), wrong_port, tcp(5, 9, ACK)]) == 0
+def test_corrupted_frames_do_not_count_as_connections() -> None:
+    without_flags, wrong_port = tcp(5, 9, 0), tcp(4101, 9, ACK)
+    frames = [without_flags, tcp(5, 9, SYN), tcp(9, 5, SYN | ACK), wrong_port, tcp(5, 9, ACK)]
+    assert connections_without_syn(frames) == 0
 
 
-def test_what_is_no_tcp_segment_is_passed_over() -> None:
+def test_other_frames_are_ignored() -> None:
     whole = tcp(5, 9, ACK).data
     for length in range(len(whole) - 7):
-        assert flows_without_syn([Record(0, whole[:length])]) == 0
+        assert connections_without_syn([Record(0, whole[:length])]) == 0
     arp = bytes(16) + bytes(12) + b"\x08\x06" + bytes(46)
-    assert flows_without_syn([Record(0, arp)]) == 0
+    assert connections_without_syn([Record(0, arp)]) == 0

@@ -9,13 +9,13 @@ from netem.observe.host import Reading, between, parse_pressure, parse_stat, par
 S = 10**9
 
 
-def test_pressure_of_some_is_taken_not_of_full() -> None:
+def test_pressure_is_that_of_some_not_of_full() -> None:
     text = "some avg10=1.00 avg60=0.00 avg300=0.00 total=1966\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n"
     assert parse_pressure(text) == 1966
     assert parse_pressure("") is None
 
 
-def test_stolen_and_all_ticks_without_those_of_guests_twice() -> None:
+def test_guest_ticks_do_not_count_twice() -> None:
     assert parse_stat("cpu  10 20 30 40 50 60 70 80 5 6\ncpu0 1 1 1 1 1 1 1 1\n") == (80, 360)
     assert parse_stat("intr 5\n") is None
 
@@ -32,7 +32,7 @@ def test_throttling_under_both_versions_of_control_groups(text: str, throttled_n
     assert parse_throttled(text) == throttled_ns
 
 
-def test_what_is_not_there_is_not_told(tmp_path: Path) -> None:
+def test_missing_files_leave_no_values(tmp_path: Path) -> None:
     nothing = read(5, pressure=tmp_path / "p", stat=tmp_path / "s", cpu_stat=(tmp_path / "c",))
     assert nothing == Reading(5, {}, None, None)
     assert between(nothing, read(9, pressure=tmp_path, stat=tmp_path / "s", cpu_stat=())) == {
@@ -62,6 +62,6 @@ def test_shares_of_the_time_between() -> None:
     }
 
 
-def test_no_time_at_all_is_no_division_by_zero() -> None:
+def test_an_empty_period_does_not_divide_by_zero() -> None:
     same = Reading(5, {"cpu": 1}, (1, 1), 1)
     assert between(same, same)["cpu_pressure_share"] == between(same, same)["steal_share"] == 0.0

@@ -37,21 +37,21 @@ def test_a_recorded_dump() -> None:
     assert (info["bytes_received"], info["bytes_acked"]) == (1001, 50)
 
 
-def test_the_recording_cut_anywhere_gives_only_whole_sockets() -> None:
+def test_a_truncated_dump_gives_only_whole_sockets() -> None:
     data = recorded()
     for length in range(0, len(data), 7):
         assert len(decode(data[:length]).sockets) <= 3
     assert not decode(data).done
 
 
-def test_end_and_refusal() -> None:
+def test_done_and_error() -> None:
     done = struct.pack("=IHHIIi", 20, 3, 2, 1, 0, 0)
     assert decode(done) == ([], True, 0)
     refusal = struct.pack("=IHHIIi", 36, 2, 0, 1, 0, -2) + bytes(16)
     assert decode(refusal) == ([], True, 2)
 
 
-def test_a_time_wait_record_is_no_connection_whatever_its_sub_state() -> None:
+def test_a_time_wait_record_is_not_a_connection() -> None:
     data = bytearray(recorded())
     length = struct.unpack_from("=I", data)[0]
     second = (length + 3) & ~3

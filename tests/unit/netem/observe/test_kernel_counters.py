@@ -1,4 +1,4 @@
-"""The kernel's counters: read, without what is no counter, and compared."""
+"""The kernel's counters: read, without gauges, and compared."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ IpExt: 0
 """
 
 
-def test_names_are_those_of_nstat_and_states_are_left_out() -> None:
+def test_names_are_those_of_nstat_and_gauges_are_left_out() -> None:
     assert parse(SNMP) == {"TcpActiveOpens": 57701, "TcpInSegs": 13954065, "TcpRetransSegs": 2232}
     assert parse(NETSTAT) == {"TcpExtTCPWinProbe": 7, "TcpExtTCPToZeroWindowAdv": 3, "TcpExtTCPFromZeroWindowAdv": 2}
 
 
-def test_a_table_that_does_not_fit_together_is_left_out() -> None:
+def test_a_table_whose_lines_do_not_match_is_left_out() -> None:
     assert parse("TcpExt: A B\nTcpExt: 1\nTcp: InSegs\nTcp: 5\n") == {"TcpInSegs": 5}
     assert parse("TcpExt: A B\n") == {}
 
@@ -36,7 +36,7 @@ def test_both_files_count_and_a_missing_one_does_not(tmp_path: Path) -> None:
     assert read((tmp_path / "missing", tmp_path / "netstat")) == parse(NETSTAT)
 
 
-def test_the_difference_holds_what_was_counted_only() -> None:
+def test_the_difference_holds_only_counters_that_changed() -> None:
     before = {"TcpInSegs": 5, "TcpExtTCPWinProbe": 1, "TcpOutRsts": 2}
     after = {"TcpInSegs": 9, "TcpExtTCPWinProbe": 1, "TcpOutRsts": 3, "TcpExtNew": 4}
     assert difference(before, after) == {"TcpInSegs": 4, "TcpOutRsts": 1}

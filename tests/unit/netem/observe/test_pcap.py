@@ -4,7 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from netem.observe.pcap import LATE_NS, PcapError, Record, file_header, in_order, merge, read_records, read_snaplen
+from netem.observe.pcap import (
+    REORDER_WINDOW_NS,
+    PcapError,
+    Record,
+    file_header,
+    in_order,
+    merge,
+    read_records,
+    read_snaplen,
+)
 
 
 def capture(*stamps_ns: int, mark: bytes = b"x") -> bytes:
@@ -22,17 +31,17 @@ def merged(*sources: bytes) -> list[tuple[int, bytes]]:
     return records
 
 
-def test_two_captures_by_time_the_first_one_first_at_equal_times() -> None:
+def test_two_captures_are_merged_by_time_the_first_one_first_at_equal_times() -> None:
     first, second = capture(10, 2 * 10**9 + 5, mark=b"a"), capture(3, 10, 4 * 10**9, mark=b"b")
     assert merged(first, second) == [(3, b"b"), (10, b"a"), (10, b"b"), (2 * 10**9 + 5, b"a"), (4 * 10**9, b"b")]
 
 
-def test_records_that_come_a_little_late_are_put_in_order() -> None:
+def test_late_records_are_sorted_in() -> None:
     assert [time_ns for time_ns, _ in merged(capture(5, 3, 9, 7), capture(4, 8, 6))] == [3, 4, 5, 6, 7, 8, 9]
 
 
-def test_a_record_from_long_ago_comes_when_it_comes() -> None:
-    times = [*range(300), 2 * LATE_NS, *range(2 * LATE_NS + 1, 2 * LATE_NS + 300), 5]
+def test_a_record_that_is_too_late_is_not_sorted_in() -> None:
+    times = [*range(300), 2 * REORDER_WINDOW_NS, *range(2 * REORDER_WINDOW_NS + 1, 2 * REORDER_WINDOW_NS + 300), 5]
     found = [record.time_ns for record in in_order(Record(time_ns, b"x") for time_ns in times)]
     assert sorted(found) == sorted(times)
     assert found[:300] == list(range(300))
@@ -40,7 +49,7 @@ def test_a_record_from_long_ago_comes_when_it_comes() -> None:
 
 
 def test_memory_does_not_grow_with_records_of_one_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netem.observe.pcap.HELD_BYTES", 100)
+    monkeypatch.setattr("netem.observe.pcap.REORDER_BUFFER_BYTES", 100)
     taken: list[int] = []
 
     def records() -> Iterator[Record]:
@@ -52,7 +61,7 @@ def test_memory_does_not_grow_with_records_of_one_time(monkeypatch: pytest.Monke
     assert max(ahead) <= 12
 
 
-def test_equal_times_stay_as_they_came() -> None:
+def test_equal_times_keep_their_order() -> None:
     records = [Record(7, bytes([index])) for index in range(9)]
     assert list(in_order(records)) == records
 
@@ -62,13 +71,13 @@ def test_empty_captures() -> None:
     assert merged(capture(1), capture()) == [(1, b"x")]
 
 
-def test_a_single_capture_comes_out_as_it_went_in() -> None:
+def test_a_single_capture_stays_the_same() -> None:
     source, target = capture(1, 2, 3), io.BytesIO()
     merge([io.BytesIO(source)], target)
     assert target.getvalue() == source
 
 
-def test_a_cut_last_record_is_left_out_at_every_length() -> None:
+def test_a_truncated_last_record_is_left_out() -> None:
     whole = capture(1, 2)
     for cut in range(len(capture(1)), len(whole)):
         assert merged(whole[:cut]) == [(1, b"x")]
@@ -79,7 +88,7 @@ def test_records_longer_than_a_chunk_boundary() -> None:
     assert [time_ns for time_ns, _ in merged(big)] == list(range(1, 2001))
 
 
-def test_what_is_no_such_capture() -> None:
+def test_other_files_are_rejected() -> None:
     for data in (b"", b"\0" * 10, b"\0" * 24, file_header(128)[:20]):
         with pytest.raises(PcapError):
             read_snaplen(io.BytesIO(data))

@@ -29,40 +29,40 @@ def proc(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_memory_without_what_files_back() -> None:
+def test_memory_is_anonymous_memory() -> None:
     assert parse_statm(b"100 50 20 1 0 30 0\n", 4096) == (30 * 4096, 50 * 4096)
 
 
-def test_the_name_of_a_program_may_be_anything() -> None:
+def test_the_program_name_may_be_anything() -> None:
     assert parse_stat(b"7 (x) S (y) R 1 1 1 0 -1 4 1 2 3 4 12 30 9 9 20") == (True, 42)
     assert parse_stat(b"7 (x) Z 1 1 1 0 -1 4 1 2 3 4 12 30 9 9 20") == (False, 42)
 
 
 def test_only_the_other_containers_processes_count(proc: Path) -> None:
-    watched = Processes(proc)
-    assert watched.read() is None
+    processes = Processes(proc)
+    assert processes.read() is None
     process(proc, "20", "0::/../endpoint")
     process(proc, "21", "0::/../endpoint", statm="9 4 1 0 0 0 0", cpu=6)
-    assert watched.read() == Usage(2, 6 * PAGE, 9 * PAGE, 11 * TICK_NS)
+    assert processes.read() == Usage(2, 6 * PAGE, 9 * PAGE, 11 * TICK_NS)
 
 
-def test_time_of_a_process_that_has_ended_stays_and_its_number_may_come_again(proc: Path) -> None:
-    watched = Processes(proc)
+def test_cpu_time_of_an_ended_process_stays_and_its_id_may_be_reused(proc: Path) -> None:
+    processes = Processes(proc)
     process(proc, "20", "0::/../endpoint")
     process(proc, "21", "0::/../endpoint")
-    watched.read()
+    processes.read()
     shutil.rmtree(proc / "21")
-    first = watched.read()
+    first = processes.read()
     process(proc, "21", "0::/")
-    assert first == watched.read() == Usage(1, 3 * PAGE, 5 * PAGE, 8 * TICK_NS)
+    assert first == processes.read() == Usage(1, 3 * PAGE, 5 * PAGE, 8 * TICK_NS)
 
 
-def test_a_zombie_holds_nothing(proc: Path) -> None:
+def test_a_zombie_does_not_count(proc: Path) -> None:
     process(proc, "20", "0::/../endpoint", state="Z")
     assert Processes(proc).read() is None
 
 
-def test_a_process_that_goes_while_it_is_read_is_left_out(proc: Path) -> None:
+def test_a_process_that_ends_while_it_is_read_is_left_out(proc: Path) -> None:
     process(proc, "20", "0::/../endpoint")
     process(proc, "21", "0::/../endpoint")
     (proc / "21" / "statm").unlink()
@@ -71,7 +71,7 @@ def test_a_process_that_goes_while_it_is_read_is_left_out(proc: Path) -> None:
     assert found.processes == 1
 
 
-def test_a_row_has_a_value_a_column() -> None:
+def test_a_row_has_a_value_per_column() -> None:
     row = Usage(1, 2, 3, 4).row(5, 6)
     assert dict(zip(header().strip().split(","), row.strip().split(","), strict=True)) == {
         "monotonic_ns": "5",

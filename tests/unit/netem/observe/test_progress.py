@@ -1,7 +1,7 @@
 import pytest
 
 from netem.observe.progress import (
-    LAST_WORDS_NS,
+    FINAL_STATS_GRACE_NS,
     PROGRESS_INTERVAL_NS,
     Progress,
     ProgressTracker,
@@ -10,7 +10,7 @@ from netem.observe.progress import (
 )
 from tests.support.sidecar_sockets import CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, tcp_socket
 
-LATER_NS = LAST_WORDS_NS
+LATER_NS = FINAL_STATS_GRACE_NS
 SYN_SENT, FIN_WAIT2, LAST_ACK = 2, 5, 9
 
 
@@ -52,12 +52,12 @@ def test_bytes_read_do_not_count_the_fin(state: int, received: int, queue: int, 
     assert bytes_read(tcp_socket(1, state=state, received=received, receive_queue=queue)) == read
 
 
-def test_a_kernel_that_does_not_tell_counts_nothing() -> None:
+def test_without_tcp_info_nothing_counts() -> None:
     silent = tcp_socket(1, info_bytes=False, send_queue=5)
     assert bytes_written(silent, active=True) == bytes_read(silent) == 0
 
 
-def test_progress_is_told_when_it_changed_and_not_more_often_than_five_times_a_second() -> None:
+def test_progress_is_reported_when_it_changed_and_at_most_five_times_a_second() -> None:
     tracker = ProgressTracker(8888)
     assert tracker.due_progress(0) is None
     tracker.sample([tcp_socket(1, acked=101)], 0)
@@ -68,7 +68,7 @@ def test_progress_is_told_when_it_changed_and_not_more_often_than_five_times_a_s
     assert tracker.due_progress(1000 + PROGRESS_INTERVAL_NS) == Progress(200, 0, 1)
 
 
-def test_what_ended_stays_in_the_sums() -> None:
+def test_ended_connections_stay_in_the_sums() -> None:
     tracker = ProgressTracker(8888)
     tracker.sample([tcp_socket(1, acked=101), tcp_socket(2, acked=11)], 0)
     tracker.ended(tcp_socket(1, state=CLOSE, acked=152))
@@ -76,7 +76,7 @@ def test_what_ended_stays_in_the_sums() -> None:
     assert tracker.current == Progress(150 + 20, 0, 1)
 
 
-def test_figures_do_not_go_back_when_a_connection_is_reset() -> None:
+def test_sums_do_not_decrease_when_a_connection_is_reset() -> None:
     tracker = ProgressTracker(8888)
     tracker.sample([tcp_socket(1, acked=1, send_queue=500)], 0)
     tracker.ended(tcp_socket(1, state=CLOSE, acked=100))
@@ -96,11 +96,11 @@ def test_idle_once_after_each_time_there_was_a_connection() -> None:
     assert tracker.due_idle(LATER_NS)
 
 
-def test_idle_waits_a_moment_for_the_final_figures() -> None:
+def test_idle_waits_for_the_final_counters() -> None:
     tracker = ProgressTracker(8888)
     tracker.sample([tcp_socket(1, acked=101)], 0)
     tracker.sample([], 1000)
-    assert not tracker.due_idle(1000 + LAST_WORDS_NS - 1)
+    assert not tracker.due_idle(1000 + FINAL_STATS_GRACE_NS - 1)
     tracker.ended(tcp_socket(1, state=CLOSE, acked=302))
     assert tracker.due_idle(1001)
     assert tracker.current.bytes_written == 300
@@ -110,11 +110,11 @@ def test_idle_does_not_wait_forever_for_an_application_that_keeps_its_descriptor
     tracker = ProgressTracker(8888)
     tracker.sample([tcp_socket(1)], 0)
     tracker.sample([], 1000)
-    tracker.sample([], 1000 + LAST_WORDS_NS)
-    assert tracker.due_idle(1000 + LAST_WORDS_NS)
+    tracker.sample([], 1000 + FINAL_STATS_GRACE_NS)
+    assert tracker.due_idle(1000 + FINAL_STATS_GRACE_NS)
 
 
-def test_idle_after_a_connection_that_no_sample_has_seen() -> None:
+def test_idle_after_a_connection_that_no_sample_contains() -> None:
     tracker = ProgressTracker(8888)
     tracker.ended(tcp_socket(1, state=CLOSE, acked=12))
     assert tracker.due_idle(LATER_NS)
@@ -123,20 +123,20 @@ def test_idle_after_a_connection_that_no_sample_has_seen() -> None:
 
 def test_idle_on_request_even_if_there_never_was_a_connection() -> None:
     tracker = ProgressTracker(8888)
-    tracker.ask_idle()
+    tracker.request_idle()
     assert tracker.due_idle(LATER_NS)
     assert not tracker.due_idle(LATER_NS)
     tracker.sample([tcp_socket(1)], 0)
-    tracker.ask_idle()
+    tracker.request_idle()
     assert not tracker.due_idle(LATER_NS)
     tracker.sample([], 0)
     assert tracker.due_idle(LATER_NS)
     assert not tracker.due_idle(LATER_NS)
 
 
-def test_listeners_and_other_ports_do_not_concern_it() -> None:
+def test_listeners_and_other_ports_do_not_match() -> None:
     tracker = ProgressTracker(8888)
-    assert tracker.concerns(tcp_socket(1, local_port=8888, remote_port=5))
-    assert tracker.concerns(tcp_socket(1, local_port=5, remote_port=8888))
-    assert not tracker.concerns(tcp_socket(1, local_port=8888, remote_port=0))
-    assert not tracker.concerns(tcp_socket(1, local_port=5, remote_port=6))
+    assert tracker.matches(tcp_socket(1, local_port=8888, remote_port=5))
+    assert tracker.matches(tcp_socket(1, local_port=5, remote_port=8888))
+    assert not tracker.matches(tcp_socket(1, local_port=8888, remote_port=0))
+    assert not tracker.matches(tcp_socket(1, local_port=5, remote_port=6))

@@ -17,10 +17,10 @@ def tap(folder: Path, name: str, *stamps: tuple[int, ...]) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("max_bytes", "taps", "units"), [(1 << 30, 2, 134), (1 << 30, 1, 268), (8_000_000, 2, 1), (1, 2, 1)]
+    ("max_bytes", "points", "units"), [(1 << 30, 2, 134), (1 << 30, 1, 268), (8_000_000, 2, 1), (1, 2, 1)]
 )
-def test_what_is_kept_stays_below_the_cap(max_bytes: int, taps: int, units: int) -> None:
-    assert segment_units(max_bytes, taps) == units
+def test_what_is_kept_stays_below_the_cap(max_bytes: int, points: int, units: int) -> None:
+    assert segment_units(max_bytes, points) == units
 
 
 def test_files_are_in_order_of_their_numbers_and_others_are_not_among_them(tmp_path: Path) -> None:
@@ -38,18 +38,18 @@ def test_the_first_and_the_last_three_are_kept(tmp_path: Path) -> None:
 
 
 def test_nothing_is_missing_while_there_are_few_files(tmp_path: Path) -> None:
-    taps = [tap(tmp_path, "a", (1,), (2,), (3,), (4,)), tap(tmp_path, "b", (1,))]
-    assert find_gap(taps) is None
+    points = [tap(tmp_path, "a", (1,), (2,), (3,), (4,)), tap(tmp_path, "b", (1,))]
+    assert find_gap(points) is None
 
 
 def test_what_one_direction_lacks_is_left_out_of_both(tmp_path: Path) -> None:
     tap(tmp_path, "a", *((index * 10, index * 10 + 5) for index in range(1, 9)))
     prune(tmp_path / "a")
-    taps = [segments(tmp_path / "a"), tap(tmp_path, "b", (12, 16, 30, 59, 61))]
-    gap = find_gap(taps)
+    points = [segments(tmp_path / "a"), tap(tmp_path, "b", (12, 16, 30, 59, 61))]
+    gap = find_gap(points)
     assert gap == Gap(15, 60)
     target = io.BytesIO()
-    joined = [Joined(each) for each in taps]
+    joined = [Joined(each) for each in points]
     assert merge(joined, target, gap) == 10
     for each in joined:
         each.close()

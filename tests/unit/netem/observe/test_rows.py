@@ -36,18 +36,18 @@ def test_a_whole_row() -> None:
     assert {name: row[name] for name in expected} == expected
 
 
-def test_what_the_kernel_did_not_tell_is_empty() -> None:
+def test_values_that_the_kernel_did_not_report_are_empty() -> None:
     whole = tcp_socket(1)
-    for told in (0, 1, 40, len(whole.info)):
-        row = fields(RowWriter().row(1, 2, dataclasses.replace(whole, info=whole.info[:told])))
+    for reported in (0, 1, 40, len(whole.info)):
+        row = fields(RowWriter().row(1, 2, dataclasses.replace(whole, info=whole.info[:reported])))
         assert [value != "" for value in list(row.values())[-len(whole.info) :]] == [
-            index < told for index in range(len(whole.info))
+            index < reported for index in range(len(whole.info))
         ]
     row = fields(RowWriter().row(1, 2, dataclasses.replace(whole, memory=())))
     assert row["rcvbuf"] == row["drops"] == ""
 
 
-def test_a_forgotten_connection_is_described_anew() -> None:
+def test_a_forgotten_connection_is_formatted_again() -> None:
     writer = RowWriter()
     writer.row(1, 2, tcp_socket(1))
     writer.forget(1)

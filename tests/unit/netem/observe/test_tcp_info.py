@@ -18,7 +18,7 @@ def test_fields_ascend_and_do_not_overlap() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 11, 12, 103, 104, 111, 112, 232, 248, 280, 400])
-def test_a_field_is_there_if_all_of_its_bytes_are(length: int) -> None:
+def test_a_field_is_present_if_all_of_its_bytes_are(length: int) -> None:
     data = bytes(range(256)) + bytes(200)
     values = tcp_info.decode(data[:length])
     whole = [(offset, size) for _, offset, size in tcp_info.FIELDS if offset + size <= length]

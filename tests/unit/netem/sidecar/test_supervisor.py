@@ -29,10 +29,10 @@ TEARDOWN = {
     "control": ["verification.close", "responder.close", "link.counters", "capture.stop", "link.close"],
 }
 """What undoes a start that fails at a step, in order."""
-TEARDOWN["monitor"] = TEARDOWN["watch"] = ["control.close", *TEARDOWN["control"]]
-TEARDOWN["watch.start"] = ["watch.stop", *TEARDOWN["watch"]]
+TEARDOWN["monitor"] = TEARDOWN["sampler"] = ["control.close", *TEARDOWN["control"]]
+TEARDOWN["sampler.start"] = ["sampler.stop", *TEARDOWN["sampler"]]
 
-STOP = ["watch.stop", "monitor.stop", *TEARDOWN["watch"][:-1], "link.abandon"]
+STOP = ["sampler.stop", "monitor.stop", *TEARDOWN["sampler"][:-1], "link.abandon"]
 """What ends a sidecar that became ready."""
 
 
@@ -96,7 +96,8 @@ def test_a_life_in_order(make: Make) -> None:
     assert names(lab) == ["link", "verified", "ready", "stopped"]
     assert lab.calls.made == [
         *("route", "link", "link.make_devices", "capture", "capture.start", "link.start", "link.readback", "sysctls"),
-        *("responder", "verification delay 5ms", "verification.start", "control", "monitor", "watch", "watch.start"),
+        *("responder", "verification delay 5ms", "verification.start", "control"),
+        *("monitor", "sampler", "sampler.start"),
         *("link.restart", "capture.mark", "monitor.start sampling=True"),
         *STOP,
     ]
@@ -137,12 +138,12 @@ def test_sigusr1_requests_idle(make: Make) -> None:
     lab = make()
 
     def send_and_end() -> None:
-        lab.parts.watch_made.on_idle_request = lab.reactor.stop
+        lab.parts.sampler_made.on_idle_request = lab.reactor.stop
         os.kill(os.getpid(), signal.SIGUSR1)
 
     lab.script(send_and_end)
     assert lab.run() == 0
-    assert "watch.ask_idle" in lab.calls.made
+    assert "sampler.request_idle" in lab.calls.made
 
 
 @pytest.mark.parametrize("step", TEARDOWN)
@@ -181,12 +182,12 @@ def test_only_the_first_error_of_a_teardown_is_reported(make: Make) -> None:
     lab.script(lab.become_ready, lab.reactor.stop)
     assert lab.run() == 1
     (error,) = lab.named("error")
-    assert error["attempt"] == "try watch.stop"
+    assert error["attempt"] == "try sampler.stop"
 
 
 def test_a_bug_is_not_swallowed_and_the_link_is_closed(make: Make) -> None:
     lab = make()
-    lab.fail("watch.start", ValueError("a bug"))
+    lab.fail("sampler.start", ValueError("a bug"))
     with pytest.raises(ValueError, match="a bug"):
         lab.run()
     assert lab.calls.made[-1] == "link.close"

@@ -1,8 +1,8 @@
-"""The watch over the endpoint's sockets: samples into sockets.csv, and the events that come of them.
+"""Sample the endpoint's sockets: write sockets.csv, and emit `listening`, `progress` and `idle`.
 
-A dump of all connections walks the kernel's whole table (0.15 ms a family with 262,144 buckets), so it is made only
-when the number of sockets in use has changed; connections that are known are looked up one by one. What lives shorter
-than an interval is told by the kernel when it is destroyed.
+A dump of all connections walks the kernel's whole table (0.15 ms per family with 262,144 buckets). The sampler makes
+one only when the number of sockets in use has changed; it looks known connections up one by one. The kernel reports a
+socket when it is destroyed, so connections shorter than an interval appear too.
 """
 
 import os
@@ -22,15 +22,15 @@ from netem.system.reactor import Reactor
 
 _LISTEN_POLL_NS = 5_000_000
 _LISTEN_SLOW_POLL_NS = 25_000_000
-_LISTEN_HURRY_NS = 3_000_000_000
-"""An endpoint that does not listen within this time is looked for less often."""
+_LISTEN_FAST_POLL_PERIOD_NS = 3_000_000_000
+"""After this time without a listener the sampler polls less often."""
 _DEFAULT_INTERVAL_MS = 100
-"""Between looks when no samples are asked for."""
+"""Interval of the events when no samples are written."""
 _FLUSH_BYTES = 65_536
 
 
-class SocketWatch:
-    """Sample, and tell `listening`, `progress` and `idle`."""
+class SocketSampler:
+    """Sample all connections on one port at a fixed interval."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class SocketWatch:
         folder: Path,
         on_traffic: Callable[[bool], None],
     ) -> None:
-        """Open everything; `on_traffic` hears True with each new connection and False once all have gone.
+        """Open everything; `on_traffic` receives True for each new connection, False when none is left.
 
         Raises SidecarError.
         """
@@ -60,26 +60,26 @@ class SocketWatch:
         self._known: dict[int, SocketId] = {}
         self._file = self._open_file(folder) if interval_ms else None
         self._on_traffic = on_traffic
-        self._samples = 0
-        self._missed = 0
-        self._met = 0
-        self._began_ns = 0
+        self._sample_count = 0
+        self._missed_count = 0
+        self._connection_count = 0
+        self._started_ns = 0
 
     def start(self) -> None:
-        """Begin to watch."""
-        self._began_ns = time.monotonic_ns()
-        self._reactor.add_reader(self._destroyed.fileno(), self._hear_of_ends)
-        self._look_for_listener()
-        self._tick(self._began_ns)
+        """Begin to sample."""
+        self._started_ns = time.monotonic_ns()
+        self._reactor.add_reader(self._destroyed.fileno(), self._on_destroyed)
+        self._poll_listeners()
+        self._on_tick(self._started_ns)
 
-    def ask_idle(self) -> None:
-        """Tell `idle` as soon as no connection is left, at once if there is none."""
-        self._tracker.ask_idle()
-        self._look(discover=True)
+    def request_idle(self) -> None:
+        """Emit `idle` as soon as no connection is left, at once if there is none."""
+        self._tracker.request_idle()
+        self._sample(discover=True)
 
     def stop(self) -> dict[str, int]:
         """Take a last sample, write everything out and return the sums."""
-        self._look(discover=True)
+        self._sample(discover=True)
         self._reactor.remove_reader(self._destroyed.fileno())
         if self._file is not None:
             self._file.close()
@@ -89,8 +89,8 @@ class SocketWatch:
             os.close(fd)
         current = self._tracker.current
         return {
-            "samples": self._samples,
-            "missed": self._missed,
+            "samples": self._sample_count,
+            "missed": self._missed_count,
             "bytes_written": current.bytes_written,
             "bytes_read": current.bytes_read,
             "connections": current.connections,
@@ -105,8 +105,8 @@ class SocketWatch:
         file.write(header())
         return file
 
-    def _look_for_listener(self) -> None:
-        """Dump the listeners whenever the number of sockets has changed: reading the number is cheaper by far."""
+    def _poll_listeners(self) -> None:
+        """Dump the listeners when the number of sockets has changed; reading the number is far cheaper than a dump."""
         used = self._sockets_in_use()
         if used != self._used_by_listeners:
             self._used_by_listeners = used
@@ -116,35 +116,35 @@ class SocketWatch:
                 self._log.emit("listening", families=sorted(families))
                 return
         if not self._known:
-            hurry = time.monotonic_ns() - self._began_ns < _LISTEN_HURRY_NS
-            self._reactor.call_later(_LISTEN_POLL_NS if hurry else _LISTEN_SLOW_POLL_NS, self._look_for_listener)
+            fast = time.monotonic_ns() - self._started_ns < _LISTEN_FAST_POLL_PERIOD_NS
+            self._reactor.call_later(_LISTEN_POLL_NS if fast else _LISTEN_SLOW_POLL_NS, self._poll_listeners)
 
-    def _tick(self, due_ns: int) -> None:
-        self._look(discover=False)
-        # A grid without drift; samples that a busy machine has missed are not made up for.
+    def _on_tick(self, due_ns: int) -> None:
+        self._sample(discover=False)
+        # The grid does not drift; samples that a busy machine has missed are skipped.
         missed = max(0, time.monotonic_ns() - due_ns) // self._interval_ns
         if self._known:
-            self._missed += missed
+            self._missed_count += missed
         next_ns = due_ns + (missed + 1) * self._interval_ns
-        self._reactor.call_at(next_ns, lambda: self._tick(next_ns))
+        self._reactor.call_at(next_ns, lambda: self._on_tick(next_ns))
 
-    def _look(self, *, discover: bool) -> None:
+    def _sample(self, *, discover: bool) -> None:
         monotonic_ns, realtime_ns = time.monotonic_ns(), time.time_ns()
         sockets = self._connections(discover=discover)
         self._tracker.sample(sockets, monotonic_ns)
         for sample in sockets:
             self._write(monotonic_ns, realtime_ns, sample)
-        self._tell(monotonic_ns)
+        self._report(monotonic_ns)
 
     def _connections(self, *, discover: bool) -> list[TcpSocket]:
-        """Return the connections on the port: by one look-up each while nothing has come or gone."""
+        """Return the connections on the port; one look-up each while the number of sockets stays the same."""
         used = self._sockets_in_use()
         if used == self._used and not discover:
             found = self._known_connections()
             if found is not None:
                 return found
         self._used = used
-        found = [each for each in self._diagnosis.dump(CONNECTED) if self._tracker.concerns(each)]
+        found = [each for each in self._diagnosis.dump(CONNECTED) if self._tracker.matches(each)]
         self._known = {each.id.cookie: each.id for each in found if each.connected}
         return found
 
@@ -152,7 +152,7 @@ class SocketWatch:
         return [_tcp_in_use(os.pread(fd, 256, 0)) for fd in self._usage]
 
     def _known_connections(self) -> list[TcpSocket] | None:
-        """Look the known connections up; None when one of them has gone."""
+        """Look up the known connections; None when one of them has ended."""
         found: list[TcpSocket] = []
         for id_ in self._known.values():
             sample = self._diagnosis.look_up(id_)
@@ -161,25 +161,25 @@ class SocketWatch:
             found.append(sample)
         return found
 
-    def _hear_of_ends(self) -> None:
+    def _on_destroyed(self) -> None:
         now_ns, realtime_ns = time.monotonic_ns(), time.time_ns()
-        ended = [each for each in self._destroyed.read() if self._tracker.concerns(each)]
+        ended = [each for each in self._destroyed.read() if self._tracker.matches(each)]
         for sample in ended:
             self._known.pop(sample.id.cookie, None)
             self._tracker.ended(sample)
             self._write(now_ns, realtime_ns, sample)
             self._rows.forget(sample.id.cookie)
         if ended:
-            self._tell(now_ns)
+            self._report(now_ns)
 
     def _write(self, monotonic_ns: int, realtime_ns: int, sample: TcpSocket) -> None:
-        self._samples += 1
+        self._sample_count += 1
         if self._file is not None:
             self._file.write(self._rows.row(monotonic_ns, realtime_ns, sample))
 
-    def _tell(self, now_ns: int) -> None:
-        if self._tracker.met != self._met:
-            self._met = self._tracker.met
+    def _report(self, now_ns: int) -> None:
+        if self._tracker.connection_count != self._connection_count:
+            self._connection_count = self._tracker.connection_count
             self._on_traffic(True)
         idle = self._tracker.due_idle(now_ns)
         progress = self._tracker.due_progress(now_ns, final=idle)
