@@ -1,4 +1,4 @@
-"""What the analysis adds up against those who counted the same: the kernel, tcp_info of the sender, and tcptrace."""
+"""Compare sums of the analysis with the kernel's counters, the sender's tcp_info and tcptrace."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 SLOW: dict[str, Any] = {"rcvbuf": 8192, "sndbuf": 8192, "read": 8192, "delay_s": 0.1, "chunk": 1000, "bytes": 60_000}
 DUPLICATES: dict[str, Any] = {"chunk": 1000, "bytes": 1_500_000, "nodelay": True, "rcvbuf": 8192, "sndbuf": 8192}
 CHRONOGRAPH_NS = 20_000_000
-"""The kernel's chronographs count jiffies, which a begin and an end of each stretch may miss."""
+"""The kernel's chronographs count jiffies: each period may lose one at its begin and one at its end."""
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +29,18 @@ def tools() -> Iterator[Tools]:
         yield made
 
 
-def sent_again(frames: Frames, mine: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which of these frames repeat something, SYN and FIN included, however soon.
+def repeats(frames: Frames, own: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which of these frames repeat data, a SYN or a FIN, at any distance.
 
-    They are seen where they are sent, so that one out of order repeats what was sent before; but the capture itself may
-    have two frames in the wrong order.
+    The capture is made at the sender, so an out-of-order frame repeats earlier data, unless the capture itself has two
+    frames in the wrong order.
     """
     begins = frames.relative_seq_bytes
     ends = begins + frames.payload_bytes + (frames.tcp_flags & (SYN | FIN) != 0)
     before = np.zeros(len(frames.number), np.bool_)
-    there = np.flatnonzero(mine & (ends > begins))
-    for place, at in enumerate(there):
-        earlier = there[:place]
+    sends = np.flatnonzero(own & (ends > begins))
+    for n, at in enumerate(sends):
+        earlier = sends[:n]
         before[at] = np.any((begins[earlier] < ends[at]) & (begins[at] < ends[earlier]))
     return before & frames.having(RETRANSMISSIONS | Mark.OUT_OF_ORDER)
 
@@ -53,7 +53,7 @@ def kernel_counters(tools: Tools) -> dict[str, int]:
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_the_kernel_counts_the_same_probes_and_zero_window_periods(tools: Tools, version: int) -> None:
-    """What tshark has no name for, on traffic whose cause is known."""
+    """Window probes, for which tshark has no flag, on traffic whose cause is known."""
     before = kernel_counters(tools)
     settings = SLOW | {"family": version, "pause_s": 3}
     connection = analyse_capture(tools.record("none", settings)).connection(0)
@@ -69,52 +69,52 @@ def test_the_kernel_counts_the_same_probes_and_zero_window_periods(tools: Tools,
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_tcp_info_at_the_close_tells_the_same_of_losses(tools: Tools, version: int) -> None:
+def test_tcp_info_at_the_close_agrees_on_losses(tools: Tools, version: int) -> None:
     settings = {"family": version, "chunk": 10_000, "bytes": 6_000_000}
     connection = analyse_capture(tools.record("in-2", settings)).connection(0)
-    told = json.loads(tools.said)
+    tcp_info = json.loads(tools.output)
     frames, segments = connection.frames, connection.segments()
     data = frames.from_client & (frames.payload_bytes > 0)
-    again = sent_again(frames, frames.from_client)
-    assert segments[data].sum() == told["data_segs_out"]
-    assert np.maximum(segments[again], 1).sum() == told["total_retrans"] > 0  # a FIN is one, too
-    assert frames.payload_bytes[again].sum() == told["bytes_retrans"]
+    repeated = repeats(frames, frames.from_client)
+    assert segments[data].sum() == tcp_info["data_segs_out"]
+    assert np.maximum(segments[repeated], 1).sum() == tcp_info["total_retrans"] > 0  # a FIN is one, too
+    assert frames.payload_bytes[repeated].sum() == tcp_info["bytes_retrans"]
 
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_tcp_info_at_the_close_agrees_on_the_closed_time(tools: Tools, version: int) -> None:
     connection = analyse_capture(tools.record("none", SLOW | {"family": version, "pause_s": 1})).connection(0)
-    told = json.loads(tools.said)
+    tcp_info = json.loads(tools.output)
     periods = find_zero_window_periods(connection, of_client=False)
     closed_ns = sum(period.duration_ns for period in periods)
-    limited_ns = told["rwnd_limited_us"] * 1000
-    assert limited_ns <= told["busy_us"] * 1000
+    limited_ns = tcp_info["rwnd_limited_us"] * 1000
+    assert limited_ns <= tcp_info["busy_us"] * 1000
     assert closed_ns > 1_000_000_000
-    # The sender also stands still before a window that is not zero and too small: never less than while it was zero.
+    # The sender is limited by a small window as well as by a zero window, so the time is at least that of zero windows.
     assert limited_ns > closed_ns - len(periods) * CHRONOGRAPH_NS
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_the_kernel_counts_what_it_called_duplicate(tools: Tools, version: int) -> None:
-    """Acknowledgements are lost, so that data is sent again for nothing."""
+def test_the_kernel_counts_the_same_duplicate_sacks(tools: Tools, version: int) -> None:
+    """Lost acknowledgements cause spurious retransmissions."""
     before = kernel_counters(tools)
     connection = analyse_capture(tools.record("back-10", DUPLICATES | {"family": version})).connection(0)
     counted = {name: count - before[name] for name, count in kernel_counters(tools).items()}
-    told = connection.frames.having(Mark.DUPLICATE_SACK)
-    assert told.sum() == counted["TCPDSACKOldSent"] + counted["TCPDSACKOfoSent"] > 0
-    assert not (told & connection.frames.from_client).any()
+    marked = connection.frames.having(Mark.DUPLICATE_SACK)
+    assert marked.sum() == counted["TCPDSACKOldSent"] + counted["TCPDSACKOfoSent"] > 0
+    assert not (marked & connection.frames.from_client).any()
 
 
 TRACED: dict[str, tuple[str, dict[str, Any]]] = {
     "slow reader": ("none", SLOW),
     "loss": ("in-2", {"chunk": 10_000, "bytes": 1_000_000}),
-    "acknowledgements lost": ("back-20", {"chunk": 3000, "bytes": 1_000_000}),
+    "lost acknowledgements": ("back-20", {"chunk": 3000, "bytes": 1_000_000}),
 }
 
 
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("name", TRACED)
-def test_tcptrace_adds_up_the_same(tools: Tools, name: str, version: int) -> None:
+def test_tcptrace_agrees(tools: Tools, name: str, version: int) -> None:
     impairment, settings = TRACED[name]
     connection = analyse_capture(tools.record(impairment, settings | {"family": version})).connection(0)
     table = [
@@ -124,16 +124,16 @@ def test_tcptrace_adds_up_the_same(tools: Tools, name: str, version: int) -> Non
     ]
     (traced,) = csv.DictReader(line.replace(" ", "") for line in table)
     frames = connection.frames
-    for end, mine in (("a2b", frames.from_client), ("b2a", ~frames.from_client)):
-        data = mine & (frames.payload_bytes > 0)
+    for end, own in (("a2b", frames.from_client), ("b2a", ~frames.from_client)):
+        data = own & (frames.payload_bytes > 0)
         sent = frames.relative_seq_bytes[data] + frames.payload_bytes[data]
-        again = sent_again(frames, mine)
+        repeated = repeats(frames, own)
         ours = {
-            "total_packets": mine.sum(),
+            "total_packets": own.sum(),
             "actual_data_pkts": data.sum(),
             "actual_data_bytes": frames.payload_bytes[data].sum(),
             "unique_bytes_sent": np.max(sent, initial=1) - 1,
-            "rexmt_data_pkts": again.sum(),
-            "zero_win_adv": (mine & frames.having(Mark.ZERO_WINDOW)).sum(),
+            "rexmt_data_pkts": repeated.sum(),
+            "zero_win_adv": (own & frames.having(Mark.ZERO_WINDOW)).sum(),
         }
         assert {key: int(traced[f"{key}_{end}"]) for key in ours} == {key: int(value) for key, value in ours.items()}

@@ -1,4 +1,4 @@
-"""Make captures byte by byte: frames of every link type, and the files around them."""
+"""Make captures byte by byte: frames of every link type, and capture files of them."""
 
 import struct
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 CLIENT_PORT, SERVER_PORT = 40000, 8888
-STAMP: Final = b"\x01\x01\x08\x0a" + bytes(8)
+TIMESTAMPS: Final = b"\x01\x01\x08\x0a" + bytes(8)
 EPOCH_NS: Final = 1_700_000_000_000_000_000
 MASK: Final = 0xFFFFFFFF
 
@@ -30,7 +30,7 @@ LINK_TYPES: Final[dict[Link, int]] = {
 
 @dataclass(frozen=True)
 class Segment:
-    """One TCP segment; `cut` payload bytes are on the wire without being in the frame's bytes."""
+    """One TCP segment; its payload is `length` bytes of "a"."""
 
     seq: int
     ack: int = 0
@@ -60,7 +60,7 @@ def sack(*edges: int) -> bytes:
 
 @dataclass(frozen=True)
 class Wrapping:
-    """How segments become frames."""
+    """The link and network headers of frames."""
 
     link: Link = "ethernet"
     version: int = 4
@@ -127,7 +127,7 @@ def pcap(
     nanoseconds: bool = True,
     snaplen: int = 262_144,
 ) -> bytes:
-    """Return a classic capture of the segments."""
+    """Return a pcap file of the segments."""
     wrapping = wrapping or Wrapping()
     frames = [(segment.time_ns, wrapping.frame(segment)) for segment in segments]
     return pcap_file(frames, wrapping.link_type, order=order, nanoseconds=nanoseconds, snaplen=snaplen)
@@ -141,7 +141,7 @@ def pcap_file(
     nanoseconds: bool = True,
     snaplen: int = 262_144,
 ) -> bytes:
-    """Return a classic capture of frames, each with its time in nanoseconds."""
+    """Return a pcap file of frames, each with its time in nanoseconds."""
     magic, unit = (0xA1B23C4D, 1) if nanoseconds else (0xA1B2C3D4, 1000)
     file = [struct.pack(order + "IHHIIII", magic, 2, 4, 0, 0, snaplen, link_type)]
     for time_ns, frame in frames:
@@ -191,7 +191,7 @@ class Pcapng:
 
 
 def pcapng(segments: Sequence[Segment], wrapping: Wrapping | None = None) -> bytes:
-    """Return a pcapng capture of the segments, with nanoseconds."""
+    """Return a pcapng file of the segments, in nanoseconds."""
     wrapping = wrapping or Wrapping()
     file = Pcapng().section()
     file.interface(wrapping.link_type, options=file.option(9, b"\x09"))
@@ -214,7 +214,7 @@ def handshake(*, client_isn: int = 1000, server_isn: int = 5000, scale: int | No
 
 
 def exchange(count: int = 20, *, length: int = 100, **numbers: int) -> list[Segment]:
-    """Return a whole connection: the client sends, the server acknowledges every second segment, both close."""
+    """Return a complete connection: the client sends, the server acknowledges every second segment, both close."""
     segments = handshake(**numbers)
     seq, ack = segments[-1].seq, segments[-1].ack
     for number in range(count):
@@ -229,5 +229,5 @@ def exchange(count: int = 20, *, length: int = 100, **numbers: int) -> list[Segm
 
 
 def spaced(segments: Sequence[Segment], *, step_ns: int = 1_000_000) -> list[Segment]:
-    """Return the same segments at equal distances of time."""
+    """Return the same segments at equal intervals."""
     return [replace(segment, time_ns=EPOCH_NS + number * step_ns) for number, segment in enumerate(segments)]

@@ -1,4 +1,4 @@
-"""Captures of which some frames have a wrong bit: what a link that corrupts leaves for the one who listens."""
+"""Make captures with corrupted bits, as they come from a link that corrupts frames."""
 
 import random
 import struct
@@ -8,33 +8,33 @@ from tests.support.random_exchange import random_segments
 
 ETHERNET_BYTES = 14
 HEADERS_BYTES = 80
-"""Where a wrong bit matters to who reads the capture: IP's and TCP's headers."""
+"""Only bits of the IP and TCP headers are flipped."""
 
 
 def damaged_capture(seed: int) -> bytes:
-    """Return random exchanges in which one frame of ten has one wrong bit; half of those come again unharmed."""
+    """Return random exchanges in which one frame of ten has one flipped bit; half of those are repeated intact."""
     rng = random.Random(seed)
     wrapping = Wrapping(version=rng.choice((4, 6)))
     frames: list[tuple[int, bytes]] = []
     for segment in random_segments(seed):
-        whole = _identified(wrapping.frame(segment), len(frames))
+        intact = _set_identification(wrapping.frame(segment), len(frames))
         if rng.random() >= 0.1:
-            frames.append((segment.time_ns, whole))
+            frames.append((segment.time_ns, intact))
             continue
-        frames.append((segment.time_ns, _with_a_wrong_bit(whole, rng)))
+        frames.append((segment.time_ns, _flip_bit(intact, rng)))
         if rng.random() < 0.5:
-            frames.append((segment.time_ns, _identified(whole, len(frames))))
+            frames.append((segment.time_ns, _set_identification(intact, len(frames))))
     return pcap_file(frames, wrapping.link_type)
 
 
-def _with_a_wrong_bit(frame: bytes, rng: random.Random) -> bytes:
-    """netem's `corrupt` (net/sched/sch_netem.c, netem_enqueue), kept to the headers and off the link's own."""
+def _flip_bit(frame: bytes, rng: random.Random) -> bytes:
+    """Flip one bit of the IP or TCP header, as netem's `corrupt` does (net/sched/sch_netem.c, netem_enqueue)."""
     at = rng.randrange(ETHERNET_BYTES, min(len(frame), ETHERNET_BYTES + HEADERS_BYTES))
     return frame[:at] + bytes((frame[at] ^ 1 << rng.randrange(8),)) + frame[at + 1 :]
 
 
-def _identified(frame: bytes, number: int) -> bytes:
-    """Give an IPv4 packet an identification of its own: with equal ones tshark makes one packet of two fragments."""
+def _set_identification(frame: bytes, number: int) -> bytes:
+    """Set a distinct IPv4 identification; tshark would reassemble two fragments that have the same one."""
     if frame[ETHERNET_BYTES] >> 4 != 4:
         return frame
     at = ETHERNET_BYTES + 4

@@ -1,4 +1,4 @@
-"""Exchanges that no stack would have: everything the rules distinguish, in random order, from a seed."""
+"""Make exchanges that no TCP stack would produce: all cases of the rules, in random order, from a seed."""
 
 import random
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from tests.support.captures import ACK, EPOCH_NS, FIN, PSH, RST, SYN, Segment, s
 STEPS_NS = (0, 10, 1000, 1_000_000, 10_000_000, 30_000_000)
 LENGTHS = (1, 1, 100, 1448, 20_000)
 WINDOWS = (0, 0, 1, 500, 60_000)
-# Relative to the acknowledgement. From the third on they say that something came twice, or nearly so.
+# SACK blocks relative to the acknowledgement number. From the third on, they are duplicate SACKs or nearly so.
 BLOCKS = (
     (100, 300),
     (100, 300, 1000, 2000),
@@ -18,15 +18,15 @@ BLOCKS = (
     (1000, 1200, 1000, 2000),
     (900, 1200, 1000, 2000),
 )
-ODD_FLAGS = (RST, RST | ACK, ACK, FIN | ACK, SYN, SYN | ACK, PSH | ACK, 0)
+ANY_FLAGS = (RST, RST | ACK, ACK, FIN | ACK, SYN, SYN | ACK, PSH | ACK, 0)
 
 
 @dataclass
-class End:
+class PeerState:
     next_seq: int
     acked: int = 0
     window: int = 60_000
-    unsent: list[tuple[int, int]] = field(default_factory=list)
+    held_back: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -45,7 +45,7 @@ class RandomExchange:
         """Return the segments."""
         rng = self.rng
         first = [rng.choice((rng.randrange(1, 2**32), 2**32 - rng.randrange(1, 3000), 5)) for _ in range(2)]
-        self.ends = [End(first[0], first[1]), End(first[1], first[0])]
+        self.peers = [PeerState(first[0], first[1]), PeerState(first[1], first[0])]
         if rng.random() < 0.7:
             self._shake_hands(first)
         while len(self.segments) < self.count:
@@ -58,33 +58,33 @@ class RandomExchange:
             options = syn_options(scale=self.rng.choice((None, 7, 10)))
             self._emit(side, first[side], first[0] + 1 if side else 0, flags, options=options)
             self.now_ns += self.rng.randrange(1, 10_000_000)
-        self.ends = [End(first[0] + 1, first[1] + 1), End(first[1] + 1, first[0] + 1)]
+        self.peers = [PeerState(first[0] + 1, first[1] + 1), PeerState(first[1] + 1, first[0] + 1)]
         self._emit(0, first[0] + 1, first[1] + 1, ACK)
 
     def _act(self, side: int, draw: float) -> None:
-        end, peer = self.ends[side], self.ends[1 - side]
+        end, peer = self.peers[side], self.peers[1 - side]
         if draw < 0.5:
             self._send(side, end)
         elif draw < 0.85:
             self._acknowledge(side, end, peer)
         elif draw < 0.9:
             self._emit(side, end.next_seq - 1, end.acked, ACK, self.rng.choice((0, 0, 1)))
-        elif draw < 0.93 and end.unsent:
-            seq, length = end.unsent.pop(self.rng.randrange(len(end.unsent)))
+        elif draw < 0.93 and end.held_back:
+            seq, length = end.held_back.pop(self.rng.randrange(len(end.held_back)))
             self._emit(side, seq, end.acked, ACK | PSH, length)
         elif draw < 0.93 + self.chaos:
-            self._do_anything(side, end, peer)
+            self._send_anything(side, end, peer)
 
-    def _send(self, side: int, end: End) -> None:
+    def _send(self, side: int, end: PeerState) -> None:
         seq, length = end.next_seq, self.rng.choice(LENGTHS)
         end.next_seq += length
         lost = self.rng.random() < self.loss
         if not lost:
             self._emit(side, seq, end.acked, ACK | PSH, length)
         if lost or self.rng.random() < 0.1:
-            end.unsent.append((seq, length))
+            end.held_back.append((seq, length))
 
-    def _acknowledge(self, side: int, end: End, peer: End) -> None:
+    def _acknowledge(self, side: int, end: PeerState, peer: PeerState) -> None:
         rng = self.rng
         behind = max(end.acked, peer.next_seq - rng.randrange(30_000))
         end.acked = max(end.acked, rng.choice((peer.next_seq, peer.next_seq, behind, end.acked, end.acked)))
@@ -96,23 +96,23 @@ class RandomExchange:
         if rng.random() >= self.loss:
             self._emit(side, end.next_seq, end.acked, ACK, options=options)
 
-    def _do_anything(self, side: int, end: End, peer: End) -> None:
+    def _send_anything(self, side: int, end: PeerState, peer: PeerState) -> None:
         rng = self.rng
         seq = rng.choice((0, end.next_seq, rng.randrange(2**32), end.next_seq + rng.randrange(5000)))
         ack = rng.choice((0, end.acked, rng.randrange(2**32), peer.next_seq + rng.randrange(3000)))
-        self.ends[side].window = rng.choice((0, 5, 500))
-        self._emit(side, seq, ack, rng.choice(ODD_FLAGS), rng.choice((0, 0, 1, 100)))
+        self.peers[side].window = rng.choice((0, 5, 500))
+        self._emit(side, seq, ack, rng.choice(ANY_FLAGS), rng.choice((0, 0, 1, 100)))
 
     def _emit(self, side: int, seq: int, ack: int, flags: int, length: int = 0, options: bytes = b"") -> None:
         self.segments.append(
             Segment(
-                seq, ack, flags, length, self.ends[side].window, bool(side), self.now_ns, options, (self.port, 8888)
+                seq, ack, flags, length, self.peers[side].window, bool(side), self.now_ns, options, (self.port, 8888)
             )
         )
 
 
 def random_segments(seed: int, *, same_ports: bool = False) -> list[Segment]:
-    """Return the segments of one to four connections, in the order of time; with `same_ports`, one after another."""
+    """Return the segments of one to four connections in order of time; with `same_ports`, one connection after another."""
     rng = random.Random(seed)
     connections = []
     for number in range(rng.choice((1, 2, 4))):

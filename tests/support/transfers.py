@@ -1,7 +1,7 @@
-"""Make up whole transfers: a small model of a sender, a link and a reader leaves the files that a real cell leaves.
+"""Simulate whole transfers: a small model of a sender, a link and a reader writes the files of a real cell.
 
-The model moves in steps of a millisecond and keeps the laws that the analysis relies on (conservation, zero windows,
-probes with doubling waits, the kernel's chronograph); it is no model of congestion control.
+The model runs in steps of a millisecond and obeys the laws that the analysis relies on: conservation of bytes, zero
+windows, probes with exponential backoff, the kernel's chronograph. It has no congestion control.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.support.captures import ACK, EPOCH_NS, FIN, PSH, SYN, Segment, pcap, 
 
 MS = 1_000_000
 START_NS = 1_000_000_000_000
-"""CLOCK_MONOTONIC when the SYN goes out."""
+"""CLOCK_MONOTONIC when the SYN is sent."""
 OFFSET_NS = EPOCH_NS - START_NS
 MSS, ISN_CLIENT, ISN_SERVER, SCALE = 1448, 1000, 5000, 7
 SAMPLE_MS, RTO_MS = 20, 204
@@ -30,7 +30,7 @@ SAMPLE_MS, RTO_MS = 20, 204
 
 @dataclass
 class Transfer:
-    """What is to be transferred, and everything that came of it once `run` was called."""
+    """The parameters of a transfer and, after `run`, its segments, logs and samples."""
 
     total_bytes: int = 60_000
     chunk_bytes: int = 1000
@@ -71,7 +71,7 @@ class Transfer:
             self.busy_ms += waiting or self.sent > self.acked
             self.limited_ms += waiting and self.sent >= self.edge
             at_ms += 1
-            assert at_ms < 600_000, "the model does not come to an end"
+            assert at_ms < 600_000, "the model does not terminate"
         self._close(at_ms)
         return self
 
@@ -124,7 +124,7 @@ class Transfer:
         self.logs[role].append(f"{op},{start_ns},{end_ns},{size},0")
 
     def _send(self, at_ms: int) -> None:
-        """Send what window and rate allow; everything arrives and is acknowledged within the same millisecond."""
+        """Send what window and rate allow; all data arrives and is acknowledged within the same millisecond."""
         budget = self.rate_bytes_per_ms
         while budget > 0 and self.sent < self.written and self.sent < self.edge:
             size = min(16 * MSS, self.written - self.sent, self.edge - self.sent, budget)
@@ -216,7 +216,7 @@ class Transfer:
         return found
 
     def observe(self, **changes: Any) -> Observation:
-        """Return what the analysis sees of it, with fields changed."""
+        """Return the observation of the transfer, with fields changed."""
         files = self.files()
         facts: dict[str, Any] = {
             role: End(
@@ -255,13 +255,13 @@ class Transfer:
 
 
 def captured(data: bytes, file: str = "client/capture.pcap", **facts: Any) -> CaptureState:
-    """Return what is known of a capture, its greatest connection chosen."""
+    """Return the state of a capture with its largest connection."""
     capture = analyse_capture(data)
     return CaptureState(file, choose_connection(capture), capture.facts, **facts)
 
 
 def seen_in(segments: Sequence[Segment], **changes: Any) -> Observation:
-    """Return what two captures of the same segments tell, and nothing else."""
+    """Return an observation that has only two captures of the same segments."""
     facts: dict[str, Any] = {
         role: End(of, capture=captured(pcap(segments), f"{of}/capture.pcap", complete=True))
         for role, of in (("sender", "client"), ("receiver", "server"))
@@ -282,7 +282,7 @@ def slow_reader(**changes: Any) -> Transfer:
 
 
 def broken_off(at_ms: int = 700, **changes: Any) -> Transfer:
-    """Return a transfer to a slow reader of which nothing was seen after a time, and which nobody closed."""
+    """Return a transfer to a slow reader whose observation stops before the connection is closed."""
     transfer = slow_reader(**changes)
     transfer.segments = [each for each in transfer.segments if each.time_ns <= EPOCH_NS + at_ms * MS]
     last_ns = START_NS + at_ms * MS
@@ -293,17 +293,17 @@ def broken_off(at_ms: int = 700, **changes: Any) -> Transfer:
 
 
 def swallowed(**changes: Any) -> Transfer:
-    """Return a transfer with great buffers: the reader is slow, the writes return at once."""
+    """Return a transfer with large buffers: the reader is slow, but the writes return at once."""
     return slow_reader(**({"sndbuf_bytes": 262_144, "requested": {"sndbuf": 0, "rcvbuf": 0}} | changes))
 
 
 def fast_reader(**changes: Any) -> Transfer:
-    """Return a transfer that nothing holds up."""
+    """Return a transfer without any limit."""
     return Transfer(**({"total_bytes": 100_000, "chunk_bytes": MSS} | changes)).run()
 
 
 def late_last_write() -> Transfer:
-    """Return a fast reader's transfer whose last write() waited 22 ms for a CPU, with nothing in its way."""
+    """Return a fast reader's transfer whose last write() took 22 ms because it waited for a CPU."""
     transfer = fast_reader()
     op, start, end, size, total = transfer.logs["client"][-1].split(",")
     transfer.logs["client"][-1] = f"{op},{int(start) - 22_000_000},{end},{size},{total}"
@@ -316,5 +316,5 @@ def slow_network(**changes: Any) -> Transfer:
 
 
 def slow_sender(**changes: Any) -> Transfer:
-    """Return a transfer whose program writes once in 50 ms."""
+    """Return a transfer whose program writes every 50 ms."""
     return Transfer(**({"total_bytes": 20_000, "chunk_bytes": 1000, "write_gap_ms": 50} | changes)).run()

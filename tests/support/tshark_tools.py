@@ -1,4 +1,4 @@
-"""A container with tshark, tcpdump and the tools that make traffic for them, in a network of its own."""
+"""A container with tshark, tcpdump and traffic tools, in a network namespace of its own."""
 
 import json
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ LABELS = {"testbed.test": "1"}
 
 
 class Tools:
-    """A container with tshark in a network of its own, reached through the engine."""
+    """A container with tshark, controlled through the Docker engine."""
 
     def __init__(self, container: Container) -> None:
         self.container = container
-        self.said = ""  # what the last recording's program printed
+        self.output = ""  # of the last recording's program
 
     def put(self, files: dict[str, bytes]) -> None:
         assert self.container.put_archive("/tools", packed(files, RUNNABLE))
@@ -37,15 +37,15 @@ class Tools:
         assert status == 0, (argv, output)
         return cast("bytes", output[0] or b"").decode()
 
-    def judge(self, data: bytes) -> tshark_oracle.Comparison:
+    def compare(self, data: bytes) -> tshark_oracle.Comparison:
         """Compare our analysis of a capture with tshark's."""
         self.put({"judged": data})
         rows = tshark_oracle.parse(self.run(*tshark_oracle.arguments("/tools/judged")))
         return tshark_oracle.compare(analyse_capture(data), rows)
 
     def try_to_record(self, impairment: str, settings: dict[str, Any]) -> tuple[bytes, str]:
-        """Return a capture, empty when packets are missing in it, and what tcpdump said of it."""
-        self.said = self.run("bash", "/tools/record.sh", "/tools/recorded", impairment, json.dumps(settings))
+        """Return a capture, empty if packets are missing in it, and tcpdump's log."""
+        self.output = self.run("bash", "/tools/record.sh", "/tools/recorded", impairment, json.dumps(settings))
         log = self.run("cat", "/tools/recorded.log")
         return self.get("/tools/recorded") if "\n0 packets dropped by kernel" in log else b"", log
 
@@ -57,7 +57,7 @@ class Tools:
 
 @contextmanager
 def lend_tools(lifetime_s: int = 1800) -> Iterator[Tools]:
-    """Build the image, lend a container of it and remove that; if that fails, it ends by itself."""
+    """Build the image, start a container and remove it afterwards; it exits by itself after `lifetime_s`."""
     client = docker.from_env()
     client.images.build(path=str(TOOLS), dockerfile="Dockerfile.tshark", tag=IMAGE, rm=True, forcerm=True)
     container = client.containers.run(

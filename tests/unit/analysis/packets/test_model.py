@@ -4,7 +4,7 @@ import pytest
 
 from testbed.analysis.packets.capture import analyse_capture
 from testbed.analysis.packets.flags import Mark
-from tests.support.captures import STAMP, Segment, exchange, handshake, pcap, spaced
+from tests.support.captures import TIMESTAMPS, Segment, exchange, handshake, pcap, spaced
 
 CAPTURE = analyse_capture(pcap(exchange(6, length=3000)))
 
@@ -52,7 +52,15 @@ def test_right_edge() -> None:
 
 @pytest.mark.parametrize(
     ("length", "options", "count"),
-    [(0, b"", 0), (1, b"", 1), (1460, b"", 1), (1461, b"", 2), (1448, STAMP, 1), (1449, STAMP, 2), (65_160, STAMP, 45)],
+    [
+        (0, b"", 0),
+        (1, b"", 1),
+        (1460, b"", 1),
+        (1461, b"", 2),
+        (1448, TIMESTAMPS, 1),
+        (1449, TIMESTAMPS, 2),
+        (65_160, TIMESTAMPS, 45),
+    ],
 )
 def test_wire_segments_of_a_frame(length: int, options: bytes, count: int) -> None:
     """65 160 bytes with time stamps over Ethernet are 45 segments of 1448."""

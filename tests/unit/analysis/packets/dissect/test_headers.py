@@ -6,7 +6,7 @@ import pytest
 
 from testbed.analysis.packets.capture import analyse_capture
 from testbed.analysis.packets.dissect.headers import Skipped
-from tests.support.captures import STAMP, Link, Segment, Wrapping, exchange, pcap
+from tests.support.captures import TIMESTAMPS, Link, Segment, Wrapping, exchange, pcap
 
 EXPECTED = analyse_capture(pcap(exchange()))
 
@@ -67,7 +67,7 @@ def test_fragments_are_skipped_ipv6(fragment: int, count: int) -> None:
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_snaplen_of_any_length(link: Link, version: int) -> None:
     """A TCP header that is truncated before its window is counted; one that is truncated later is read."""
-    segments = [replace(segment, options=segment.options or STAMP) for segment in exchange(3)]
+    segments = [replace(segment, options=segment.options or TIMESTAMPS) for segment in exchange(3)]
     wrapping = Wrapping(link, version)
     header_at = len(wrapping.frame(segments[-1])) - 32
     for snaplen in range(1, header_at + 40):

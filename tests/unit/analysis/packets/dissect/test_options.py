@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from testbed.analysis.packets.capture import analyse_capture
 from testbed.analysis.packets.dissect.options import ParsedOptions, parse_options
-from tests.support.captures import STAMP, Segment, exchange, pcap, sack, syn_options
+from tests.support.captures import TIMESTAMPS, Segment, exchange, pcap, sack, syn_options
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from tests.support.captures import STAMP, Segment, exchange, pcap, sack, syn_opt
         (b"", ParsedOptions()),
         (syn_options(mss=1400, scale=9), ParsedOptions(1400, 9)),
         (b"\x03\x03\x0f", ParsedOptions(window_scale=14)),
-        (STAMP + sack(1, 2, 3, 4), ParsedOptions(blocks=(1, 2, 3, 4))),
+        (TIMESTAMPS + sack(1, 2, 3, 4), ParsedOptions(blocks=(1, 2, 3, 4))),
         (b"\x02\x04\x05\xb4\x04\x02\x08\x0a\x01\x02\x03\x04" + bytes(4), ParsedOptions(1460, tsval=0x01020304)),
         (b"\x08\x06\x01\x02\x03\x04", ParsedOptions()),
         (b"\x00\x02\x04\x05\xb4", ParsedOptions()),
@@ -38,7 +38,7 @@ def test_walking_rubbish_ends(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3])
-@pytest.mark.parametrize("lead", [STAMP, b"", b"\x01" * 4, b"\x08\x0a" + bytes(8)])
+@pytest.mark.parametrize("lead", [TIMESTAMPS, b"", b"\x01" * 4, b"\x08\x0a" + bytes(8)])
 def test_columns_and_walk_agree(lead: bytes, blocks: int) -> None:
     """SACKed bytes are subtracted from the bytes in flight, whatever the layout of the options."""
     edges = [(5000 + 1000 * n, 5100 + 1000 * n) for n in range(blocks)]
