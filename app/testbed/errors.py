@@ -1,6 +1,6 @@
 """The one family of errors that the testbed raises; the command line alone turns them into exit codes.
 
-Every error says in one sentence what was attempted and what came of it; `hint` says what to do about it.
+Every error is one sentence: what was attempted and what happened; `hint` says what to do about it.
 """
 
 import errno
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class TestbedError(Exception):
-    """Stand at the root of the family; `hint` is a sentence, or empty when there is nothing to advise."""
+    """Be the base of the family; `hint` is a sentence, or empty."""
 
     __test__ = False  # its name looks like a test class to pytest
 
@@ -20,7 +20,7 @@ class TestbedError(Exception):
 
 
 class InputError(TestbedError):
-    """Report that what was asked for cannot be: a value, a file, a combination; `problems` has one line each."""
+    """Report invalid input: a value, a file, a combination; `problems` has one line for each."""
 
     def __init__(self, problems: Sequence[str], *, hint: str = "") -> None:
         self.problems = tuple(problems)
@@ -28,7 +28,7 @@ class InputError(TestbedError):
 
 
 class HostError(TestbedError):
-    """Report that this machine cannot carry it out: engine, image, network, sidecar."""
+    """Report an error of the environment: Docker, image, network or sidecar."""
 
 
 @contextmanager
@@ -37,22 +37,22 @@ def file_attempt(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "let --output name another folder"
+        hint = "choose another folder with --output"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             hint = f"free some space there, or {hint}"
         raise HostError(f"{what}: {error.strerror or error}", hint=hint) from error
 
 
 class EngineLostError(HostError):
-    """Report that the container engine, which was there, cannot be reached any more."""
+    """Report that the Docker engine, which did answer before, is no longer reachable."""
 
 
 class ContractError(HostError):
-    """Report that an image does not keep the endpoint contract."""
+    """Report that an image does not follow the endpoint contract."""
 
 
 class DeadlineError(TestbedError):
-    """Report that something did not happen within its time; `waited_for` names it, `seconds` is the time given."""
+    """Report an event that did not happen before its deadline; `waited_for` names it, `seconds` is the timeout."""
 
     def __init__(self, waited_for: str, seconds: float, *, state: str = "", hint: str = "") -> None:
         self.waited_for = waited_for
@@ -62,13 +62,13 @@ class DeadlineError(TestbedError):
 
 
 class EndpointError(TestbedError):
-    """Report that a program under test ended when or how it should not have; facts are attributes."""
+    """Report that a program under test exited too early or with an error; facts are attributes."""
 
     def __init__(self, role: str, exit_code: int, *, oom_killed: bool = False, tail: Sequence[str] = ()) -> None:
         self.role = role
         self.exit_code = exit_code
         self.oom_killed = oom_killed
         self.tail = tuple(tail)
-        how = "was killed for want of memory" if oom_killed else f"ended with exit status {exit_code}"
+        how = "was OOM-killed" if oom_killed else f"exited with code {exit_code}"
         lines = "".join(f"\n  {line}" for line in self.tail) or " (it printed nothing)"
         super().__init__(f"the {role} {how}; its last lines:{lines}" if self.tail else f"the {role} {how}{lines}")

@@ -1,8 +1,8 @@
-"""Resource labels and ownership: which run a Docker object belongs to, and whether the process that made it still runs.
+"""Resource labels and ownership: which run a resource belongs to, and whether the process that made it still runs.
 
-Objects are selected by these labels, never by name. The owner is a process: its start time tells it from a later one
+Resources are selected by these labels, never by name. The owner is a process: its start time tells it from a later one
 with the same id, and `host` and `boot` tell it from one in another process namespace or another boot. A dead owner on
-this host is therefore known for certain, and objects of other hosts are left alone.
+this host is therefore known for certain, and resources of other hosts are left alone.
 """
 
 import os
@@ -16,7 +16,7 @@ CELL: Final = "testbed.cell"
 ROLE: Final = "testbed.role"
 OWNER: Final = "testbed.owner"
 KEEP: Final = "testbed.keep"
-"""On objects of a run with --keep: later runs do not remove them."""
+"""On resources of a run with --keep: later runs do not remove them."""
 
 _NO_PROCESS: Final = "ZX"
 """States of proc(5) in which a process has ended: a zombie still has its id and its start time, but runs no more."""
@@ -84,5 +84,19 @@ def is_dead(owner: Owner, me: Owner) -> bool:
 
 
 def labels(run: str, cell: str, role: str, owner: Owner, *, keep: bool = False) -> Mapping[str, str]:
-    """Return the labels of one Docker object."""
+    """Return the labels of one resource."""
     return {RUN: run, CELL: cell, ROLE: role, OWNER: str(owner)} | ({KEEP: "1"} if keep else {})
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceLabels:
+    """The labels that all resources of one cell share."""
+
+    run: str
+    cell: str
+    owner: Owner
+    keep: bool = False
+
+    def for_role(self, role: str) -> Mapping[str, str]:
+        """Return the labels of the resource with this role."""
+        return labels(self.run, self.cell, role, self.owner, keep=self.keep)

@@ -1,8 +1,9 @@
 """A pytest plug-in: run cells from tests, with the logs of all roles in the report of a failed one.
 
-In a `conftest.py`: `pytest_plugins = ["testbed.pytest_plugin"]`, or import its names. A test takes the fixture
-`testbed_cell` and calls it with the fields of a cell; one that takes `family` runs once for each family that
-`--family` names. Without a Docker engine these tests fail; they never skip. After each test nothing may be left.
+In a `conftest.py`: `pytest_plugins = ["testbed.pytest_plugin"]`, or import its names. A test requests the fixture
+`testbed_cell` and calls it with the fields of a cell; a test that requests `family` runs once for each family of
+`--family`. Without a Docker engine these tests fail; they never skip. A test fails, too, when it leaves resources
+behind.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -31,7 +32,7 @@ _FOLDERS: Final = pytest.StashKey[list[Path]]()
 
 @dataclass(frozen=True, slots=True)
 class CellShown:
-    """What came of one cell: its result and the folder with its raw files."""
+    """One cell after its run: its result and the folder with its raw files."""
 
     result: Result
     folder: Path
@@ -39,25 +40,25 @@ class CellShown:
 
 
 class _Notes:
-    """An observer that keeps the notes for the report."""
+    """An observer that records the notes for the report."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
 
     def phase(self, name: str) -> None:
-        """Pay no heed."""
+        """Ignore it."""
 
     def progress(self, bytes_written: int, bytes_read: int) -> None:
-        """Pay no heed."""
+        """Ignore it."""
 
     def begin(self, planned: PlannedCell, number: int, count: int) -> None:
-        """Pay no heed."""
+        """Ignore it."""
 
     def end(self, planned: PlannedCell, result: Result) -> None:
-        """Pay no heed."""
+        """Ignore it."""
 
     def note(self, sentence: str) -> None:
-        """Keep it."""
+        """Record it."""
         self.notes.append(sentence)
 
 
@@ -68,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes `family` once for each family chosen."""
+    """Run a test that requests `family` once for each selected family."""
     if "family" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--family", default="both")
         metafunc.parametrize("family", FAMILIES if chosen == "both" else [chosen])
@@ -76,7 +77,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Put the ends of all logs into the report of a test that failed."""
+    """Add the last lines of all logs to the report of a failed test."""
     report = yield
     if report.failed:
         for folder in item.stash.get(_FOLDERS, []):
@@ -107,13 +108,13 @@ def testbed_engine() -> Iterator[DockerEngine]:
 
 @pytest.fixture(scope="session")
 def testbed_images(testbed_engine: DockerEngine) -> Images:
-    """Return the images of the checkout, built when they are first needed."""
+    """Return the images of the checkout, each built when it is first needed."""
     return Images(testbed_engine, lambda _line: None)
 
 
 @pytest.fixture(scope="session")
 def testbed_guests(testbed_engine: DockerEngine, testbed_images: Images) -> Iterator[Guests]:
-    """Provide the places of cells: the host, and a guest for each kernel, booted when a cell first asks for it."""
+    """Provide the machines of cells: the host, and a guest VM per kernel, booted when a cell first requests it."""
     with Guests(testbed_engine, testbed_images, print) as guests:
         yield guests
 
@@ -126,7 +127,7 @@ def testbed_cell(
     testbed_guests: Guests,
     tmp_path: Path,
 ) -> Iterator[Callable[..., CellShown]]:
-    """Return a function that runs the cell with the fields it is given."""
+    """Return a function that runs the cell with the given fields."""
     runs: list[str] = []
     folders = request.node.stash.setdefault(_FOLDERS, [])
 
@@ -138,7 +139,7 @@ def testbed_cell(
             observer,
             output=tmp_path / "runs",
             engine_version=testbed_engine.version,
-            places=testbed_guests,
+            machines=testbed_guests,
         )
         scenario = Scenario(request.node.name, "", tuple(expand(fields)))
         report = run.run(scenario)

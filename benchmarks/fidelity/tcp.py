@@ -60,7 +60,7 @@ def transfer(kernel: str, output: Path) -> dict[str, list[Transfer]]:
     with Guests(engine, images, print) as guests:
         for name in ENGINES * PASSES:
             scenario = Scenario("tcp", "", tuple(expand(_CELL | {"kernel": kernel, "engine": name})))
-            result = Run(engine, images, _Silent(), output=output, places=guests).run(scenario).results[0]
+            result = Run(engine, images, _Silent(), output=output, machines=guests).run(scenario).results[0]
             assert result.status == "passed", result.reason
             assert result.metrics.goodput_bytes_per_s is not None
             done[name].append(Transfer(result.verdict.partition(" (")[0], result.metrics.goodput_bytes_per_s))

@@ -42,8 +42,8 @@ def test_an_engine_that_goes_away(command: Command, testbed_engine: DockerEngine
     assert process.returncode == 3, complained
     assert "Traceback" not in complained
     assert "error: " in said
-    assert "the engine cannot be reached any more" in said
-    assert said.count("to do: start Docker again; `testbed clean` then removes what is left") == 2
+    assert "the Docker engine is no longer reachable" in said
+    assert said.count("hint: start Docker again; `testbed clean` then removes the leftovers") == 2
     (dead,) = command.runs()
     assert testbed_engine.find(f"testbed.run={dead}")
     del command.environment["DOCKER_HOST"]
@@ -82,14 +82,14 @@ def test_a_bad_scenario_names_every_mistake(command: Command, tmp_path: Path) ->
 def test_an_image_that_is_not_there(command: Command) -> None:
     done = command("run", "--server", "no/such-image:1")
     assert done.returncode == 3
-    assert "there is no image 'no/such-image:1' here" in done.stderr
+    assert "no such image: 'no/such-image:1'" in done.stderr
     assert "docker pull no/such-image:1" in done.stderr
 
 
 def test_an_image_that_does_not_keep_the_contract(command: Command) -> None:
     done = command("run", "--client", "debian:trixie-slim")
     assert done.returncode == 3
-    assert "the image debian:trixie-slim does not keep the endpoint contract" in done.stderr
+    assert "the image debian:trixie-slim does not follow the endpoint contract" in done.stderr
     assert "not 127" in done.stderr
     assert "docs/programs.md" in done.stderr
 
@@ -98,7 +98,7 @@ def test_a_server_that_dies_early_shows_its_last_lines(command: Command, script_
     image = script_image("dies", "echo one; echo the disk is on fire >&2; exit 3")
     done = command("run", "--server", image)
     assert done.returncode == 1
-    assert "failed: the server ended with exit status 3; its last lines:" in done.stdout
+    assert "failed: the server exited with code 3; its last lines:" in done.stdout
     assert "the disk is on fire" in done.stdout
     assert (command.cell() / "server" / "stderr.log").read_text() == "the disk is on fire\n"
     assert (command.cell() / "server" / "capture.pcap").stat().st_size >= 24
@@ -108,7 +108,7 @@ def test_a_client_that_fails(command: Command, script_image: ScriptImage) -> Non
     image = script_image("fails", "echo no such thing >&2; exit 1")
     done = command("run", "--client", image)
     assert done.returncode == 1
-    assert "failed: the client ended with exit status 1; its last lines:\n  no such thing" in done.stdout
+    assert "failed: the client exited with code 1; its last lines:\n  no such thing" in done.stdout
 
 
 def test_a_case_that_is_not_supported(command: Command, script_image: ScriptImage) -> None:
@@ -224,8 +224,8 @@ def test_an_output_that_cannot_be_written(command: Command, tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     done = command("run", "--output", str(tmp_path / "file" / "runs"))
     assert done.returncode == 3
-    assert "make the run folder" in done.stderr
-    assert "let --output name another folder" in done.stderr
+    assert "create the run folder" in done.stderr
+    assert "choose another folder with --output" in done.stderr
 
 
 def test_a_closed_pipe_is_no_traceback(command: Command) -> None:

@@ -100,7 +100,7 @@ def test_without_route_metrics_nothing_is_set(testbed_cell: Run, family: str) ->
         (("--mtu", "9000"), 3, "9000 bytes: the device has 1500"),
         (("--mtu", "1000", "--family", "ipv6"), 2, "mtu 1000 is below 1280"),
         (("--sysctl", "net.ipv4.tcp_nonesuch=1"), 3, "set net.ipv4.tcp_nonesuch: this kernel has no such setting"),
-        (("--sysctl", "net.ipv4.tcp_sack=banana"), 3, "set net.ipv4.tcp_sack: the kernel does not take this value"),
+        (("--sysctl", "net.ipv4.tcp_sack=banana"), 3, "set net.ipv4.tcp_sack: the kernel rejects this value"),
         (("--sysctl", "kernel.hostname=x"), 2, "is not the key of a network setting"),
     ],
 )

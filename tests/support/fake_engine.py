@@ -2,9 +2,10 @@
 
 import json
 import queue
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from testbed.errors import HostError
 from testbed.ownership import ROLE
 from testbed.stack.ports import ContainerSpec, Exit, Found, Handle, Image, Stream
 from tests.support.archives import packed
@@ -14,23 +15,25 @@ Script = Callable[["FakeProcess"], None]
 
 @dataclass
 class FakeProcess:
-    """A container that says and does what its script tells it."""
+    """A container that does what its script says."""
 
     engine: "FakeEngine"
     spec: ContainerSpec
     started: bool = False
+    exited: bool = False
     signals: list[str] = field(default_factory=list)
     on_signal: dict[str, Script] = field(default_factory=dict)
     _frames: "queue.SimpleQueue[tuple[Stream, bytes] | Exit]" = field(default_factory=queue.SimpleQueue)
 
-    def say(self, text: str, stream: Stream = "stdout") -> None:
+    def write(self, text: str, stream: Stream = "stdout") -> None:
         self._frames.put((stream, text.encode()))
 
     def emit(self, event: str, **facts: object) -> None:
-        self.say(json.dumps({"event": event, "monotonic_ns": 0, "realtime_ns": 0, **facts}) + "\n")
+        self.write(json.dumps({"event": event, "monotonic_ns": 0, "realtime_ns": 0, **facts}) + "\n")
 
-    def end(self, code: int, *, oom_killed: bool = False) -> None:
+    def exit(self, code: int, *, oom_killed: bool = False) -> None:
         self.started = False
+        self.exited = True
         self._frames.put(Exit(code, oom_killed))
 
     def follow(self, output: Callable[[Stream, bytes], None]) -> Exit:
@@ -42,11 +45,11 @@ class FakeProcess:
 
 
 def sidecar(process: FakeProcess) -> None:
-    """Be a sidecar of which all is well."""
+    """Be a sidecar without errors."""
 
     def stop(process: FakeProcess) -> None:
         process.emit("stopped", counters={}, capture={})
-        process.end(0)
+        process.exit(0)
 
     process.on_signal["SIGTERM"] = stop
     process.on_signal["SIGUSR1"] = lambda process: process.emit("idle")
@@ -58,26 +61,28 @@ def sidecar(process: FakeProcess) -> None:
 
 def server(process: FakeProcess) -> None:
     """Be a server that listens."""
-    process.on_signal["SIGTERM"] = lambda process: process.end(0)
+    process.on_signal["SIGTERM"] = lambda process: process.exit(0)
     process.engine.running("server-netem").emit("listening", families=["ipv4"])
 
 
 def client(process: FakeProcess) -> None:
-    """Be a client whose transfer is over at once."""
-    process.say("Will connect to server : 8888\nSending 280 bytes!\nData sent\n")
-    process.engine.running("server").say("Ending connection\n")
-    process.end(0)
+    """Be a client whose transfer ends at once."""
+    process.write("Will connect to server : 8888\nSending 280 bytes!\nData sent\n")
+    process.engine.running("server").write("Ending connection\n")
+    process.exit(0)
 
 
 class FakeEngine:
-    """Containers are found by their role; scripts run when they start."""
+    """Find containers by their role and run their scripts when they start; `tun`: whether there is a TUN device."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tun: bool = True) -> None:
+        self.tun = tun
         self.scripts: dict[str, Script] = {
             "client-netem": sidecar,
             "server-netem": sidecar,
             "server": server,
             "client": client,
+            "tun": lambda _process: None,
         }
         self.things: dict[tuple[str, str], tuple[Handle, Mapping[str, str]]] = {}
         self.processes: dict[str, FakeProcess] = {}
@@ -85,6 +90,7 @@ class FakeEngine:
         self.given: dict[str, dict[str, bytes]] = {}
         self.images: dict[str, Image] = {}
         self.built: list[str] = []
+        self.copied: list[str] = []
         self.journal: list[str] = []
         self.fail_on: dict[str, BaseException] = {}
 
@@ -115,14 +121,14 @@ class FakeEngine:
         return self._add(Handle("container", f"id-{spec.name}", spec.name), spec.labels)
 
     def remove(self, handle: Handle) -> None:
-        # A planned handle has the name where a made one has the id, as engines take either.
+        # The id of a planned handle is its name: engines accept either.
         found = (handle.kind, handle.name)
         if found not in self.things:
             return
         role = self.things[found][1][ROLE]
         self._do(f"remove {handle.kind} {role}")
-        if handle.kind == "container" and self.processes[role]._frames.empty():
-            self.processes[role].end(137)
+        if handle.kind == "container" and not self.processes[role].exited:
+            self.processes[role].exit(137)
         del self.things[found]
 
     def find(self, label: str) -> list[Found]:
@@ -143,6 +149,8 @@ class FakeEngine:
     def start(self, handle: Handle) -> None:
         role = self.things["container", handle.name][1][ROLE]
         self._do(f"start {role}")
+        if self.processes[role].spec.devices and not self.tun:
+            raise HostError(f'start {role}: error gathering device information: "/dev/net/tun": no such file')
         self.processes[role].started = True
         self.scripts[role](self.processes[role])
 
@@ -150,7 +158,7 @@ class FakeEngine:
         process = self._process(handle)
         process.signals.append(signal)
         if signal == "SIGKILL":
-            process.end(137)
+            process.exit(137)
         elif signal in process.on_signal:
             process.on_signal[signal](process)
 
@@ -170,6 +178,10 @@ class FakeEngine:
 
     def remove_image(self, tag: str) -> None:
         del self.images[tag]
+
+    def copy_images(self, tags: Sequence[str]) -> None:
+        self.copied += tags
+        self.images |= {tag: Image(f"sha256:{tag}", (tag,), "65532") for tag in tags}
 
     def build(self, context: bytes, dockerfile: str, tag: str, labels: Mapping[str, str]) -> Iterator[str]:
         yield f"Step 1/1 : FROM {len(context)} bytes"

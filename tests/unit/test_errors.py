@@ -15,8 +15,6 @@ def test_deadline_error_says_what_and_how_long() -> None:
 
 def test_endpoint_error_shows_the_last_lines() -> None:
     assert str(EndpointError("client", 1, tail=["oops", "gone"])) == (
-        "the client ended with exit status 1; its last lines:\n  oops\n  gone"
+        "the client exited with code 1; its last lines:\n  oops\n  gone"
     )
-    assert str(EndpointError("client", 137, oom_killed=True)) == (
-        "the client was killed for want of memory (it printed nothing)"
-    )
+    assert str(EndpointError("client", 137, oom_killed=True)) == ("the client was OOM-killed (it printed nothing)")

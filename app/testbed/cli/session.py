@@ -78,7 +78,7 @@ def execute(scenario: Scenario, chosen: Settings, display: Display) -> RunReport
                 output=chosen.output,
                 keep=chosen.keep,
                 engine_version=engine.version,
-                places=guests,
+                machines=guests,
             )
             return run.run(scenario)
 

@@ -1,9 +1,8 @@
-"""One cell from nothing to raw files: create, start in order, wait, stop, collect, remove.
+"""Run one cell, from nothing to raw files: create, start in order, wait, stop, collect, remove.
 
-Order: both sidecars start while the engine makes the endpoints; when the server's is ready the server starts; when a
-socket listens and the client's sidecar has verified the link, the client starts. The cell is over when the client has
-exited and no connection is left in the server's namespace. Whatever goes wrong, what there is of raw files is
-collected.
+Order: both sidecars start while the engine creates the endpoints; when the server's is ready the server starts; when a
+socket listens and the client's sidecar has verified the link, the client starts. The cell ends when the client has
+exited and no connection is left in the server's namespace. The raw files are collected also when something fails.
 """
 
 import contextlib
@@ -15,54 +14,56 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from testbed.errors import DeadlineError, EndpointError, EngineLostError, HostError, TestbedError
+from testbed.ownership import ResourceLabels
 from testbed.result import Ending, Failure
 from testbed.run.contract import SIDECAR_DEADLINE_S
 from testbed.run.sidecar import SidecarState
-from testbed.run.watch import Member, UnexpectedEndError, Watch
+from testbed.run.watch import Member, UnexpectedExitError, Watch
 from testbed.scenario.ends import ROLES
-from testbed.stack.cell import SHARED, CellStack, End, Identity, NoTunError, cell_stack, start_container
+from testbed.stack.cell import SHARED, CellStack, EndpointSpec, cell_stack, start_container
 from testbed.stack.collect import extract
 from testbed.stack.ports import Handle, Runtime
 
 READY_S: Final = SIDECAR_DEADLINE_S + 15.0
-"""A sidecar gives up by itself; the rest is for starting it on a loaded machine."""
+"""A sidecar has a deadline of its own; the rest is for starting it on a loaded machine."""
 
 LISTEN_S: Final = 20.0
 STOP_S: Final = 10.0
-"""A program must stop within a second of SIGTERM; a loaded machine gets ten."""
+"""A program must exit within a second of SIGTERM; a loaded machine gets ten."""
 
 MERGE_S: Final = 120.0
-"""A sidecar puts its capture in order when it stops: seconds for a million frames, and the cap allows 7 million."""
+"""A sidecar sorts its capture when it stops: seconds for a million frames, and the cap allows 7 million."""
 
-HURRY_S: Final = 3.0
-"""The same when the cell has failed or was interrupted: somebody waits for the prompt."""
+FAST_STOP_S: Final = 3.0
+"""The same when the cell has failed or was interrupted: the user waits for the prompt."""
 
 IDLE_S: Final = 20.0
-"""A connection may outlive the client that opened it; it gets the rest of the cell's time, and at least this much."""
+"""A connection may outlive the client that opened it; it has the rest of the cell's time, and at least this much."""
 
-CAUSE_S: Final = 0.3
+ROOT_CAUSE_WAIT_S: Final = 0.3
+"""How long the exit that caused another one may arrive after it."""
 
-MORE_TIME: Final = "give it more time with --timeout, in a scenario file with the field timeout"
+MORE_TIME: Final = "increase the deadline with --timeout, or with the field timeout of a scenario file"
 
 KILLED: Final = 128 + 9
-"""Exit status of a container whose process SIGKILL has ended."""
+"""Exit code of a container whose process SIGKILL has ended."""
 
 Keep = Literal["never", "failed", "always"]
 
 
 class Observer(Protocol):
-    """Who looks on while a cell runs."""
+    """Who watches a cell run."""
 
     def phase(self, name: str) -> None:
-        """Take note that the cell has come to this phase."""
+        """Observe that the cell has reached this phase."""
 
     def progress(self, bytes_written: int, bytes_read: int) -> None:
-        """Take note of how far the transfer is."""
+        """Observe the progress of the transfer."""
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What happened, beside what lies in the folder."""
+class CellOutcome:
+    """What happened in a cell, in addition to the raw files in its folder."""
 
     endings: dict[str, Ending] = field(default_factory=dict)
     failure: Failure | None = None
@@ -72,7 +73,7 @@ class Outcome:
     machine: dict[str, object] = field(default_factory=dict)
     kept: bool = False
     left: bool = False
-    """Something could not be removed."""
+    """A resource could not be removed."""
 
 
 def _failure_of(error: TestbedError) -> Failure:
@@ -82,32 +83,33 @@ def _failure_of(error: TestbedError) -> Failure:
     return Failure(kind=kind, message=error.message, hint=error.hint)
 
 
-def _explained(member: Member) -> TestbedError:
-    if member.trouble is not None:
-        return member.trouble
+def _error_of(member: Member) -> TestbedError:
+    if member.follow_error is not None:
+        return member.follow_error
     exit_ = member.exit
     if member.sidecar is None:
         assert exit_ is not None
         return EndpointError(member.name, exit_.code, oom_killed=exit_.oom_killed, tail=list(member.tail))
-    said, hint = member.sidecar.trouble
-    tail = "".join(f"\n  {line}" for line in member.tail)
-    message = said or f"it ended{f' with exit status {exit_.code}' if exit_ else ''}{tail}"
+    message, hint = member.sidecar.failure
+    if not message:
+        tail = "".join(f"\n  {line}" for line in member.tail)
+        message = f"it exited{f' with code {exit_.code}' if exit_ else ''}{tail}"
     return HostError(f"the sidecar of the {member.name.removesuffix('-netem')}: {message}", hint=hint)
 
 
-def _culprit(watch: Watch, member: Member) -> Member:
-    """Return who is to blame for an end: a sidecar takes the processes of its endpoint along, whose end comes first."""
+def _root_cause(watch: Watch, member: Member) -> Member:
+    """Return the member whose exit caused this one: a sidecar's kills its endpoint, whose exit arrives first."""
     sidecar = watch.members.get(f"{member.name}-netem")
     if sidecar is None or member.exit is None or member.exit.code != KILLED:
         return member
-    watch.wait_done([sidecar.name], CAUSE_S)
+    watch.wait_done([sidecar.name], ROOT_CAUSE_WAIT_S)
     return sidecar if sidecar.done else member
 
 
 def _sidecar_failure(watch: Watch) -> Failure | None:
-    """Return what a sidecar could not do although the endpoints were served to the end, as over an open link."""
-    said = [member for member in watch.members.values() if member.sidecar is not None and member.sidecar.error]
-    return _failure_of(_explained(said[0])) if said else None
+    """Return the error of a sidecar, also of one that served its endpoint to the end, as over an open link."""
+    failed = [member for member in watch.members.values() if member.sidecar is not None and member.sidecar.error]
+    return _failure_of(_error_of(failed[0])) if failed else None
 
 
 def _sidecar(watch: Watch, role: str) -> SidecarState:
@@ -117,47 +119,52 @@ def _sidecar(watch: Watch, role: str) -> SidecarState:
 
 
 class CellRun:
-    """One cell under way; with `patience`, everything but the transfer may take so many times longer."""
+    """One cell in progress; `timeout_scale` extends all timeouts but the transfer's."""
 
     def __init__(
         self,
         engine: Runtime,
         folder: Path,
         observer: Observer,
-        outcome: Outcome,
+        outcome: CellOutcome,
         *,
         clock: Callable[[], float] = time.monotonic,
-        meanwhile: Callable[[], None] = lambda: None,
-        patience: float = 1.0,
+        while_waiting: Callable[[], None] = lambda: None,
+        timeout_scale: float = 1.0,
     ) -> None:
-        """`meanwhile` is called when nothing is left to do but wait for the sidecars; it must return at once."""
+        """`while_waiting` is called when only the sidecars are still to be waited for; it must return at once."""
         self._engine = engine
         self._folder = folder
         self._observer = observer
         self._clock = clock
-        self._meanwhile = meanwhile
-        self._patience = patience
+        self._while_waiting = while_waiting
+        self._timeout_scale = timeout_scale
         self.outcome = outcome
 
     def run(
-        self, identity: Identity, ends: Mapping[str, End], netem_image: str, deadline_s: float, *, keep: Keep, tun: bool
+        self,
+        labels: ResourceLabels,
+        endpoints: Mapping[str, EndpointSpec],
+        netem_image: str,
+        deadline_s: float,
+        *,
+        keep: Keep,
+        tun: bool,
     ) -> None:
-        """Carry the cell out; every TestbedError but NoTunError becomes the outcome's failure once containers exist."""
+        """Run the cell; every TestbedError becomes the outcome's failure once the sidecars exist."""
         with cell_stack(
             self._engine,
-            identity,
-            ends,
+            labels,
+            endpoints,
             netem_image,
             tun=tun,
-            complain=self._note_left,
+            on_removal_error=self._note_left,
         ) as stack:
             watch = Watch(self._engine, self._clock)
             try:
                 self._exchange(stack, watch, deadline_s)
-            except NoTunError:
-                raise
-            except UnexpectedEndError as end:
-                self.outcome.failure = _failure_of(_explained(_culprit(watch, end.member)))
+            except UnexpectedExitError as exit_:
+                self.outcome.failure = _failure_of(_error_of(_root_cause(watch, exit_.member)))
             except TestbedError as error:
                 self.outcome.failure = _failure_of(error)
             finally:
@@ -169,9 +176,9 @@ class CellRun:
         self._note(f"left behind: {failure.message}", failure)
 
     def _note(self, sentence: str, error: HostError) -> None:
-        # Without an engine every attempt fails for one and the same reason.
+        # Without an engine every attempt fails for the same reason.
         if isinstance(error, EngineLostError):
-            sentence = f"nothing could be collected or removed any more; to do: {error.hint}"
+            sentence = f"the rest could not be collected or removed; hint: {error.hint}"
         if sentence not in self.outcome.notes:
             self.outcome.notes.append(sentence)
 
@@ -185,7 +192,7 @@ class CellRun:
             self.outcome.phases_s[name] = round(self._clock() - start, 6)
 
     def _exchange(self, stack: CellStack, watch: Watch, deadline_s: float) -> None:
-        # Before anything is announced: an interruption at any moment then leaves what the sidecars have said.
+        # Before any phase begins, so that an interruption leaves what the sidecars have printed.
         for role in ("server", "client"):
             self._attach(watch, f"{role}-netem", stack.sidecars[role])
         with ThreadPoolExecutor(2) as pool:
@@ -195,20 +202,20 @@ class CellRun:
                 )
                 for role in ("server", "client"):
                     self._attach(watch, role, stack.endpoints[role].result())
-                self._meanwhile()
+                self._while_waiting()
                 server_link.result()
             with self._phase("verify"):
                 self._bring_up_server(watch)
                 client_link.result()
                 client = _sidecar(watch, "client")
-                watch.wait("the client's sidecar to be ready", lambda: client.ready, READY_S * self._patience)
+                watch.wait("the client's sidecar to be ready", lambda: client.ready, READY_S * self._timeout_scale)
         self._transfer(watch, deadline_s)
 
     def _bring_up_server(self, watch: Watch) -> None:
         sidecar = _sidecar(watch, "server")
-        watch.wait("the server's sidecar to be ready", lambda: sidecar.ready, READY_S * self._patience)
+        watch.wait("the server's sidecar to be ready", lambda: sidecar.ready, READY_S * self._timeout_scale)
         self._start(watch, "server")
-        watch.wait("the server to listen", lambda: bool(sidecar.listening), LISTEN_S * self._patience)
+        watch.wait("the server to listen", lambda: bool(sidecar.listening), LISTEN_S * self._timeout_scale)
 
     def _start(self, watch: Watch, name: str) -> None:
         member = watch.members[name]
@@ -225,53 +232,53 @@ class CellRun:
         server, client = _sidecar(watch, "server"), _sidecar(watch, "client")
         watch.on_change = lambda: self._observer.progress(client.bytes_written, server.bytes_read)
         with self._phase("transfer"):
-            watch.expect_end("client")
+            watch.expect_exit("client")
             self._start(watch, "client")
             end_s = self._clock() + deadline_s
-            watch.wait("the client to end", lambda: watch.members["client"].ended, deadline_s, hint=MORE_TIME)
+            watch.wait("the client to exit", lambda: watch.members["client"].ended, deadline_s, hint=MORE_TIME)
             self._check_client(watch)
-            # A short connection may not have been seen at all, so that only an answer to a question is an answer.
+            # The sidecar may have missed a short connection, so only its answer to a signal counts.
             idles = server.idles
-            rest_s = max(IDLE_S * self._patience, end_s - self._clock())
+            remaining_s = max(IDLE_S * self._timeout_scale, end_s - self._clock())
             self._engine.kill(watch.members["server-netem"].handle, "SIGUSR1")
-            watch.wait("the last connection to end", lambda: server.idles > idles, rest_s)
+            watch.wait("the last connection to end", lambda: server.idles > idles, remaining_s)
 
     def _check_client(self, watch: Watch) -> None:
         client, server = watch.members["client"], watch.members["server"]
         if client.exit is not None and client.exit.code == 0:
             return
-        # A client fails because its server has died; that is then the news, and it may be a moment behind.
-        watch.wait_done(["server"], CAUSE_S)
-        raise _explained(_culprit(watch, server if server.ended else client))
+        # A client fails when its server dies; the server's exit is then the root cause, and may arrive later.
+        watch.wait_done(["server"], ROOT_CAUSE_WAIT_S)
+        raise _error_of(_root_cause(watch, server if server.ended else client))
 
     def _wind_down(self, stack: CellStack, watch: Watch, keep: Keep) -> None:
-        """Stop programs, then sidecars, then fetch the raw files; nothing here ends the collecting early."""
+        """Stop programs, then sidecars, then fetch the raw files; no error here ends the collecting early."""
         outcome = self.outcome
         failed = (outcome.failure or _sidecar_failure(watch)) is not None
         stack.kept = outcome.kept = keep == "always" or (keep == "failed" and failed)
-        hurry = failed or "transfer" not in outcome.phases_s
+        fast = failed or "transfer" not in outcome.phases_s
         with self._phase("collect"), ThreadPoolExecutor(len(ROLES)) as pool:
             early = self._stop_early(watch)
-            self._stop(watch, [name for name in ROLES if name in watch.members], HURRY_S if hurry else STOP_S)
+            self._stop(watch, [name for name in ROLES if name in watch.members], FAST_STOP_S if fast else STOP_S)
             sidecars = [f"{role}-netem" for role in ROLES if f"{role}-netem" in watch.members]
-            self._stop(watch, sidecars, HURRY_S if hurry else MERGE_S, told=early)
-            self._note_endings(watch)
+            self._stop(watch, sidecars, FAST_STOP_S if fast else MERGE_S, already_signalled=early)
+            self._note_exits(watch)
             outcome.failure = outcome.failure or _sidecar_failure(watch)
             list(pool.map(lambda role: self._collect(stack, role), ROLES))
             if not stack.kept:
                 stack.remove(stack.network)
-        outcome.notes += watch.flaws()
+        outcome.notes += watch.truncations()
 
     def _stop_early(self, watch: Watch) -> list[str]:
-        """Tell the sidecars to stop whose endpoints have ended by themselves; return their names."""
+        """Send SIGTERM to the sidecars whose endpoints have exited; return their names."""
         done = [f"{role}-netem" for role in ROLES if role in watch.members and watch.members[role].exit is not None]
-        alive = [name for name in done if watch.members[name].started and not watch.members[name].ended]
-        watch.expect_end(*alive)
-        for name in alive:
+        running = [name for name in done if watch.members[name].started and not watch.members[name].ended]
+        watch.expect_exit(*running)
+        for name in running:
             self._signal(watch.members[name], "SIGTERM")
-        return alive
+        return running
 
-    def _note_endings(self, watch: Watch) -> None:
+    def _note_exits(self, watch: Watch) -> None:
         for name, member in watch.members.items():
             if member.sidecar is not None:
                 self.outcome.sidecars[name.removesuffix("-netem")] = dict(member.sidecar.recorded)
@@ -279,19 +286,19 @@ class CellRun:
                 exit_ = member.exit
                 self.outcome.endings[name] = Ending(exit_code=exit_.code, oom_killed=exit_.oom_killed)
 
-    def _stop(self, watch: Watch, names: list[str], seconds: float, told: Container[str] = ()) -> None:
-        """Wait until these have stopped; those who were `told` need no SIGTERM any more."""
-        alive = [name for name in names if watch.members[name].started and not watch.members[name].ended]
-        watch.expect_end(*names)
-        for signal, usual_s in (("SIGTERM", seconds), ("SIGKILL", HURRY_S)):
-            for name in alive:
-                if signal != "SIGTERM" or name not in told:
+    def _stop(self, watch: Watch, names: list[str], seconds: float, already_signalled: Container[str] = ()) -> None:
+        """Stop these and wait for their exits; those in `already_signalled` get no second SIGTERM."""
+        running = [name for name in names if watch.members[name].started and not watch.members[name].ended]
+        watch.expect_exit(*names)
+        for signal, usual_s in (("SIGTERM", seconds), ("SIGKILL", FAST_STOP_S)):
+            for name in running:
+                if signal != "SIGTERM" or name not in already_signalled:
                     self._signal(watch.members[name], signal)
-            given_s = usual_s * self._patience
-            alive = watch.wait_done(alive, given_s)
-            if not alive:
+            timeout_s = usual_s * self._timeout_scale
+            running = watch.wait_done(running, timeout_s)
+            if not running:
                 return
-            self.outcome.notes.append(f"{', '.join(alive)}: no end within {given_s:g} s of {signal}")
+            self.outcome.notes.append(f"{', '.join(running)} did not exit within {timeout_s:g} s of {signal}")
 
     def _signal(self, member: Member, signal: str) -> None:
         try:
@@ -300,7 +307,7 @@ class CellRun:
             self._note(error.message, error)
 
     def _collect(self, stack: CellStack, role: str) -> None:
-        # Through the endpoint, which sees the same volume: the engine may still be busy with the end of the sidecar.
+        # Through the endpoint, which mounts the same volume: the engine may still be stopping the sidecar.
         try:
             endpoint = stack.endpoints[role].result()
             notes = extract(self._engine.archive(endpoint, SHARED), self._folder / role)
@@ -309,6 +316,6 @@ class CellRun:
             return
         self.outcome.notes += [f"{role}: {note}" for note in notes]
         if not stack.kept:
-            # Not sooner: what an endpoint has in /etc is its sidecar's, and reading beside its removal fails.
+            # Not earlier: /etc of an endpoint is its sidecar's, and reading fails while that is being removed.
             stack.remove(endpoint)
             stack.remove(stack.sidecars[role])

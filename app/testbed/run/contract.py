@@ -1,4 +1,4 @@
-"""The environments of a cell's containers, and the check that an image keeps the endpoint contract."""
+"""The environments of a cell's containers."""
 
 import hashlib
 import json
@@ -13,17 +13,17 @@ from testbed.stack.cell import EVENTS, OUTPUT
 SIDECAR_DEADLINE_S: Final = 30
 
 EMULATED_DELAY_TOLERANCE_MS: Final = 15
-"""Measured in an emulated guest: 0.5 ms late when the host is idle, 6 ms when six others want its two processors."""
+"""Measured in an emulated guest: 0.5 ms late on an idle host, 6 ms when six processes compete for two processors."""
 
 EMULATED_SLOWNESS: Final = 20
-"""How many times longer programs take in an emulated guest (docs/kernels.md): what a cell has to do takes that long."""
+"""How many times longer programs take in an emulated guest (docs/kernels.md), and so the transfer of a cell."""
 
-EMULATED_PATIENCE: Final = 5
-"""How many times longer the steps around it may take there: most of their time is not spent in the guest."""
+EMULATED_TIMEOUT_SCALE: Final = 5
+"""How many times longer the steps around a transfer may take there: most of their time passes outside the guest."""
 
 
 def endpoint_environment(cell: Cell, role: Role) -> dict[str, str]:
-    """Return what an endpoint is told; its caps are exactly what the client is told to send."""
+    """Return the environment of an endpoint; its caps are exactly what the client sends."""
     is_client = role == "client"
     values: dict[str, object] = {
         "ROLE": role,
@@ -53,41 +53,41 @@ def endpoint_environment(cell: Cell, role: Role) -> dict[str, str]:
 
 
 def sidecar_seed(seed: int, role: Role) -> int:
-    """Return the seed of one sidecar: both derive from the cell's, and their draws have nothing in common."""
+    """Return the seed of one sidecar: both derive from the cell's, and their random numbers are independent."""
     digest = hashlib.sha256(f"{seed} {role}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
 
 
-def patience(*, emulated: bool) -> int:
+def timeout_scale(*, emulated: bool) -> int:
     """Return how many times longer the steps around a transfer may take on this machine."""
-    return EMULATED_PATIENCE if emulated else 1
+    return EMULATED_TIMEOUT_SCALE if emulated else 1
 
 
 def _route_environment(route_metrics: dict[str, str]) -> dict[str, str]:
     words = {"on": "1", "off": "0"}
-    told = {f"NETEM_ROUTE_{name.upper()}": words.get(value, value) for name, value in route_metrics.items()}
-    if "NETEM_ROUTE_RTO_MIN" in told:
-        told["NETEM_ROUTE_RTO_MIN_MS"] = told.pop("NETEM_ROUTE_RTO_MIN").removesuffix("ms")
-    return told
+    environment = {f"NETEM_ROUTE_{name.upper()}": words.get(value, value) for name, value in route_metrics.items()}
+    if "NETEM_ROUTE_RTO_MIN" in environment:
+        environment["NETEM_ROUTE_RTO_MIN_MS"] = environment.pop("NETEM_ROUTE_RTO_MIN").removesuffix("ms")
+    return environment
 
 
 def _waits_for_probes(cell: Cell, *, emulated: bool) -> bool:
-    """Return whether the server's link must not begin before the client has probed it.
+    """Return whether the server's impairment must not begin before the client has probed the link.
 
-    A profile would change it under the probes, and the kernel's netem shows them no twin of an impairment that
+    A profile would change it during the probes, and the kernel engine has no twin for the probes of an impairment that
     duplicates. All others begin at once: the server's program then starts while the client probes. On an emulated
-    machine that takes seconds, which the probes would be late by.
+    machine that start takes seconds, by which the probes would be late.
     """
     changes = profile_of(cell.profile, "server") or any(each.duplicate for each in cell.impairments("server"))
     return bool(cell.probes and (changes or emulated))
 
 
 def sidecar_environment(cell: Cell, role: Role, *, emulated: bool = False) -> dict[str, str]:
-    """Return what a sidecar is told; the client's probes the server's, in both directions.
+    """Return the environment of a sidecar; the client's probes the server's, in both directions.
 
-    An emulated machine is slow to start and to deliver, so that it gets more time, and its probes may be late by more.
+    An emulated machine starts and delivers slowly: it gets more time, and a larger delay tolerance.
     """
-    deadline_s = SIDECAR_DEADLINE_S * patience(emulated=emulated)
+    deadline_s = SIDECAR_DEADLINE_S * timeout_scale(emulated=emulated)
     profile = profile_of(cell.profile, role)
     return {
         "NETEM_IMPAIRMENT": cell.impairment(role),

@@ -1,17 +1,61 @@
-"""The documents of a run with several cells: a table and a test report. No I/O."""
+"""The contents of a run's documents: run.json, cell.json, and a table and a test report of several cells. No I/O."""
 
 import csv
 import io
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from testbed.result import Result
+from testbed.result import CellRecord, ImageUsed, Result
+from testbed.run.cell import CellOutcome
+from testbed.scenario.ends import ROLES
+from testbed.scenario.expand import PlannedCell, Scenario
+from testbed.stack.ports import Image
+
+
+def run_document(
+    run: str, scenario: Scenario, image_ids: Mapping[str, str], host_facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return `run.json` before the first cell."""
+    return {
+        "schema_version": 1,
+        "run": run,
+        "scenario": scenario.name,
+        "description": scenario.description,
+        "cells": [{"id": planned.id, "requested": planned.cell.requested()} for planned in scenario.cells],
+        "images": dict(image_ids),
+        **host_facts,
+    }
+
+
+def outcome_document(results: Sequence[Result]) -> dict[str, Any]:
+    """Return what `run.json` contains in addition after the last cell."""
+    engines = {link.engine for result in results for link in result.link.values()}
+    return {"engines": sorted(engines), "statuses": {result.cell: result.status for result in results}}
+
+
+def cell_record(
+    run: str, planned: PlannedCell, images: Mapping[str, tuple[str, Image]], outcome: CellOutcome
+) -> CellRecord:
+    """Return `cell.json`: what was requested of a cell and what happened."""
+    return CellRecord(
+        run=run,
+        id=planned.id,
+        requested=planned.cell.requested(),
+        impairment={role: planned.cell.impairment(role) for role in ROLES},
+        images={name: ImageUsed(tag=tag, id=image.id) for name, (tag, image) in images.items()},
+        endings=outcome.endings,
+        failure=outcome.failure,
+        sidecars=outcome.sidecars,
+        notes=outcome.notes,
+        phases_s=outcome.phases_s,
+        machine=outcome.machine,
+    )
 
 
 def results_csv(results: Sequence[Result]) -> str:
-    """Return a table with one line a cell: what was asked and what was measured."""
+    """Return a table with one line per cell: what was requested and what was measured."""
     rows = []
     for result in results:
         metrics = result.metrics.model_dump(exclude={"rtt_ms"})
@@ -31,7 +75,7 @@ def results_csv(results: Sequence[Result]) -> str:
 
 
 def _flat(value: object) -> object:
-    """Return what fits in a column: lists and mappings as JSON, empty ones as nothing."""
+    """Return the text of a column: lists and mappings as JSON, empty ones as nothing."""
     if isinstance(value, dict | list):
         return json.dumps(value) if value else ""
     return value
@@ -41,14 +85,14 @@ _XML_TAGS: Final = {"failed": "failure", "error": "error", "unsupported": "skipp
 
 
 def _xml_text(text: str) -> str:
-    # XML 1.0 cannot hold other control characters at all, and a program under test may print any.
+    # XML 1.0 allows no other control characters, and a program under test may print any.
     return "".join(
         c if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff" and c < "\ufffe") else "�" for c in text
     )
 
 
 def junit_xml(name: str, results: Sequence[Result]) -> str:
-    """Return the results as JUnit XML, one test case a cell."""
+    """Return the results as JUnit XML, one test case per cell."""
     counts = {status: sum(result.status == status for result in results) for status in _XML_TAGS}
     suite = ET.Element(
         "testsuite",

@@ -20,7 +20,7 @@ SYSCTLS: Final = (
     "net/ipv4/tcp_timestamps",
     "net/ipv4/tcp_sack",
 )
-"""What decides how much the kernel buffers; a new network namespace starts with the host's values."""
+"""Sysctls that determine how much the kernel buffers; a new network namespace starts with the host's values."""
 
 _PACKAGES: Final = ("testbed", "docker", "pydantic", "click")
 
@@ -44,7 +44,7 @@ def _package(name: str) -> str:
 
 
 def host_facts(engine_version: dict[str, Any]) -> dict[str, Any]:
-    """Return versions and settings; `engine_version` is what the engine says of itself."""
+    """Return versions and settings; `engine_version` is the Docker engine's own description."""
     return {
         "versions": {"python": platform.python_version(), **{name: _package(name) for name in _PACKAGES}},
         "engine": {

@@ -1,7 +1,7 @@
-"""Where cells run: on this host's engine, or on that of a guest with a kernel of choice, one guest at a time.
+"""The machines that cells run on: this host, or a guest VM with a chosen kernel, one guest at a time.
 
-A guest is up in a second when its state was stored, so changing between kernels costs little, and two emulated
-guests at once would spoil each other's time.
+A guest is up within a second when its state was stored, so changing between kernels costs little, and two emulated
+guests at once would distort each other's times.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,63 +10,65 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed.errors import HostError
-from testbed.run.contract import patience
+from testbed.run.contract import timeout_scale
 from testbed.run.host import SYSCTLS
 from testbed.scenario.model import HOST
 from testbed.stack.docker_engine import REQUEST_TIMEOUT_S, DockerEngine
 from testbed.stack.images import DOCKERFILES, Images
-from testbed.stack.ports import Runtime
+from testbed.stack.ports import ContainerEngine
 
 if TYPE_CHECKING:
     from testbed.vm.guest import Guest
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An engine to run cells on; `machine` has the facts of the guest, and is empty on the host itself.
+@dataclass(slots=True)
+class Machine:
+    """A container engine and the kernel below it; `facts` describe a guest VM, and are empty for the host itself.
 
-    `trouble` returns why the engine is no more, or nothing while it is there.
+    `failure` returns why the machine no longer runs, or nothing while it does.
     """
 
-    engine: Runtime
-    machine: dict[str, Any] = field(default_factory=dict)
-    trouble: Callable[[], HostError | None] = lambda: None
+    engine: ContainerEngine
+    facts: dict[str, Any] = field(default_factory=dict)
+    failure: Callable[[], HostError | None] = lambda: None
+    tun: bool | None = None
+    """Whether its kernel offers /dev/net/tun; None before the first cell, which tries it."""
 
     @property
     def emulated(self) -> bool:
-        """Return whether time there is not to be compared with a real machine's."""
-        return bool(self.machine.get("emulated"))
+        """Return whether its times are not comparable with a real machine's."""
+        return bool(self.facts.get("emulated"))
 
 
-class Places(Protocol):
-    """What a run asks for the engine of a kernel."""
+class Machines(Protocol):
+    """Where a run gets the machine of a kernel."""
 
-    def at(self, kernel: str, tags: Sequence[str]) -> Place:
-        """Return the place of a kernel, with images of these tags in its store; raises HostError."""
+    def at(self, kernel: str, tags: Sequence[str]) -> Machine:
+        """Return the machine of a kernel, with images of these tags in its store; raises HostError."""
 
 
 class HostOnly:
-    """The one place of a run that asks for no kernel."""
+    """The host alone, for a run whose cells request no kernel."""
 
-    def __init__(self, engine: Runtime) -> None:
-        self._place = Place(engine)
+    def __init__(self, engine: ContainerEngine) -> None:
+        self._machine = Machine(engine)
 
-    def at(self, kernel: str, tags: Sequence[str]) -> Place:  # noqa: ARG002 - as the protocol has it
-        """Return this host; raises HostError for anything else."""
+    def at(self, kernel: str, tags: Sequence[str]) -> Machine:  # noqa: ARG002 - as the protocol has it
+        """Return this host; raises HostError for any other kernel."""
         if kernel != HOST:
-            raise HostError(f"run with kernel {kernel}: this run has the host's engine only")
-        return self._place
+            raise HostError(f"run with kernel {kernel}: this run has no guest VMs")
+        return self._machine
 
 
 class Guests:
-    """The host and guests, each booted when a cell first asks for it; a context manager."""
+    """The host and guest VMs, each booted when a cell first requests it; a context manager."""
 
-    def __init__(self, engine: Runtime, images: Images, progress: Callable[[str], None]) -> None:
-        self._host = Place(engine)
+    def __init__(self, engine: ContainerEngine, images: Images, progress: Callable[[str], None]) -> None:
+        self._host = Machine(engine)
         self._images = images
         self._progress = progress
         self._kernel = HOST
-        self._place = self._host
+        self._machine = self._host
         self._guest: Guest | None = None
         self._failed: dict[str, HostError] = {}
         self._open = ExitStack()
@@ -76,19 +78,19 @@ class Guests:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the guest that runs."""
+        """Stop the running guest."""
         self.close()
 
-    def at(self, kernel: str, tags: Sequence[str]) -> Place:
-        """Return the place of a kernel; raises HostError, for each cell of a kernel that does not come up the same.
+    def at(self, kernel: str, tags: Sequence[str]) -> Machine:
+        """Return the machine of a kernel; raises HostError, the same one for each cell of a kernel that did not boot.
 
-        Another guest that runs is ended first; one that has failed in an earlier cell is booted again.
+        Another running guest is stopped first; a guest that failed in an earlier cell is booted again.
         """
         if kernel == HOST:
             return self._host
         if kernel in self._failed:
             raise self._failed[kernel]
-        if kernel != self._kernel or self._place.trouble() is not None:
+        if kernel != self._kernel or self._machine.failure() is not None:
             self.close()
             try:
                 self._boot(kernel)
@@ -96,42 +98,37 @@ class Guests:
                 self._failed[kernel] = error
                 raise
             self._kernel = kernel
-        self._provide(tags)
-        return self._place
+        self._copy_missing(tags)
+        return self._machine
 
     def url(self, kernel: str) -> str:
-        """Return the address of a guest's engine, for other clients; it is booted if need be; raises HostError."""
+        """Return the address of a guest's Docker engine, for other clients; boot it if necessary; raises HostError."""
         self.at(kernel, ())
         assert self._guest is not None
         return self._guest.docker_url
 
     def close(self) -> None:
-        """End the guest that runs; another one may follow."""
+        """Stop the running guest; another one may follow."""
         self._kernel = HOST
         self._open.close()
 
     def _boot(self, kernel: str) -> None:
-        from testbed.vm.build import ensure  # noqa: PLC0415 - only a run with a guest pays for it
+        from testbed.vm.build import ensure  # noqa: PLC0415 - only a run with a guest VM imports it
         from testbed.vm.guest import Guest  # noqa: PLC0415
 
         ours = [self._images.ours(name)[0] for name in DOCKERFILES]
         image = ensure(kernel, ours, self._progress)
         guest = self._guest = self._open.enter_context(Guest(image, progress=self._progress))
-        engine = DockerEngine(guest.docker_url, REQUEST_TIMEOUT_S * patience(emulated=guest.facts.emulated))
+        engine = DockerEngine(guest.docker_url, REQUEST_TIMEOUT_S * timeout_scale(emulated=guest.facts.emulated))
         self._open.callback(engine.close)
         engine.connect()
         facts = asdict(guest.facts) | {"sysctls": guest.sysctls(SYSCTLS)}
         self._progress(f"kernel {facts['kernel']} is up after {facts['boot_s']} s, {facts['accelerator']}")
-        self._place = Place(engine, facts, lambda: guest.trouble(f"run a cell with kernel {facts['kernel']}"))
+        self._machine = Machine(engine, facts, lambda: guest.failure(f"run a cell with kernel {facts['kernel']}"))
 
-    def _provide(self, tags: Sequence[str]) -> None:
-        """Copy in what the guest image was not built with: programs that are not ours."""
-        engine, guest = self._place.engine, self._guest
-        assert isinstance(engine, DockerEngine)
-        assert guest is not None
-        missing = [tag for tag in tags if engine.image(tag) is None]
+    def _copy_missing(self, tags: Sequence[str]) -> None:
+        """Copy images that the guest was not built with: programs that are not ours."""
+        missing = [tag for tag in tags if self._machine.engine.image(tag) is None]
         if missing:
-            from testbed.stack.docker_cli import copy_images  # noqa: PLC0415 - as above
-
-            self._progress(f"copying {', '.join(missing)} into the guest")
-            copy_images(missing, guest.docker_url)
+            self._progress(f"copying {', '.join(missing)} to the guest VM")
+            self._machine.engine.copy_images(missing)

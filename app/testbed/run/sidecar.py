@@ -1,4 +1,4 @@
-"""The state of a sidecar, from its events, one JSON object a line. No I/O."""
+"""The state of a sidecar, from its events: one JSON object per line. No I/O."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from netem.contract.events import RECORDED_LAST
 
 @dataclass(slots=True)
 class SidecarState:
-    """Facts as of the last event; a line that is no event changes nothing."""
+    """The state after the last event; a line that is not an event changes nothing."""
 
     ready: bool = False
     listening: frozenset[str] = frozenset()
@@ -21,8 +21,8 @@ class SidecarState:
     recorded: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: int = 0
 
-    def take(self, line: str) -> None:
-        """Take one line of the sidecar's standard output."""
+    def feed(self, line: str) -> None:
+        """Process one line of the sidecar's standard output."""
         try:
             event = json.loads(line)
         except ValueError:
@@ -50,8 +50,8 @@ class SidecarState:
             self.error = event
 
     @property
-    def trouble(self) -> tuple[str, str]:
-        """Return what the sidecar could not do, and its hint; empty when it has not said."""
+    def failure(self) -> tuple[str, str]:
+        """Return the error that the sidecar reported, and its hint; empty when there is none."""
         if self.error is None:
             return "", ""
         attempt, message = self.error.get("attempt", ""), self.error.get("message", "")

@@ -1,7 +1,7 @@
-"""Follow the output and the end of a cell's containers, and wait for what one of them does.
+"""Follow the output and the exits of a cell's containers, and wait for events.
 
-One thread a container reads its output into files and posts what matters to one mailbox; the waiting is done in one
-place, so that every wait sees at once that any container of the cell has ended.
+One thread per container copies its output to files and posts events to one mailbox. All waiting is on that mailbox, so
+that every wait ends at once when any container of the cell exits; polling with pauses (tenacity) would notice it late.
 """
 
 import queue
@@ -20,62 +20,62 @@ from testbed.stack.ports import Exit, Handle, Processes, Stream
 from testbed.wire.text import visible
 
 LOG_CAP_BYTES: Final = 256 << 20
-"""A program may print a line for each of millions of chunks; more than this helps nobody."""
+"""A program may print a line for each of millions of chunks; the rest is dropped."""
 
 TAIL_LINES: Final = 20
 _LINE_CAP: Final = 4096
-_REST_CAP: Final = 1 << 20
+_PARTIAL_CAP: Final = 1 << 20
 
 
 @dataclass(slots=True)
 class Member:
-    """One container of the cell as seen from outside."""
+    """One container of the cell, from outside."""
 
     name: str
     handle: Handle
     started: bool = False
     exit: Exit | None = None
-    trouble: HostError | None = None
+    follow_error: HostError | None = None
     sidecar: SidecarState | None = None
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
 
     @property
     def ended(self) -> bool:
-        """Return whether it has ended, or cannot be followed any more."""
-        return self.exit is not None or self.trouble is not None
+        """Return whether it has exited, or can no longer be followed."""
+        return self.exit is not None or self.follow_error is not None
 
     @property
     def done(self) -> bool:
-        """Return whether it has ended or, of a sidecar, said that all is written; its end takes the engine longer."""
+        """Return whether it has exited or, for a sidecar, reported that all files are written."""
         return self.ended or (self.sidecar is not None and "stopped" in self.sidecar.recorded)
 
 
 class _Lines:
-    """Cut a stream of bytes into lines of text; a line longer than its cap is cut short."""
+    """Split a stream of bytes into lines of text; a line longer than the cap is truncated."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._partial = b""
 
     def feed(self, data: bytes) -> list[str]:
-        *lines, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[:_REST_CAP]
+        *lines, partial = (self._partial + data).split(b"\n")
+        self._partial = partial[:_PARTIAL_CAP]
         return [line.decode("utf-8", "replace") for line in lines]
 
-    def end(self) -> list[str]:
-        return [self._rest.decode("utf-8", "replace")] if self._rest else []
+    def finish(self) -> list[str]:
+        return [self._partial.decode("utf-8", "replace")] if self._partial else []
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Output:
     member: Member
     lines: list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class _Exited:
     member: Member
     exit: Exit | None
-    trouble: HostError | None
+    error: HostError | None
 
 
 class Watch:
@@ -84,7 +84,7 @@ class Watch:
     def __init__(self, processes: Processes, clock: Callable[[], float] = time.monotonic) -> None:
         self._processes = processes
         self._clock = clock
-        self._mailbox: queue.SimpleQueue[_Said | _Ended] = queue.SimpleQueue()
+        self._mailbox: queue.SimpleQueue[_Output | _Exited] = queue.SimpleQueue()
         self._expected: set[str] = set()
         self._files: list[tuple[str, CappedFile]] = []
         self._threads: list[threading.Thread] = []
@@ -95,24 +95,24 @@ class Watch:
         """Follow a container that is not started yet; its output goes to the two files."""
         member = Member(name, handle, sidecar=SidecarState() if is_sidecar else None)
         files = {"stdout": CappedFile(stdout, LOG_CAP_BYTES), "stderr": CappedFile(stderr, LOG_CAP_BYTES)}
-        cutters: dict[str, _Lines] = {"stdout": _Lines(), "stderr": _Lines()}
+        splitters: dict[str, _Lines] = {"stdout": _Lines(), "stderr": _Lines()}
 
         def output(stream: Stream, data: bytes) -> None:
             files[stream].write(data)
-            self._say(member, stream, cutters[stream].feed(data))
+            self._post(member, stream, splitters[stream].feed(data))
 
         follow = self._processes.attach(handle, output)
 
         def run() -> None:
-            ended: _Ended
+            exited: _Exited
             try:
-                ended = _Ended(member, follow(), None)
+                exited = _Exited(member, follow(), None)
             except HostError as error:
-                ended = _Ended(member, None, error)
+                exited = _Exited(member, None, error)
             for stream in ("stdout", "stderr"):
-                self._say(member, stream, cutters[stream].end())
+                self._post(member, stream, splitters[stream].finish())
                 files[stream].close()
-            self._mailbox.put(ended)
+            self._mailbox.put(exited)
 
         self._files += [(f"{name} {stream}", file) for stream, file in files.items()]
         self.members[name] = member
@@ -120,23 +120,23 @@ class Watch:
         self._threads.append(thread)
         thread.start()
 
-    def _say(self, member: Member, stream: str, lines: list[str]) -> None:
+    def _post(self, member: Member, stream: str, lines: list[str]) -> None:
         if not lines:
             return
         if member.sidecar is not None and stream == "stdout":
-            self._mailbox.put(_Said(member, lines))
+            self._mailbox.put(_Output(member, lines))
         else:
             member.tail.extend(visible(line[:_LINE_CAP]) for line in lines[-TAIL_LINES:])
 
-    def expect_end(self, *names: str) -> None:
-        """Take the end of these members as no trouble from now on."""
+    def expect_exit(self, *names: str) -> None:
+        """Accept the exit of these members from now on."""
         self._expected.update(names)
 
     def wait(self, what: str, done: Callable[[], bool], seconds: float, *, hint: str = "") -> None:
         """Wait until `done()`.
 
-        Raises DeadlineError with `hint` after `seconds`, and UnexpectedEndError as soon as a member ends that
-        should not.
+        Raises DeadlineError with `hint` after `seconds`, and UnexpectedExitError as soon as a member exits whose exit
+        is not expected.
         """
         deadline = self._clock() + seconds
         while not done():
@@ -144,59 +144,59 @@ class Watch:
             left = deadline - self._clock()
             if left <= 0:
                 raise DeadlineError(what, seconds, state=self._state(), hint=hint)
-            self._take(left)
+            self._receive(left)
 
     def wait_done(self, names: Iterable[str], seconds: float) -> list[str]:
         """Wait until these members are done; return those that are not after `seconds`."""
         names = list(names)
-        self.expect_end(*names)
+        self.expect_exit(*names)
         deadline = self._clock() + seconds
         while running := [name for name in names if not self.members[name].done]:
             left = deadline - self._clock()
             if left <= 0:
                 return running
-            self._take(left)
+            self._receive(left)
         return []
 
-    def _take(self, seconds: float) -> None:
+    def _receive(self, seconds: float) -> None:
         try:
             message = self._mailbox.get(timeout=seconds)
         except queue.Empty:
             return
         member = message.member
-        if isinstance(message, _Ended):
-            member.exit, member.trouble = message.exit, message.trouble
+        if isinstance(message, _Exited):
+            member.exit, member.follow_error = message.exit, message.error
         elif member.sidecar is not None:
             for line in message.lines:
-                member.sidecar.take(line)
+                member.sidecar.feed(line)
         self.on_change()
 
     def _raise_unexpected(self) -> None:
         for member in self.members.values():
             if member.ended and member.name not in self._expected:
-                raise UnexpectedEndError(member)
+                raise UnexpectedExitError(member)
 
     def _state(self) -> str:
         parts = []
         for name, member in self.members.items():
-            state = "runs" if member.started else "has not been started"
-            parts.append(f"{name} {state if member.exit is None else f'ended with {member.exit.code}'}")
+            state = "is running" if member.started else "was not started"
+            parts.append(f"{name} {state if member.exit is None else f'exited with code {member.exit.code}'}")
         return ", ".join(parts)
 
-    def flaws(self) -> list[str]:
-        """Return a sentence for each log that was cut."""
-        return [f"{name}: {file.dropped_bytes} bytes were left out" for name, file in self._files if file.dropped_bytes]
+    def truncations(self) -> list[str]:
+        """Return a sentence for each log that was truncated."""
+        return [f"{name}: {file.dropped_bytes} bytes were dropped" for name, file in self._files if file.dropped_bytes]
 
     def close(self, seconds: float = 2.0) -> None:
-        """Let the threads end, which they do when their containers are gone."""
+        """Wait for the threads, which end when their containers are gone."""
         deadline = self._clock() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - self._clock()))
 
 
-class UnexpectedEndError(Exception):
-    """Carry the member that ended although it should not have."""
+class UnexpectedExitError(Exception):
+    """Report the member that exited unexpectedly."""
 
     def __init__(self, member: Member) -> None:
-        super().__init__(f"{member.name} ended")
+        super().__init__(f"{member.name} exited")
         self.member = member

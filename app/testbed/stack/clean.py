@@ -1,4 +1,4 @@
-"""Find and remove what runs have left in the engine, by label only."""
+"""Find and remove the leftovers of runs in the engine, by label only."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +9,13 @@ from testbed.ownership import KEEP, OWNER, RUN, Owner, is_dead, parse_owner
 from testbed.stack.ports import Found, Handle, Resources
 
 THREADS: Final = 8
-"""Removals run in parallel; the engine serialises what it must."""
+"""Removals run in parallel; the engine serialises them where it has to."""
 
 _ORDER: Final = ("container", "volume", "network")
 
 
 def remove_all(engine: Resources, handles: Iterable[Handle]) -> list[HostError]:
-    """Remove containers first, then what they used; return what could not be removed."""
+    """Remove containers first, then what they used; return the errors of failed removals."""
     handles = list(handles)
     failures: list[HostError] = []
 
@@ -41,10 +41,10 @@ def leftovers(
     older_than_s: float = 0.0,
     now_s: float = 0.0,
 ) -> list[Found]:
-    """Return what owners that are dead for certain have left; with `everything`, all that carries our labels.
+    """Return the resources whose owner is dead for certain; with `everything`, all that carry our labels.
 
-    Without `kept`, what was left on purpose is left out. `older_than_s` leaves out what is younger at `now_s` (seconds
-    since the epoch).
+    Without `kept`, resources of runs with --keep are excluded. `older_than_s` excludes what is younger at `now_s`
+    (seconds since the epoch).
     """
     chosen = []
     for found in engine.find(RUN):

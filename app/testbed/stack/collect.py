@@ -1,7 +1,7 @@
-"""Take raw files out of an archive that an endpoint may have had its hands in.
+"""Extract raw files from an archive that an endpoint may have tampered with.
 
-Only regular files under the names that the contract knows are taken, each up to its cap, into a folder that is ours:
-no links, no other paths, no disk filled by a program under test.
+Only regular files with the names of the contract are extracted, each up to its cap, into a folder of ours: no links,
+no other paths, no disk filled by a program under test.
 """
 
 import tarfile
@@ -20,13 +20,13 @@ CAPS_BYTES: Final = {
     "link.json": 4 * _MEBIBYTE,
     "endpoint/events.csv": 4096 * _MEBIBYTE,
 }
-"""Files by their path below the output folder of a sidecar; the caps are far above what an hour leaves behind."""
+"""Files by their path below the output folder of a sidecar; the caps are far above what an hour produces."""
 
 _BLOCK_BYTES: Final = _MEBIBYTE
 
 
 class _Reader:
-    """Make a readable object of the chunks of an archive."""
+    """Read the chunks of an archive as a file."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -71,9 +71,9 @@ def extract(chunks: Iterator[bytes], folder: Path, caps_bytes: Mapping[str, int]
                     continue
                 source = tar.extractfile(member) if member.isreg() else None
                 if source is None:
-                    notes.append(f"{name} is no regular file; left where it was")
+                    notes.append(f"{name} is not a regular file; it was not extracted")
                 elif not _copy(source, target, caps_bytes[name]):
-                    notes.append(f"{name} is larger than {caps_bytes[name]} bytes; the rest was left")
+                    notes.append(f"{name} is larger than {caps_bytes[name]} bytes; it was truncated")
     except tarfile.TarError as error:
         raise HostError(f"unpack the raw files: {error}") from error
     return notes

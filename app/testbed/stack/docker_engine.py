@@ -1,4 +1,4 @@
-"""The Docker engine behind the ports: docker-py's API client, every error with its attempt named.
+"""The Docker engine behind the ports: docker-py's API client; every error names its attempt.
 
 Import this module late: docker-py alone takes as long as all of `testbed --help` may.
 Containers are created, attached, started and removed one by one; `run` and auto-removal of docker-py race.
@@ -10,25 +10,26 @@ import os
 import queue
 import secrets
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import BytesIO
 from typing import Any, Final
 
 import docker
 from docker import APIClient
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import APIError, ImageNotFound
 from docker.types import HostConfig, IPAMConfig, IPAMPool, LogConfig, Mount, NetworkingConfig
-from requests.exceptions import ConnectionError, RequestException  # noqa: A004 - not the builtin one
 
-from testbed.errors import EngineLostError, HostError
+from testbed.errors import HostError
+from testbed.stack import docker_cli
+from testbed.stack.docker_errors import docker_attempt, lost_connection, system_error
 from testbed.stack.ports import ContainerSpec, Exit, Found, Handle, Image, Stream
 
 REQUEST_TIMEOUT_S: Final = 60
 """A loaded engine takes seconds to start a container; a minute without an answer is a hung one."""
 
 NEWEST_API: Final = (1, 45)
-"""docker-py was written for this version; newer engines still speak it."""
+"""The version that docker-py was written for; newer engines still support it."""
 
 ULA_PREFIX: Final = "fd7c:9a41:53be"
 """The project's ULA prefix (RFC 4193): 65 536 networks of 64 bits."""
@@ -37,60 +38,16 @@ SUBNET_ATTEMPTS: Final = 16
 """With 1 000 networks in use, 16 random picks out of 65 536 all collide once in 10^29 runs."""
 
 NO_ADDRESSES: Final = ("available, non-overlapping", "fully subnetted")
-"""What engines say when their pools are used up: the second since 28."""
+"""Messages of engines whose address pools are used up; the second one since version 28."""
 
-NO_ENGINE: Final = "start Docker, or let DOCKER_HOST or `docker context use` name an engine that runs"
+NO_ENGINE: Final = "start Docker, or point DOCKER_HOST or `docker context use` to a running engine"
 
-
-NO_RIGHT: Final = "`sudo usermod -aG docker $USER` and a new log-in give you the right to use its socket"
-
-BACK: Final = "start Docker again; `testbed clean` then removes what is left"
+NO_PERMISSION: Final = "`sudo usermod -aG docker $USER` and a new log-in give you permission to use its socket"
 
 
 def _version(text: str) -> tuple[int, int]:
     major, _, minor = text.partition(".")
     return int(major), int(minor)
-
-
-def _explanation(error: BaseException) -> str:
-    """Return what the engine said, or what the system said when there was nobody to say anything."""
-    said = getattr(error, "explanation", None)
-    if said:
-        return str(said).strip().rstrip(".")
-    system = _system_error(error)
-    if system and system.strerror:
-        return system.strerror
-    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")  # not a page of HTML
-
-
-def _system_error(error: object, depth: int = 8) -> OSError | None:
-    # requests and urllib3 wrap errors in each other's arguments, and some of them are OSErrors without a number.
-    if isinstance(error, OSError) and isinstance(error.errno, int):
-        return error
-    if not isinstance(error, BaseException) or depth == 0:
-        return None
-    inner = (*error.args, error.__cause__, error.__context__)
-    return next((found for each in inner if (found := _system_error(each, depth - 1))), None)
-
-
-@contextlib.contextmanager
-def _attempt(what: str, hint: str = "") -> Iterator[None]:
-    """Name the attempt in any error of docker-py, of requests below it, or of the socket below that."""
-    try:
-        yield
-    except (DockerException, RequestException, OSError) as error:
-        raise HostError(f"{what}: {_explanation(error)}", hint=hint) from error
-
-
-@contextlib.contextmanager
-def _lost_connection(what: str) -> Iterator[None]:
-    """Say so when it is the engine itself that has gone away, and not only what was asked of it."""
-    try:
-        yield
-    except ConnectionError as error:
-        system = _system_error(error)
-        why = system.strerror if system and system.strerror else "it closed the connection"
-        raise EngineLostError(f"{what}: the engine cannot be reached any more: {why}", hint=BACK) from error
 
 
 class DockerEngine:
@@ -106,16 +63,16 @@ class DockerEngine:
         self.version: dict[str, Any] = {}
 
     def connect(self) -> None:
-        """Find the engine and agree on a version; raises HostError when there is none."""
+        """Find the engine and negotiate a version; raises HostError when there is none."""
         address = os.environ.get("DOCKER_HOST", "")
         try:
-            with _attempt(f"connect to the Docker engine{f' at {address}' if address else ''}", NO_ENGINE):
+            with docker_attempt(f"connect to the Docker engine{f' at {address}' if address else ''}", NO_ENGINE):
                 client = self._client()
                 self.version = client.version()
         except HostError as error:
-            system = _system_error(error.__cause__)
+            system = system_error(error.__cause__)
             if system is not None and system.errno == errno.EACCES:
-                error.hint = NO_RIGHT
+                error.hint = NO_PERMISSION
             raise
         self._api_version = ".".join(map(str, min(_version(self.version["ApiVersion"]), NEWEST_API)))
         self.base_url = str(client.base_url)
@@ -134,8 +91,8 @@ class DockerEngine:
 
     @contextlib.contextmanager
     def _request(self, what: str, hint: str = "") -> Iterator[APIClient]:
-        """Lend a client for one request; one whose request was broken off is not used again."""
-        with _attempt(what, hint), _lost_connection(what):
+        """Lend a client for one request; a client whose request was aborted is closed."""
+        with docker_attempt(what, hint), lost_connection(what):
             try:
                 client = self._idle.get_nowait()
             except queue.Empty:
@@ -153,12 +110,12 @@ class DockerEngine:
     # Resources
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> Handle:
-        """Make an internal bridge: IPv4 from the engine's pools, IPv6 a random /64 of the project's prefix."""
+        """Create an internal bridge: IPv4 from the engine's pools, IPv6 a random /64 of the project's prefix."""
         for _ in range(SUBNET_ATTEMPTS):
             pool = IPAMPool(subnet=f"{ULA_PREFIX}:{secrets.randbelow(1 << 16):x}::/64")
             try:
                 with self._request(f"create network {name}") as client:
-                    made = client.create_network(
+                    created = client.create_network(
                         name,
                         driver="bridge",
                         internal=True,
@@ -167,12 +124,12 @@ class DockerEngine:
                         labels=dict(labels),
                         ipam=IPAMConfig(pool_configs=[pool]),
                     )
-                return Handle("network", made["Id"], name)
+                return Handle("network", created["Id"], name)
             except HostError as error:
                 if "overlaps" in error.message.lower():
                     continue
                 if any(words in error.message for words in NO_ADDRESSES):
-                    error.hint = "`testbed clean`, then `docker network prune`: the engine has no addresses left"
+                    error.hint = "`testbed clean`, then `docker network prune`: Docker has no free address pools left"
                 raise
         raise HostError(
             f"create network {name}: {SUBNET_ATTEMPTS} random /64s of {ULA_PREFIX}::/48 are all in use",
@@ -180,15 +137,15 @@ class DockerEngine:
         )
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> Handle:
-        """Make an empty volume."""
+        """Create an empty volume."""
         with self._request(f"create volume {name}") as client:
             client.create_volume(name, labels=dict(labels))
         return Handle("volume", name, name)
 
     def create_container(self, spec: ContainerSpec) -> Handle:
-        """Make a container with no more rights than the specification names."""
+        """Create a container with no more privileges than the specification names."""
         with self._request(f"create container {spec.name} of image {spec.image}") as client:
-            made = client.create_container(
+            created = client.create_container(
                 spec.image,
                 list(spec.command) or None,
                 name=spec.name,
@@ -198,10 +155,10 @@ class DockerEngine:
                 host_config=_host_config(client, spec),
                 networking_config=_networking(client, spec),
             )
-        return Handle("container", made["Id"], spec.name)
+        return Handle("container", created["Id"], spec.name)
 
     def remove(self, handle: Handle) -> None:
-        """Remove it; not found and `already in progress` both mean that it goes."""
+        """Remove it; `not found` and `already in progress` both count as success."""
         try:
             with self._request(f"remove {handle.kind} {handle.name}") as client:
                 if handle.kind == "container":
@@ -220,7 +177,7 @@ class DockerEngine:
     def find(self, label: str) -> list[Found]:
         """Return everything with the label; containers first, because the others are in use by them."""
         filters = {"label": label}
-        with self._request(f"list what carries the label {label}") as client:
+        with self._request(f"list the resources with the label {label}") as client:
             containers = client.containers(all=True, filters=filters)
             volumes = client.volumes(filters=filters)["Volumes"] or []
             networks = client.networks(filters=filters)
@@ -237,13 +194,13 @@ class DockerEngine:
     # Processes
 
     def attach(self, handle: Handle, output: Callable[[Stream, bytes], None]) -> Callable[[], Exit]:
-        """Connect to the output; its end is the end of the process, whose exit status is then asked for."""
+        """Connect to the output, which ends with the process; then read the exit code."""
         with self._request(f"attach to {handle.name}") as client:
             frames = client.attach(handle.id, stdout=True, stderr=True, stream=True, demux=True)
 
         def follow() -> Exit:
             try:
-                with _attempt(f"follow {handle.name}"):
+                with docker_attempt(f"follow {handle.name}"):
                     for stdout, stderr in frames:
                         if stdout:
                             output("stdout", stdout)
@@ -251,7 +208,7 @@ class DockerEngine:
                             output("stderr", stderr)
             finally:
                 frames.close()
-                # The connection has become a plain stream; only the response it began as still holds it.
+                # The connection was upgraded to a plain stream, and only the HTTP response still refers to it.
                 frames._response.close()  # type: ignore[attr-defined]  # noqa: SLF001
             return self._exit(handle)
 
@@ -269,7 +226,7 @@ class DockerEngine:
             client.start(handle.id)
 
     def kill(self, handle: Handle, signal: str) -> None:
-        """Send a signal; not found and not running are no errors."""
+        """Send a signal; `not found` and `not running` count as success."""
         try:
             with self._request(f"send {signal} to {handle.name}") as client:
                 client.kill(handle.id, signal)
@@ -286,7 +243,7 @@ class DockerEngine:
             yield from chunks
 
     def unpack(self, handle: Handle, path: str, files: Mapping[str, bytes]) -> None:
-        """Write files below a path in the container, which need not run."""
+        """Write files below a path in the container, running or not."""
         archive = BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             for name, data in files.items():
@@ -299,9 +256,9 @@ class DockerEngine:
     # Images
 
     def image(self, name: str) -> Image | None:
-        """Return the image, or None when the store has no such."""
+        """Return the image, or None when the store does not have it."""
         try:
-            with self._request(f"look for image {name}") as client:
+            with self._request(f"inspect image {name}") as client:
                 found = client.inspect_image(name)  # type: ignore[no-untyped-call]
         except HostError as error:
             if isinstance(error.__cause__, ImageNotFound):
@@ -321,6 +278,10 @@ class DockerEngine:
         """Remove a tag; the engine refuses while a container uses it."""
         with self._request(f"remove image {tag}") as client:
             client.remove_image(tag)
+
+    def copy_images(self, tags: Sequence[str]) -> None:
+        """Copy images from this host's store into this engine's."""
+        docker_cli.copy_images(tags, self._address)
 
     def build(self, context: bytes, dockerfile: str, tag: str, labels: Mapping[str, str]) -> Iterator[str]:
         """Build with the classic builder, which every engine has and which needs no plug-in."""
@@ -343,7 +304,7 @@ class DockerEngine:
 def _epoch(text: str | None) -> float:
     if not text:
         return 0.0
-    # Engines write nanoseconds and "Z"; fromisoformat takes microseconds at most.
+    # Engines write nanoseconds and "Z"; fromisoformat accepts microseconds at most.
     whole, _, rest = text.partition(".")
     zone = rest.lstrip("0123456789") if rest else ""
     try:
@@ -369,7 +330,7 @@ def _host_config(client: APIClient, spec: ContainerSpec) -> HostConfig:
         cap_add=list(spec.capabilities) or None,
         security_opt=["no-new-privileges:true"],
         read_only=True,
-        # In a shared process namespace the other container has the init.
+        # In a shared process namespace the other container runs the init process.
         init=spec.init and not spec.joins,
         tmpfs=dict.fromkeys(spec.tmpfs, ""),
         sysctls=dict(spec.sysctls) or None,

@@ -1,4 +1,4 @@
-"""Try what a run needs of this machine, one thing after another; every row says what to do when it is not there."""
+"""Check everything that a run needs of this machine; every row of a failed check has a hint."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,22 +7,23 @@ from threading import Thread
 from typing import Any, Final, Literal
 
 from testbed.errors import HostError
-from testbed.ownership import Owner, labels
+from testbed.ownership import Owner, ResourceLabels
 from testbed.stack.clean import leftovers, remove_all
 from testbed.stack.docker_cli import DockerCommandError, compose_version
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import CHECKOUT, DOCKERFILES, Images, bases
 from testbed.stack.ports import ContainerSpec, Exit, Handle, Stream
+from testbed.stack.tun import TUN, has_tun
 from testbed.units import pluralize
 
 Verdict = Literal["ok", "missing", "limited"]
 
-ANSWER_S: Final = 60.0
+SIDECAR_DOCTOR_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that was tried; `missing` stops runs, `limited` does not."""
+    """One check; `missing` prevents runs, `limited` does not."""
 
     name: str
     verdict: Verdict
@@ -45,16 +46,16 @@ def _compose() -> Row:
 def _engine(engine: DockerEngine) -> Row:
     version = engine.version
     fact = f"Docker {version.get('Version')}, API {version.get('ApiVersion')}, kernel {version.get('KernelVersion')}"
-    return Row("engine", "ok", fact)
+    return Row("Docker engine", "ok", fact)
 
 
 def _context(engine: DockerEngine) -> Row:
     address = engine.base_url
-    # docker-py gives a unix socket this made-up address.
+    # docker-py reports this made-up address for a unix socket.
     if address.startswith(("http+docker://localhost", "http+docker://localnpipe")):
-        return Row("context", "ok", "the engine is on this host")
-    hint = "`docker context use default`, unless the other host is meant"
-    return Row("context", "limited", f"the engine is elsewhere: {address}", hint)
+        return Row("context", "ok", "local Docker engine")
+    hint = "`docker context use default`, unless the remote host is intended"
+    return Row("context", "limited", f"remote Docker engine: {address}", hint)
 
 
 def _base_images(engine: DockerEngine) -> Iterator[Row]:
@@ -85,46 +86,42 @@ def _images(engine: DockerEngine, images: Images) -> Iterator[Row]:
             yield Row(f"image {name}", "limited", f"{tag} is not built yet", "the next `testbed run` builds it")
 
 
-def _network(engine: DockerEngine, owner: Owner) -> Row:
-    name = f"testbed-doctor-{owner.pid}"
+def _network(engine: DockerEngine, labels: ResourceLabels) -> Row:
+    name = f"testbed-doctor-{labels.owner.pid}"
     try:
-        network = engine.create_network(name, labels("doctor", "doctor", "link", owner))
+        network = engine.create_network(name, labels.for_role("link"))
     except HostError as error:
-        hint = error.hint or "let the engine make IPv6 networks: docs.docker.com, daemon configuration, ipv6"
+        hint = error.hint or "enable IPv6 networks in the Docker daemon: docs.docker.com, daemon configuration, ipv6"
         return Row("network", "missing", error.message, hint)
     remove_all(engine, [network])
-    return Row("network", "ok", "an internal bridge with IPv4 and IPv6 can be made")
+    return Row("network", "ok", "an internal bridge with IPv4 and IPv6 can be created")
 
 
-def _sidecar(engine: DockerEngine, owner: Owner, image: str) -> Iterator[Row]:
-    for devices in (("/dev/net/tun",), ()):
-        try:
-            exit_, said = _requested(engine, owner, image, devices)
-        except HostError as error:
-            if devices and devices[0] in error.message:
-                yield Row(
-                    "tun", "limited", "the engine's host has no /dev/net/tun", "modprobe tun; the user engine needs it"
-                )
-                continue
-            yield Row("sidecar", "missing", error.message, error.hint)
-            return
-        yield from _sidecar_rows(exit_, said)
-        return
-
-
-def _sidecar_rows(exit_: Exit | None, said: str) -> Iterator[Row]:
+def _sidecar(engine: DockerEngine, labels: ResourceLabels, image: str) -> Iterator[Row]:
     try:
-        document: dict[str, Any] = json.loads(said)
+        tun = has_tun(engine, labels, image)
+        if not tun:
+            hint = "modprobe tun; the user emulation engine needs it"
+            yield Row("tun", "limited", f"the kernel of the Docker engine has no {TUN}", hint)
+        rows = list(_sidecar_rows(*_run_sidecar_doctor(engine, labels, image, (TUN,) if tun else ())))
+    except HostError as error:
+        rows = [Row("sidecar", "missing", error.message, error.hint)]
+    yield from rows
+
+
+def _sidecar_rows(exit_: Exit | None, output: str) -> Iterator[Row]:
+    try:
+        document: dict[str, Any] = json.loads(output)
         rows = [dict(row) for row in document["checks"]]
     except (ValueError, KeyError, TypeError):
-        end = f"exit status {exit_.code}" if exit_ else f"no end within {ANSWER_S:g} s"
-        yield Row("sidecar", "missing", f"netem doctor: {end}, {said[-200:]!r}", "look at `docker logs`")
+        end = f"exit code {exit_.code}" if exit_ else f"did not exit within {SIDECAR_DOCTOR_S:g} s"
+        yield Row("sidecar", "missing", f"netem doctor: {end}, output {output[-200:]!r}", "see `docker logs`")
         return
     engine = document.get("engine", "none")
     if engine == "none":
-        yield Row("engine of links", "missing", "neither netem in the kernel nor a TAP device", "see the rows below")
+        yield Row("link emulation", "missing", "neither netem in the kernel nor a TAP device", "see the rows below")
     else:
-        yield Row("engine of links", "ok", f"auto takes {engine}")
+        yield Row("link emulation", "ok", f"auto selects {engine}")
     for row in rows:
         ok = bool(row.get("ok"))
         yield Row(
@@ -135,15 +132,17 @@ def _sidecar_rows(exit_: Exit | None, said: str) -> Iterator[Row]:
         )
 
 
-def _requested(engine: DockerEngine, owner: Owner, image: str, devices: tuple[str, ...]) -> tuple[Exit | None, str]:
-    name = f"testbed-doctor-{owner.pid}"
-    tags = labels("doctor", "doctor", "netem", owner)
-    said: list[bytes] = []
-    ends: list[Exit] = []
+def _run_sidecar_doctor(
+    engine: DockerEngine, labels: ResourceLabels, image: str, devices: tuple[str, ...]
+) -> tuple[Exit | None, str]:
+    name = f"testbed-doctor-{labels.owner.pid}"
+    tags = labels.for_role("netem")
+    stdout: list[bytes] = []
+    exits: list[Exit] = []
 
-    def output(stream: Stream, data: bytes) -> None:
+    def on_output(stream: Stream, data: bytes) -> None:
         if stream == "stdout":
-            said.append(data)
+            stdout.append(data)
 
     network = engine.create_network(name, tags)
     try:
@@ -159,23 +158,23 @@ def _requested(engine: DockerEngine, owner: Owner, image: str, devices: tuple[st
             tmpfs=("/run", "/tmp"),  # noqa: S108 - paths in the container
         )
         container = engine.create_container(spec)
-        follow = engine.attach(container, output)
+        follow = engine.attach(container, on_output)
         engine.start(container)
-        thread = Thread(target=lambda: ends.append(follow()), daemon=True)
+        thread = Thread(target=lambda: exits.append(follow()), daemon=True)
         thread.start()
-        thread.join(ANSWER_S)
+        thread.join(SIDECAR_DOCTOR_S)
     finally:
         remove_all(engine, [Handle("container", name, name), network])
-    return (ends[0] if ends else None), b"".join(said).decode("utf-8", "replace")
+    return (exits[0] if exits else None), b"".join(stdout).decode("utf-8", "replace")
 
 
 def examine(owner: Owner, progress: Callable[[str], None]) -> Iterator[Row]:
-    """Yield a row for each thing that a run needs; without an engine, only that."""
+    """Yield a row for each thing that a run needs; without a Docker engine, only that row."""
     engine = DockerEngine()
     try:
         engine.connect()
     except HostError as error:
-        yield Row("engine", "missing", error.message, error.hint)
+        yield Row("Docker engine", "missing", error.message, error.hint)
         return
     yield _engine(engine)
     yield _context(engine)
@@ -183,13 +182,14 @@ def examine(owner: Owner, progress: Callable[[str], None]) -> Iterator[Row]:
     yield from _base_images(engine)
     images = Images(engine, progress)
     yield from _images(engine, images)
-    yield _network(engine, owner)
+    labels = ResourceLabels("doctor", "doctor", owner)
+    yield _network(engine, labels)
     try:
         tag, _ = images.ours("netem")
     except HostError as error:
         yield Row("sidecar", "missing", error.message, error.hint)
     else:
-        yield from _sidecar(engine, owner, tag)
+        yield from _sidecar(engine, labels, tag)
     left = leftovers(engine, owner)
-    fact = f"{pluralize(len(left), 'thing')} of dead runs" if left else "none of dead runs"
+    fact = f"{pluralize(len(left), 'resource')} of dead runs" if left else "no resources of dead runs"
     yield Row("leftovers", "limited" if left else "ok", fact, "`testbed clean` removes them" if left else "")

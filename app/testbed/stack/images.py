@@ -1,7 +1,7 @@
-"""The project's images, built from the checkout under a tag that is the hash of what goes into them.
+"""The project's images, built from the checkout and tagged with the hash of their inputs.
 
-A changed checkout therefore builds anew, an unchanged one never, and two checkouts do not fight over a tag. What goes
-in is read from the Dockerfile's own COPY lines; the context is a tar archive without times and owners.
+A changed checkout therefore builds again, an unchanged one never, and two checkouts do not overwrite each other's tags.
+The inputs are read from the Dockerfile's own COPY lines; the context is a tar archive without times and owners.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ def copied(dockerfile: str) -> list[str]:
 
 
 def bases(dockerfile: str) -> list[str]:
-    """Return the images that the FROM lines take from outside the file."""
+    """Return the images of the FROM lines that are not stages of the file."""
     found: list[str] = []
     stages: set[str] = set()
     for line in dockerfile.splitlines():
@@ -63,7 +63,7 @@ def bases(dockerfile: str) -> list[str]:
 def _files(root: Path, source: str) -> Iterator[Path]:
     path = root / source
     if not path.exists():
-        raise HostError(f"build from {root}: there is no {source}", hint="is the checkout whole?")
+        raise HostError(f"build from {root}: there is no {source}", hint="is the checkout complete?")
     for file in [path] if path.is_file() else path.rglob("*"):
         if file.is_file() and not any(part in _SKIPPED for part in file.relative_to(root).parts):
             yield file
@@ -96,7 +96,7 @@ class Images:
         self._ready: dict[str, tuple[str, Image]] = {}
 
     def tag(self, name: str) -> str:
-        """Return the tag that the checkout gives the image of this name."""
+        """Return the tag that this checkout gives the image of this name."""
         return _tag(name, context(self._root, DOCKERFILES[name]))
 
     def ours(self, name: str) -> tuple[str, Image]:
@@ -109,20 +109,20 @@ class Images:
         return self._ready[name]
 
     def foreign(self, name: str) -> tuple[str, Image]:
-        """Return an image that is not ours; raises ContractError when the store has none of this name."""
+        """Return an image that is not ours; raises ContractError when the store does not have it."""
         image = self._store.image(name)
         if image is None:
-            raise ContractError(f"there is no image {name!r} here", hint=f"docker pull {name}, or build it")
+            raise ContractError(f"no such image: {name!r}", hint=f"docker pull {name}, or build it")
         return name, image
 
     def program(self, program: str, role: str) -> tuple[str, Image]:
-        """Return the image that a cell's `py`, `c` or IMAGE means for a role."""
+        """Return the image that a cell's `py`, `c` or IMAGE names for a role."""
         if program == "py":
             return self.ours(role)
         return self.ours("cserver") if program == "c" else self.foreign(program)
 
     def outdated(self) -> list[str]:
-        """Return the tags that were built from other states of a checkout: this one's earlier ones, or another's."""
+        """Return the tags that were built from an earlier state of this checkout, or from another checkout."""
         current = {self.tag(name) for name in DOCKERFILES}
         return sorted(
             tag
@@ -145,7 +145,7 @@ class Images:
             raise
         image = self._store.image(tag)
         if image is None:
-            raise HostError(f"build {tag}: the engine reports success but has no such image")
+            raise HostError(f"build {tag}: Docker reports success but has no such image")
         return image
 
 

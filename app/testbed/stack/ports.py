@@ -1,4 +1,4 @@
-"""What the testbed needs of a container engine, in a few methods each; `docker_engine` is one, the tests' fake another.
+"""What the testbed needs of a container engine, a few methods each: `docker_engine` implements it, and the tests' fake.
 
 Every method blocks until the engine has answered (at most a minute) and raises HostError naming the attempt.
 """
@@ -13,7 +13,7 @@ Stream = Literal["stdout", "stderr"]
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """One thing in the engine; `id` is what the engine calls it."""
+    """One resource in the engine; `id` is the engine's own."""
 
     kind: Kind
     id: str
@@ -22,17 +22,17 @@ class Handle:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A labelled thing that the engine still has."""
+    """A labelled resource that the engine still has."""
 
     handle: Handle
     labels: Mapping[str, str]
     created_s: float
-    """Seconds since the epoch; 0 when the engine does not say."""
+    """Seconds since the epoch; 0 when the engine does not report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """A container to be: exactly one of `network` (with an alias) and `joins`.
+    """A container to create: with exactly one of `network` (and an alias) and `joins`.
 
     `joins` is the container whose network and process namespace it uses.
     """
@@ -53,14 +53,14 @@ class ContainerSpec:
     tmpfs: Sequence[str] = ("/tmp",)  # noqa: S108 - a path in the container
     sysctls: Mapping[str, str] = field(default_factory=dict)
     cpu_shares: int = 0
-    """Its part of a processor that others want too, 1024 being everybody's; 0: the engine's."""
+    """Its share of a contended processor, 1024 being the usual one; 0: the engine's default."""
     init: bool = True
-    """A process before the program; never where it joins another container, which has one."""
+    """Whether an init process precedes the program; ignored where it joins another container, which has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a container ended."""
+    """How a container exited."""
 
     code: int
     oom_killed: bool = False
@@ -77,19 +77,19 @@ class Image:
 
 
 class Resources(Protocol):
-    """Things that are made and removed."""
+    """Networks, volumes and containers."""
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> Handle:
-        """Make an internal bridge with IPv4 and IPv6."""
+        """Create an internal bridge with IPv4 and IPv6."""
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> Handle:
-        """Make an empty volume."""
+        """Create an empty volume."""
 
     def create_container(self, spec: ContainerSpec) -> Handle:
-        """Make a container without starting it."""
+        """Create a container without starting it."""
 
     def remove(self, handle: Handle) -> None:
-        """Remove it, killing what runs; that it is gone already is no error."""
+        """Remove it and kill what runs in it; a resource that is gone already is no error."""
 
     def find(self, label: str) -> list[Found]:
         """Return everything that carries the label `key` or `key=value`."""
@@ -105,7 +105,7 @@ class Processes(Protocol):
         """Start it."""
 
     def kill(self, handle: Handle, signal: str) -> None:
-        """Send a signal; that it has ended already is no error."""
+        """Send a signal; a process that has exited already is no error."""
 
 
 class Archives(Protocol):
@@ -126,13 +126,20 @@ class ImageStore(Protocol):
     """Images of the engine."""
 
     def image(self, name: str) -> Image | None:
-        """Return the image, or None when the store has no such."""
+        """Return the image, or None when the store does not have it."""
 
     def images_with(self, label: str) -> list[Image]:
         """Return the images that carry a label."""
 
     def remove_image(self, tag: str) -> None:
-        """Remove a tag, and the image when that was its last one; one that a container uses stays (HostError)."""
+        """Remove a tag, and the image if that was its last one; an image that a container uses stays (HostError)."""
 
     def build(self, context: bytes, dockerfile: str, tag: str, labels: Mapping[str, str]) -> Iterator[str]:
         """Build an image from a tar archive; yield the engine's progress, line by line. Raises HostError."""
+
+
+class ContainerEngine(Runtime, ImageStore, Protocol):
+    """All that a machine needs to run cells: this host's engine, or a guest VM's."""
+
+    def copy_images(self, tags: Sequence[str]) -> None:
+        """Copy images from this host's store into this engine's."""

@@ -1,39 +1,39 @@
-"""What a container runtime says when the kernel does not take a setting, in words that help."""
+"""Errors of a container runtime about a sysctl, explained."""
 
 import re
 from typing import Final
 
 from testbed.errors import HostError
 
-_SAID: Final = re.compile(r"(open|write) /proc/sys/(net/\S+): ([a-z ]+)")
-_REFUSED: Final = re.compile(r"sysctl '?([\w./-]+)[^']*'? is not (?:allowed|whitelisted|in a separate)")
+_RUNTIME_ERROR: Final = re.compile(r"(open|write) /proc/sys/(net/\S+): ([a-z ]+)")
+_ENGINE_ERROR: Final = re.compile(r"sysctl '?([\w./-]+)[^']*'? is not (?:allowed|whitelisted|in a separate)")
 
-_NOT_HERE: Final = "this kernel has no such setting per network namespace; it is the host's, or of another kernel"
+_NOT_HERE: Final = "this kernel has no such setting per network namespace; it belongs to the host, or to another kernel"
 _REASONS: Final = {
     ("open", "no such file or directory"): _NOT_HERE,
-    ("open", "permission denied"): "it belongs to the host, not to a network namespace, so nobody may set it here",
-    ("write", "operation not permitted"): "the host does not let a namespace choose this value",
-    ("write", "no such file or directory"): "this kernel has nothing of that name",
-    ("write", "invalid argument"): "the kernel does not take this value",
-    ("write", "numerical result out of range"): "the kernel does not take this value",
+    ("open", "permission denied"): "it belongs to the host, not to a network namespace, and cannot be set here",
+    ("write", "operation not permitted"): "the host does not allow this value in a namespace",
+    ("write", "no such file or directory"): "this kernel does not know this value",
+    ("write", "invalid argument"): "the kernel rejects this value",
+    ("write", "numerical result out of range"): "the kernel rejects this value",
 }
 
 
-def refused_sysctl(message: str) -> HostError | None:
-    """Return the error to raise instead of the engine's own `message`; None when it is about something else."""
-    said = _SAID.search(message)
-    if said is not None:
-        verb, path, what = said[1], said[2], said[3].strip()
+def rejected_sysctl(message: str) -> HostError | None:
+    """Return the error to raise in place of the engine's own `message`; None when that is not about a sysctl."""
+    runtime = _RUNTIME_ERROR.search(message)
+    if runtime is not None:
+        verb, path, error = runtime[1], runtime[2], runtime[3].strip()
         key = path.replace("/", ".")
-        reason = _REASONS.get((verb, what), what)
-        return HostError(f"set {key}: {reason} ({verb} /proc/sys/{path}: {what})", hint=_hint(key))
-    refused = _REFUSED.search(message)
-    if refused is None:
+        reason = _REASONS.get((verb, error), error)
+        return HostError(f"set {key}: {reason} ({verb} /proc/sys/{path}: {error})", hint=_hint(key))
+    engine = _ENGINE_ERROR.search(message)
+    if engine is None:
         return None
-    return HostError(f"set {refused[1]}: the engine lets containers have network settings only", hint=_hint(""))
+    return HostError(f"set {engine[1]}: Docker accepts network settings only", hint=_hint(""))
 
 
 def _hint(key: str) -> str:
     if key == "net.ipv4.tcp_congestion_control":
-        return "--congestion sets it on the route, which the kernel allows"
-    return "`sysctl -a | grep ^net` inside a container lists what can be set"
+        return "use --congestion, which sets it on the route"
+    return "`sysctl -a | grep ^net` inside a container lists the settings that can be changed"

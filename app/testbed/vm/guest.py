@@ -124,15 +124,15 @@ class Guest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it, nothing of it is left; what failed because the guest has failed says so; raises GuestError."""
-        trouble = self.trouble("keep a guest running") if isinstance(error, HostError) else None
+        failure = self.failure("keep a guest running") if isinstance(error, HostError) else None
         self._cleanup.close()
-        if trouble is not None:
-            raise trouble from error
+        if failure is not None:
+            raise failure from error
 
-    def trouble(self, attempt: str) -> GuestError | None:
+    def failure(self, attempt: str) -> GuestError | None:
         """Return why the guest runs no more, as what became of an attempt; None while it runs."""
-        failure = self._relay.failure if self._relay is not None else "it was not started"
-        return GuestError(attempt, failure, console=self.console()) if failure else None
+        reason = self._relay.failure if self._relay is not None else "it was not started"
+        return GuestError(attempt, reason, console=self.console()) if reason else None
 
     def _start(self) -> None:
         parent = run_dirs.runs_dir()
@@ -179,7 +179,7 @@ class Guest:
 
     def _explained(self, error: GuestError, qmp: Qmp) -> GuestError:
         """Add what qemu and the guest's dockerd have to say, as far as they still answer."""
-        ended = self.trouble(error.attempt)
+        ended = self.failure(error.attempt)
         why = ended.reason if ended else qmp.explain()
         said = list(error.console) or self.console()
         with suppress(GuestError):

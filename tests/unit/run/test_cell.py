@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from testbed.errors import EngineLostError, HostError
-from testbed.ownership import Owner
-from testbed.run.cell import CellRun, Outcome
+from testbed.ownership import Owner, ResourceLabels
+from testbed.run.cell import CellOutcome, CellRun
 from testbed.run.contract import endpoint_environment, sidecar_environment
 from testbed.scenario.model import ROLES, Cell
-from testbed.stack.cell import End, Identity, NoTunError
+from testbed.stack.cell import EndpointSpec
 from tests.support.fake_engine import FakeEngine, FakeProcess, Script, client, server
 
 OWNER = Owner("host.1", "boot", 1, 2)
@@ -18,19 +18,20 @@ OWNER = Owner("host.1", "boot", 1, 2)
 class Silent:
     def __init__(self) -> None:
         self.phases: list[str] = []
-        self.seen: list[tuple[int, int]] = []
+        self.transferred: list[tuple[int, int]] = []
 
     def phase(self, name: str) -> None:
         self.phases.append(name)
 
     def progress(self, bytes_written: int, bytes_read: int) -> None:
-        self.seen.append((bytes_written, bytes_read))
+        self.transferred.append((bytes_written, bytes_read))
 
 
-def ends() -> Mapping[str, End]:
+def endpoints() -> Mapping[str, EndpointSpec]:
     cell = Cell(nodes=1, content=0)
     return {
-        role: End("image", "65532", endpoint_environment(cell, role), sidecar_environment(cell, role)) for role in ROLES
+        role: EndpointSpec("image", "65532", endpoint_environment(cell, role), sidecar_environment(cell, role))
+        for role in ROLES
     }
 
 
@@ -38,15 +39,15 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.engine = FakeEngine()
         self.folder = folder
-        self.outcome = Outcome()
+        self.outcome = CellOutcome()
         self.observer = Silent()
         for role in ROLES:
             (folder / role).mkdir()
 
-    def run(self, **changes: Any) -> Outcome:
+    def run(self, **changes: Any) -> CellOutcome:
         options = {"deadline_s": 30.0, "keep": "never", "tun": True} | changes
         cell = CellRun(self.engine, self.folder, self.observer, self.outcome)
-        cell.run(Identity("r", "c", OWNER), ends(), "netem", options.pop("deadline_s"), **options)
+        cell.run(ResourceLabels("r", "c", OWNER), endpoints(), "netem", options.pop("deadline_s"), **options)
         return self.outcome
 
 
@@ -93,36 +94,36 @@ def test_least_privilege(bench: Bench) -> None:
 
 def test_a_server_that_dies_early_shows_its_last_lines(bench: Bench) -> None:
     def dies(process: FakeProcess) -> None:
-        process.say("cannot bind\n", "stderr")
-        process.end(1)
+        process.write("cannot bind\n", "stderr")
+        process.exit(1)
 
     bench.engine.scripts["server"] = dies
     outcome = bench.run()
     assert outcome.failure is not None
     assert (outcome.failure.kind, outcome.failure.role) == ("endpoint", "server")
-    assert outcome.failure.message == "the server ended with exit status 1; its last lines:\n  cannot bind"
+    assert outcome.failure.message == "the server exited with code 1; its last lines:\n  cannot bind"
     assert "start client" not in bench.engine.journal
     assert bench.engine.things == {}
     assert (bench.folder / "server" / "stderr.log").read_text() == "cannot bind\n"
 
 
-def test_a_server_that_dies_is_the_news_even_when_the_client_fails_first(bench: Bench) -> None:
+def test_the_exit_of_the_server_is_the_root_cause_also_when_the_client_exits_first(bench: Bench) -> None:
     def refused(process: FakeProcess) -> None:
-        process.say("connection reset\n", "stderr")
-        process.end(1)
-        process.engine.running("server").end(139)
+        process.write("connection reset\n", "stderr")
+        process.exit(1)
+        process.engine.running("server").exit(139)
 
     bench.engine.scripts["client"] = refused
     outcome = bench.run()
     assert outcome.failure is not None
-    assert outcome.failure.message == "the server ended with exit status 139 (it printed nothing)"
+    assert outcome.failure.message == "the server exited with code 139 (it printed nothing)"
 
 
-def test_a_sidecar_that_takes_its_endpoint_along_is_to_blame(bench: Bench) -> None:
+def test_a_sidecar_that_kills_its_endpoint_is_the_root_cause(bench: Bench) -> None:
     def dies(process: FakeProcess) -> None:
-        process.end(137)
+        process.exit(137)
         process.engine.running("client-netem").emit("error", attempt="forward frames", message="dead", hint="again")
-        process.engine.running("client-netem").end(1)
+        process.engine.running("client-netem").exit(1)
 
     bench.engine.scripts["client"] = dies
     outcome = bench.run()
@@ -134,17 +135,17 @@ def test_a_sidecar_that_takes_its_endpoint_along_is_to_blame(bench: Bench) -> No
 
 @pytest.mark.parametrize(("moment", "role"), [("transferring", "client"), ("stopping", "server")])
 def test_an_error_of_a_sidecar_that_serves_on_is_never_a_success(bench: Bench, moment: str, role: str) -> None:
-    def complain(process: FakeProcess) -> None:
+    def report(process: FakeProcess) -> None:
         process.engine.running(f"{role}-netem").emit("error", attempt="forward frames", message="open", hint="again")
 
     def transfers(process: FakeProcess) -> None:
         if moment == "transferring":
-            complain(process)
+            report(process)
         client(process)
 
     def stops(process: FakeProcess) -> None:
-        complain(process)
-        process.end(0)
+        report(process)
+        process.exit(0)
 
     def serves(process: FakeProcess) -> None:
         server(process)
@@ -160,19 +161,19 @@ def test_an_error_of_a_sidecar_that_serves_on_is_never_a_success(bench: Bench, m
     assert (bench.folder / "client" / "capture.pcap").exists()
 
 
-def test_a_client_that_fails_while_the_server_is_well(bench: Bench) -> None:
-    bench.engine.scripts["client"] = lambda process: process.end(137, oom_killed=True)
+def test_a_client_that_fails_beside_a_healthy_server(bench: Bench) -> None:
+    bench.engine.scripts["client"] = lambda process: process.exit(137, oom_killed=True)
     outcome = bench.run()
     assert outcome.failure is not None
-    assert outcome.failure.message == "the client was killed for want of memory (it printed nothing)"
+    assert outcome.failure.message == "the client was OOM-killed (it printed nothing)"
     assert outcome.endings["client"].oom_killed
     assert outcome.endings["server"].exit_code == 0
 
 
-def test_a_sidecar_that_cannot_says_why_and_what_to_do(bench: Bench) -> None:
+def test_the_error_of_a_sidecar_has_its_hint(bench: Bench) -> None:
     def cannot(process: FakeProcess) -> None:
         process.emit("error", attempt="open /dev/net/tun", message="No such file", hint="modprobe tun")
-        process.end(1)
+        process.exit(1)
 
     bench.engine.scripts["client-netem"] = cannot
     outcome = bench.run()
@@ -184,25 +185,25 @@ def test_a_sidecar_that_cannot_says_why_and_what_to_do(bench: Bench) -> None:
 
 def test_a_sidecar_that_crashes_shows_its_last_lines(bench: Bench) -> None:
     def crashes(process: FakeProcess) -> None:
-        process.say("Traceback\nKeyError\n", "stderr")
-        process.end(1)
+        process.write("Traceback\nKeyError\n", "stderr")
+        process.exit(1)
 
     bench.engine.scripts["server-netem"] = crashes
     outcome = bench.run()
     assert outcome.failure is not None
-    assert outcome.failure.message == "the sidecar of the server: it ended with exit status 1\n  Traceback\n  KeyError"
+    assert outcome.failure.message == "the sidecar of the server: it exited with code 1\n  Traceback\n  KeyError"
 
 
 def test_a_time_out_stops_everything_and_still_collects(bench: Bench) -> None:
     def forever(process: FakeProcess) -> None:
-        process.on_signal["SIGTERM"] = lambda process: process.end(143)
+        process.on_signal["SIGTERM"] = lambda process: process.exit(143)
 
     bench.engine.scripts["client"] = forever
     bench.engine.files["server"] = {"sockets.csv": b"1\n"}
     outcome = bench.run(deadline_s=0.0)
     assert outcome.failure is not None
     assert outcome.failure.kind == "timeout"
-    assert outcome.failure.message.startswith("waited 0 s for the client to end; ")
+    assert outcome.failure.message.startswith("waited 0 s for the client to exit; ")
     assert "--timeout" in outcome.failure.hint
     assert outcome.endings["client"].exit_code == 143
     assert (bench.folder / "server" / "sockets.csv").read_bytes() == b"1\n"
@@ -218,7 +219,7 @@ def test_the_server_is_stopped_only_when_no_connection_is_left(bench: Bench) -> 
 
     def early(process: FakeProcess) -> None:
         process.engine.running("server-netem").on_signal["SIGUSR1"] = answer
-        process.end(0)
+        process.exit(0)
 
     bench.engine.scripts["client"] = early
     assert bench.run().failure is None
@@ -231,7 +232,7 @@ def test_a_connection_that_never_ends_is_a_time_out(bench: Bench, monkeypatch: p
 
     def gone(process: FakeProcess) -> None:
         process.engine.running("server-netem").on_signal["SIGUSR1"] = lambda process: None
-        process.end(0)
+        process.exit(0)
 
     bench.engine.scripts["client"] = gone
     outcome = bench.run(deadline_s=0.2)
@@ -267,7 +268,7 @@ def test_an_endpoint_that_cannot_be_made_ends_a_cell_under_way(bench: Bench, rol
     assert "start server" not in bench.engine.journal
 
 
-def test_a_sidecar_is_told_to_stop_as_soon_as_its_endpoint_has_ended(bench: Bench) -> None:
+def test_a_sidecar_is_stopped_as_soon_as_its_endpoint_has_exited(bench: Bench) -> None:
     order: list[str] = []
 
     def stopping(role: str) -> Script:
@@ -291,16 +292,16 @@ def test_a_sidecar_is_told_to_stop_as_soon_as_its_endpoint_has_ended(bench: Benc
     assert order == ["client-netem", "server", "server-netem"]
 
 
-def test_there_is_time_for_something_else_before_the_sidecars_are_ready(bench: Bench) -> None:
+def test_other_work_is_done_while_the_sidecars_start(bench: Bench) -> None:
     requested: list[list[str]] = []
     cell = CellRun(
         bench.engine,
         bench.folder,
         bench.observer,
         bench.outcome,
-        meanwhile=lambda: requested.append(list(bench.observer.phases)),
+        while_waiting=lambda: requested.append(list(bench.observer.phases)),
     )
-    cell.run(Identity("r", "c", OWNER), ends(), "netem", 30.0, keep="never", tun=True)
+    cell.run(ResourceLabels("r", "c", OWNER), endpoints(), "netem", 30.0, keep="never", tun=True)
     assert requested == [["link"]]
 
 
@@ -311,26 +312,19 @@ def test_an_interruption_while_creating_leaves_nothing(bench: Bench) -> None:
     assert bench.engine.things == {}
 
 
-def test_what_cannot_be_removed_is_told_and_does_not_stop_the_rest(bench: Bench) -> None:
+def test_a_failed_removal_is_noted_and_does_not_stop_the_others(bench: Bench) -> None:
     bench.engine.fail_on["remove container server"] = HostError("remove container: busy")
     outcome = bench.run()
     assert outcome.notes == ["left behind: remove container: busy"]
     assert list(bench.engine.things) == [("container", "testbed-r-c-server")]
 
 
-def test_an_engine_that_goes_away_is_told_once(bench: Bench) -> None:
+def test_a_lost_engine_is_noted_once(bench: Bench) -> None:
     for what in ("remove network link", "remove volume client", "remove container client", "remove container server"):
         bench.engine.fail_on[what] = EngineLostError(f"{what}: gone", hint="start it")
     outcome = bench.run()
-    assert outcome.notes == ["nothing could be collected or removed any more; to do: start it"]
+    assert outcome.notes == ["the rest could not be collected or removed; hint: start it"]
     assert outcome.left
-
-
-def test_a_missing_tun_device_is_told_apart(bench: Bench) -> None:
-    bench.engine.fail_on["start client-netem"] = HostError("start x: error gathering device information /dev/net/tun")
-    with pytest.raises(NoTunError):
-        bench.run()
-    assert bench.engine.things == {}
 
 
 @pytest.mark.parametrize(
@@ -338,22 +332,22 @@ def test_a_missing_tun_device_is_told_apart(bench: Bench) -> None:
 )
 def test_keep(bench: Bench, keep: str, fails: bool, kept: bool) -> None:
     if fails:
-        bench.engine.scripts["client"] = lambda process: process.end(1)
+        bench.engine.scripts["client"] = lambda process: process.exit(1)
     outcome = bench.run(keep=keep)
     assert outcome.kept is kept
     assert bool(bench.engine.things) is kept
 
 
-def test_progress_is_passed_on(bench: Bench) -> None:
-    def tells(process: FakeProcess) -> None:
+def test_progress_reaches_the_observer(bench: Bench) -> None:
+    def transfers(process: FakeProcess) -> None:
         process.engine.running("client-netem").emit("progress", bytes_written=500, bytes_read=0, connections=1)
         process.engine.running("server-netem").emit("progress", bytes_written=0, bytes_read=200, connections=1)
         process.engine.running("server-netem").emit("idle")
-        process.end(0)
+        process.exit(0)
 
-    bench.engine.scripts["client"] = tells
+    bench.engine.scripts["client"] = transfers
     bench.run()
-    assert bench.observer.seen[-1] == (500, 200)
+    assert bench.observer.transferred[-1] == (500, 200)
 
 
 def test_a_program_that_ignores_sigterm_is_killed_and_that_is_noted(
@@ -366,5 +360,5 @@ def test_a_program_that_ignores_sigterm_is_killed_and_that_is_noted(
 
     bench.engine.scripts["server"] = deaf
     outcome = bench.run()
-    assert "server: no end within 0 s of SIGTERM" in outcome.notes
+    assert "server did not exit within 0 s of SIGTERM" in outcome.notes
     assert outcome.endings["server"].exit_code == 137

@@ -8,7 +8,7 @@ from testbed.scenario.ends import ROLES, Role
 from testbed.scenario.model import Cell
 
 
-def test_what_each_endpoint_is_told() -> None:
+def test_the_environment_of_each_endpoint() -> None:
     cell = Cell(family="ipv6", nodes=3, content=5, chunk="1k", delay="1s", sndbuf="8k", rcvbuf="4k", nodelay=True)
     client, server = endpoint_environment(cell, "client"), endpoint_environment(cell, "server")
     shared = {
@@ -38,7 +38,7 @@ def test_what_each_endpoint_is_told() -> None:
     assert server["TESTBED_MAX_TOTAL_BYTES"] == str(cell.list_bytes)
 
 
-def test_what_each_sidecar_is_told() -> None:
+def test_the_environment_of_each_sidecar() -> None:
     cell = Cell(family="ipv6", latency="20ms", netem_server="", engine="user")
     client, server = sidecar_environment(cell, "client"), sidecar_environment(cell, "server")
     assert (client["NETEM_PEERS"], server["NETEM_PEERS"]) == ("server", "")
@@ -53,17 +53,19 @@ def test_seeds_are_repeatable_and_apart() -> None:
     assert seeds == [sidecar_seed(seed, role) for seed in range(50) for role in ("client", "server")]
 
 
-def test_a_sidecar_is_told_nothing_of_what_is_not_asked() -> None:
-    told = sidecar_environment(Cell(), "client")
-    assert not [name for name in told if name.startswith("NETEM_ROUTE") or name == "NETEM_PROFILE"]
-    assert {name: told[f"NETEM_{name}"] for name in ("ND", "PROBES", "SNAPLEN", "SAMPLE_INTERVAL_MS", "SYSCTLS")} == {
+def test_the_environment_of_a_sidecar_has_nothing_that_is_not_requested() -> None:
+    environment = sidecar_environment(Cell(), "client")
+    assert not [name for name in environment if name.startswith("NETEM_ROUTE") or name == "NETEM_PROFILE"]
+    assert {
+        name: environment[f"NETEM_{name}"] for name in ("ND", "PROBES", "SNAPLEN", "SAMPLE_INTERVAL_MS", "SYSCTLS")
+    } == {
         "ND": "0",
         "PROBES": "20",
         "SNAPLEN": "128",
         "SAMPLE_INTERVAL_MS": "20",
         "SYSCTLS": "",
     }
-    assert told["NETEM_ON_ENGINE_DEATH"] == "closed"
+    assert environment["NETEM_ON_ENGINE_DEATH"] == "closed"
 
 
 def test_each_sidecar_gets_its_own_route_metrics() -> None:
@@ -104,7 +106,7 @@ def test_each_sidecar_gets_its_own_route_metrics() -> None:
     assert settings.on_engine_death == "open"
 
 
-def test_each_sidecar_is_told_its_own_profile() -> None:
+def test_each_sidecar_gets_its_own_profile() -> None:
     cell = Cell(profile={"server": [{"at": "1s", "netem": "delay 5ms"}]})
     assert "NETEM_PROFILE" not in sidecar_environment(cell, "client")
     assert sidecar_environment(cell, "server")["NETEM_PROFILE"] == '[{"at": "1s", "netem": "delay 5ms"}]'
@@ -120,12 +122,12 @@ def test_each_sidecar_is_told_its_own_profile() -> None:
         (Cell(netem_server="duplicate 1%"), "1"),
     ],
 )
-def test_a_servers_link_that_must_not_begin_under_the_probes_waits_for_their_end(cell: Cell, waits: str) -> None:
+def test_an_impairment_that_must_not_begin_during_the_probes_waits(cell: Cell, waits: str) -> None:
     assert sidecar_environment(cell, "server")["NETEM_WAIT_FOR_PROBES"] == waits
     assert sidecar_environment(cell, "client")["NETEM_WAIT_FOR_PROBES"] == "0"
 
 
-def test_an_emulated_machine_does_not_start_the_server_under_the_probes() -> None:
+def test_an_emulated_machine_does_not_start_the_server_during_the_probes() -> None:
     assert sidecar_environment(Cell(), "server", emulated=True)["NETEM_WAIT_FOR_PROBES"] == "1"
     assert sidecar_environment(Cell(probes=0), "server", emulated=True)["NETEM_WAIT_FOR_PROBES"] == "0"
 

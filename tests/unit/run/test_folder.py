@@ -38,9 +38,9 @@ def test_a_cell_has_a_folder_for_each_role(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in cell.iterdir()) == ["client", "server"]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(HostError, match=r"make the run folder .*: Not a directory") as caught:
+    with pytest.raises(HostError, match=r"create the run folder .*: Not a directory") as caught:
         RunFolder(tmp_path / "file", "run")
     assert "--output" in caught.value.hint
     RunFolder(tmp_path, "run")
@@ -81,13 +81,13 @@ class Full:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_has_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = CappedFile(tmp_path / "log", 100)
     file.close()
     monkeypatch.setattr(file, "_file", Full())
     with pytest.raises(HostError, match="write log: No space left on device") as caught:
         file.write(b"a")
-    assert caught.value.hint == "free some space there, or let --output name another folder"
+    assert caught.value.hint == "free some space there, or choose another folder with --output"
 
 
 def test_nothing_is_left_of_a_document_that_could_not_be_written(
@@ -102,10 +102,10 @@ def test_nothing_is_left_of_a_document_that_could_not_be_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_latest_may_be_something_that_cannot_be_replaced(tmp_path: Path) -> None:
+def test_latest_may_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "latest").mkdir()
     folder = RunFolder(tmp_path, "run")
-    with pytest.raises(HostError, match="point to the newest run"):
+    with pytest.raises(HostError, match=r"point .* to the newest run"):
         folder.point_latest()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "run"]
 

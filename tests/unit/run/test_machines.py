@@ -5,13 +5,13 @@ import pytest
 
 from testbed.errors import HostError
 from testbed.run import machines
-from testbed.run.machines import Guests, HostOnly, Place
+from testbed.run.machines import Guests, HostOnly, Machine
 from testbed.vm.errors import GuestError
 from tests.support.fake_engine import FakeEngine
 
 
 class Engine(FakeEngine):
-    """A guest's engine; what is in its store is what was copied there."""
+    """A guest's engine, with an empty store."""
 
     def __init__(self, address: str, timeout_s: float = 60) -> None:
         super().__init__()
@@ -50,12 +50,12 @@ class Guest:
     def sysctls(self, _names: object) -> dict[str, str]:
         return {"net.ipv4.tcp_sack": "1"}
 
-    def trouble(self, attempt: str) -> GuestError | None:
+    def failure(self, attempt: str) -> GuestError | None:
         return GuestError(attempt, self.dead) if self.dead else None
 
 
 @pytest.fixture
-def lent(monkeypatch: pytest.MonkeyPatch) -> Guests:
+def machines_of_a_run(monkeypatch: pytest.MonkeyPatch) -> Guests:
     def ensure(kernel: str, *_: object) -> Any:
         Guest.journal.append(f"ensure {kernel}")
         if kernel == "sid":
@@ -67,47 +67,47 @@ def lent(monkeypatch: pytest.MonkeyPatch) -> Guests:
     monkeypatch.setattr("testbed.vm.guest.Guest", Guest)
     monkeypatch.setattr(machines, "DockerEngine", Engine)
     monkeypatch.setattr(
-        machines, "asdict", lambda told: {"kernel": told.name, "boot_s": 1, "accelerator": "tcg", "emulated": True}
+        machines, "asdict", lambda facts: {"kernel": facts.name, "boot_s": 1, "accelerator": "tcg", "emulated": True}
     )
     images: Any = SimpleNamespace(ours=lambda name: (name, None))
     return Guests(Engine("host"), images, lambda _line: None)
 
 
-def test_the_host_needs_no_guest(lent: Guests) -> None:
-    with lent as guests:
-        place = guests.at("host", [])
-    assert (place.machine, place.emulated, place.trouble()) == ({}, False, None)
+def test_the_host_needs_no_guest(machines_of_a_run: Guests) -> None:
+    with machines_of_a_run as guests:
+        machine = guests.at("host", [])
+    assert (machine.facts, machine.emulated, machine.failure()) == ({}, False, None)
     assert Guest.journal == []
 
 
-def test_a_guest_is_shared_until_another_is_asked_for(lent: Guests) -> None:
-    with lent as guests:
+def test_a_guest_is_shared_until_another_is_requested(machines_of_a_run: Guests) -> None:
+    with machines_of_a_run as guests:
         first = guests.at("bookworm", [])
         assert guests.at("bookworm", []) is first
-        assert guests.at("host", []).machine == {}
+        assert guests.at("host", []).facts == {}
         assert guests.at("bookworm", []) is first
         assert first.emulated
         assert first.engine.timeout_s > 60  # type: ignore[attr-defined]
-        assert first.machine["sysctls"] == {"net.ipv4.tcp_sack": "1"}
+        assert first.facts["sysctls"] == {"net.ipv4.tcp_sack": "1"}
         guests.at("trixie", [])
     assert Guest.journal == ["ensure bookworm", "boot bookworm", "ensure trixie", "boot trixie"]
     assert Guest.up == []
 
 
-def test_a_guest_that_has_died_is_booted_again(lent: Guests) -> None:
-    with lent as guests:
+def test_a_guest_that_has_died_is_booted_again(machines_of_a_run: Guests) -> None:
+    with machines_of_a_run as guests:
         first = guests.at("bookworm", [])
         assert guests._guest is not None
         guests._guest.dead = "the guest has ended"  # type: ignore[attr-defined]
-        trouble = first.trouble()
-        assert trouble is not None
-        assert trouble.message == "run a cell with kernel bookworm: the guest has ended"
-        assert guests.at("bookworm", []).trouble() is None
+        failure = first.failure()
+        assert failure is not None
+        assert failure.message == "run a cell with kernel bookworm: the guest has ended"
+        assert guests.at("bookworm", []).failure() is None
     assert Guest.journal.count("boot bookworm") == 2
 
 
-def test_a_kernel_that_cannot_be_had_is_asked_for_once(lent: Guests) -> None:
-    with lent as guests:
+def test_a_kernel_that_is_unavailable_is_requested_once(machines_of_a_run: Guests) -> None:
+    with machines_of_a_run as guests:
         for _ in range(3):
             with pytest.raises(GuestError, match="does not offer it"):
                 guests.at("sid", [])
@@ -115,8 +115,17 @@ def test_a_kernel_that_cannot_be_had_is_asked_for_once(lent: Guests) -> None:
     assert Guest.journal == ["ensure sid", "ensure bookworm", "boot bookworm"]
 
 
+def test_images_that_the_guest_lacks_are_copied_once(machines_of_a_run: Guests) -> None:
+    with machines_of_a_run as guests:
+        machine = guests.at("bookworm", ["testbed-client:1"])
+        guests.at("bookworm", ["testbed-client:1", "an/image:1"])
+    engine = machine.engine
+    assert isinstance(engine, Engine)
+    assert engine.copied == ["testbed-client:1", "an/image:1"]
+
+
 def test_a_run_without_guests() -> None:
-    place = HostOnly(FakeEngine()).at("host", [])
-    assert isinstance(place, Place)
+    machine = HostOnly(FakeEngine()).at("host", [])
+    assert isinstance(machine, Machine)
     with pytest.raises(HostError, match="run with kernel bookworm"):
         HostOnly(FakeEngine()).at("bookworm", [])

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis import cell
 from testbed.errors import ContractError, HostError
-from testbed.ownership import KEEP, RUN, Owner, labels
+from testbed.evaluation import cell
+from testbed.ownership import KEEP, RUN, Owner, labels, this_process
 from testbed.result import Result
 from testbed.run.cell import Keep
-from testbed.run.machines import Place
+from testbed.run.machines import Machine
 from testbed.run.run import Run, RunReport
 from testbed.scenario.expand import PlannedCell, Scenario, expand
 from testbed.stack.images import DOCKERFILES, Images
@@ -76,7 +76,7 @@ def test_a_run_leaves_its_documents_and_nothing_else(bench: Bench) -> None:
     assert len(bench.observer.ends) == 2
 
 
-def test_both_cells_of_a_pair_know_their_twin_in_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_cells_of_a_pair_are_judged_with_their_twin(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
 
     analyse = cell.analyse
@@ -108,31 +108,49 @@ def test_images_are_built_once(bench: Bench) -> None:
     assert len(bench.engine.built) == 4
 
 
-def test_a_cell_that_cannot_be_made_does_not_stop_the_others(bench: Bench) -> None:
+def test_a_cell_that_cannot_be_created_does_not_stop_the_others(bench: Bench) -> None:
     bench.engine.fail_on["create network"] = HostError("create network: no addresses")
     report = bench.run(family=["ipv4", "ipv6"])
     assert [result.status for result in report.results] == ["error", "error"]
     assert report.results[0].reason == "create network: no addresses"
 
 
-def test_without_tun_the_cell_begins_again(bench: Bench) -> None:
-    refused: list[str] = []
+def with_devices(bench: Bench) -> list[bool]:
+    """Return whether each sidecar of the client was created with a device, in order."""
+    found: list[bool] = []
+    original = bench.engine.scripts["client-netem"]
 
     def start(process: FakeProcess) -> None:
-        if process.spec.devices:
-            refused.append(process.spec.name)
-            raise HostError("start: no such device /dev/net/tun")
+        found.append(bool(process.spec.devices))
         original(process)
 
-    original = bench.engine.scripts["client-netem"]
     bench.engine.scripts["client-netem"] = start
+    return found
+
+
+@pytest.mark.parametrize("tun", [True, False])
+def test_the_tun_device_is_probed_once_before_the_first_cell(bench: Bench, tun: bool) -> None:
+    bench.engine.tun = tun
+    devices = with_devices(bench)
     report = bench.run(family=["ipv4", "ipv6"])
-    assert len(refused) == 1
+    starts = [line for line in bench.engine.journal if line.startswith("start")]
+    assert starts.index("start tun") == 0
+    assert starts.count("start tun") == 1
+    assert starts.count("start client-netem") == 2, "no cell is repeated"
+    assert devices == [tun, tun]
     assert [result.status for result in report.results] == ["failed", "failed"]
-    assert "begins again without that device" in bench.observer.notes[0]
+    note = "this machine has no /dev/net/tun, so the user emulation engine is unavailable"
+    assert bench.observer.notes == ([] if tun else [note])
 
 
-def test_an_engine_that_goes_away_does_not_hide_what_happened(bench: Bench) -> None:
+def test_an_engine_that_cannot_start_the_probe_fails_the_cell(bench: Bench) -> None:
+    bench.engine.fail_on["start tun"] = HostError("start x: no space left on device")
+    (result,) = bench.run().results
+    assert (result.status, result.reason) == ("error", "start x: no space left on device")
+    assert bench.engine.things == {}
+
+
+def test_a_lost_engine_does_not_hide_the_failure(bench: Bench) -> None:
     def gone(_label: str) -> list[Found]:
         raise HostError("list: no such socket")
 
@@ -140,11 +158,11 @@ def test_an_engine_that_goes_away_does_not_hide_what_happened(bench: Bench) -> N
         for kind in ("container client", "container server", "container client-netem", "container server-netem"):
             bench.engine.fail_on[f"remove {kind}"] = HostError("remove: no such socket")
         bench.engine.find = gone  # type: ignore[method-assign]
-        process.end(1)
+        process.exit(1)
 
     bench.engine.scripts["client"] = goes
     report = bench.run()
-    assert report.results[0].reason == "the client ended with exit status 1 (it printed nothing)"
+    assert report.results[0].reason == "the client exited with code 1 (it printed nothing)"
     assert bench.observer.notes == ["left behind: list: no such socket; `testbed clean` removes it"]
 
 
@@ -159,7 +177,7 @@ def test_a_disk_that_fills_up_leaves_nothing_in_the_engine(bench: Bench, monkeyp
     assert bench.engine.things == {}
 
 
-def test_an_interruption_writes_the_result_and_goes_on_its_way(bench: Bench) -> None:
+def test_an_interruption_writes_the_result_and_is_raised(bench: Bench) -> None:
     bench.engine.fail_on["start client"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         bench.run(family=["ipv4", "ipv6"])
@@ -168,12 +186,12 @@ def test_an_interruption_writes_the_result_and_goes_on_its_way(bench: Bench) -> 
     assert len(results) == 1
     assert json.loads(results[0].read_text())["reason"] == "the run was interrupted"
     assert (run / "results.csv").exists()
-    assert bench.observer.notes == [f"what was collected is in {run}"]
+    assert bench.observer.notes == [f"the raw files collected so far are in {run}"]
     assert bench.engine.things == {}
 
 
-def test_dead_runs_are_swept_and_others_left_alone(bench: Bench) -> None:
-    me = Run(bench.engine, bench.images, bench.observer, output=bench.output)._owner
+def test_resources_of_dead_runs_are_removed_and_no_others(bench: Bench) -> None:
+    me = this_process()
     dead = Owner(me.host, me.boot, me.pid, me.start_ticks + 1)
     elsewhere = Owner("other.1", "boot", 1, 1)
     bench.engine.create_volume("dead", labels("old", "c", "client", dead))
@@ -185,103 +203,100 @@ def test_dead_runs_are_swept_and_others_left_alone(bench: Bench) -> None:
     assert bench.observer.notes == ["removed 1 leftover of old, whose process has ended"]
 
 
-def test_what_a_run_keeps_says_so(bench: Bench) -> None:
+def test_kept_resources_have_the_label(bench: Bench) -> None:
     bench.run(keep="always")
     kept = bench.engine.find(RUN)
     assert {found.handle.kind for found in kept} == {"container", "volume", "network"}
     assert all(found.labels[KEEP] for found in kept)
 
 
-def test_an_image_that_is_not_ours_is_tried_first(bench: Bench) -> None:
+def test_an_image_that_is_not_ours_is_checked_first(bench: Bench) -> None:
     bench.engine.images["an/image"] = Image("sha256:1", ("an/image",), "app")
-    bench.engine.scripts["contract"] = lambda process: process.end(127)
+    bench.engine.scripts["contract"] = lambda process: process.exit(127)
     report = bench.run(client="an/image", server="an/image")
     assert [line for line in bench.engine.journal if line == "start contract"] == ["start contract"]
     assert bench.engine.processes["client"].spec.user == ""
     assert report.results[0].status == "passed"
-    bench.engine.scripts["contract"] = lambda process: process.end(0)
+    bench.engine.scripts["contract"] = lambda process: process.exit(0)
     with pytest.raises(ContractError):
         bench.run(client="an/image")
 
 
-def test_an_image_that_nobody_has(bench: Bench) -> None:
-    with pytest.raises(ContractError, match="there is no image 'no/such' here"):
+def test_an_unknown_image(bench: Bench) -> None:
+    with pytest.raises(ContractError, match="no such image: 'no/such'"):
         bench.run(server="no/such")
     assert not bench.output.exists()
 
 
-class Rooms:
-    """Places for a run: the same engine under each kernel, of which one has none."""
+class FakeMachines:
+    """The same engine under each kernel but sid, which does not boot."""
 
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
         self.requested: list[str] = []
-        self.trouble: GuestError | None = None
+        self.machines: dict[str, Machine] = {}
+        self.failure: GuestError | None = None
 
-    def at(self, kernel: str, _tags: object) -> Place:
+    def at(self, kernel: str, _tags: object) -> Machine:
         self.requested.append(kernel)
         if kernel == "sid":
             raise GuestError("find the kernel sid", "Debian does not offer it now", hint="Choose another.")
-        machine = {"kernel": kernel, "accelerator": "tcg", "emulated": True} if kernel != "host" else {}
-        return Place(self.engine, machine, lambda: self.trouble if machine else None)
+        facts = {"kernel": kernel, "accelerator": "tcg", "emulated": True} if kernel != "host" else {}
+        return self.machines.setdefault(kernel, Machine(self.engine, facts, lambda: self.failure if facts else None))
 
 
-def run_at(bench: Bench, rooms: Rooms, keep: Keep = "never", **fields: object) -> RunReport:
-    run = Run(bench.engine, bench.images, bench.observer, output=bench.output, keep=keep, places=rooms)
+def run_at(bench: Bench, machines: FakeMachines, keep: Keep = "never", **fields: object) -> RunReport:
+    run = Run(bench.engine, bench.images, bench.observer, output=bench.output, keep=keep, machines=machines)
     return run.run(Scenario("test", "", tuple(expand({"nodes": 1, "content": 0} | fields))))
 
 
-def test_the_cells_of_a_kernel_follow_one_another(bench: Bench) -> None:
-    rooms = Rooms(bench.engine)
-    report = run_at(bench, rooms, family=["ipv4", "ipv6"], kernel=["host", "bookworm", "sid"])
-    assert rooms.requested == ["host", "host", "bookworm", "bookworm", "sid", "sid"]
-    assert [result.requested["kernel"] for result in report.results] == rooms.requested
+def test_cells_are_grouped_by_kernel(bench: Bench) -> None:
+    machines = FakeMachines(bench.engine)
+    report = run_at(bench, machines, family=["ipv4", "ipv6"], kernel=["host", "bookworm", "sid"])
+    assert machines.requested == ["host", "host", "bookworm", "bookworm", "sid", "sid"]
+    assert [result.requested["kernel"] for result in report.results] == machines.requested
     assert [result.emulated for result in report.results] == [False, False, True, True, False, False]
     assert report.results[2].machine["kernel"] == "bookworm"
     assert [result.status for result in report.results[4:]] == ["error", "error"]
     assert "does not offer it" in report.results[4].reason
 
 
-def test_a_host_without_tun_says_nothing_of_a_guest(bench: Bench) -> None:
-    with_device: list[bool] = []
-
-    def start(process: FakeProcess) -> None:
-        with_device.append(bool(process.spec.devices))
-        if len(with_device) == 1:
-            raise HostError("start: no such device /dev/net/tun")
-        original(process)
-
-    original = bench.engine.scripts["client-netem"]
-    bench.engine.scripts["client-netem"] = start
-    run_at(bench, Rooms(bench.engine), family=["ipv4", "ipv6"], kernel=["host", "bookworm"])
-    assert with_device == [True, False, False, True, True]
+def test_each_machine_is_probed_for_tun(bench: Bench) -> None:
+    host, guest = FakeEngine(tun=False), bench.engine
+    machines = FakeMachines(guest)
+    machines.machines["host"] = Machine(host)
+    devices = with_devices(bench)
+    run_at(bench, machines, family=["ipv4", "ipv6"], kernel=["host", "bookworm"])
+    assert devices == [True, True]
+    assert not host.running("client-netem").spec.devices
+    assert [engine.journal.count("start tun") for engine in (host, guest)] == [1, 1]
 
 
-def test_nothing_is_kept_in_a_guest(bench: Bench) -> None:
-    kept = run_at(bench, Rooms(bench.engine), keep="always", kernel="bookworm")
+def test_keep_has_no_effect_in_a_guest(bench: Bench) -> None:
+    kept = run_at(bench, FakeMachines(bench.engine), keep="always", kernel="bookworm")
     assert not kept.kept
     assert bench.engine.things == {}
-    assert "nothing is kept of cells in a guest" in bench.observer.notes[0]
-    assert run_at(bench, Rooms(bench.engine), keep="always", kernel=["bookworm", "host"]).kept
+    assert "--keep has no effect in a guest VM" in bench.observer.notes[0]
+    assert run_at(bench, FakeMachines(bench.engine), keep="always", kernel=["bookworm", "host"]).kept
 
 
 def test_programs_in_an_emulated_guest_get_more_time(bench: Bench) -> None:
-    run_at(bench, Rooms(bench.engine), kernel="bookworm")
+    run_at(bench, FakeMachines(bench.engine), kernel="bookworm")
     there = bench.engine.processes["client-netem"].spec.environment
     bench.run()
     here = bench.engine.processes["client-netem"].spec.environment
     assert int(there["NETEM_DEADLINE_S"]) > int(here["NETEM_DEADLINE_S"])
 
 
-def test_a_guest_that_has_failed_is_the_news(bench: Bench) -> None:
-    """Whatever else went wrong in the cell, and could not be removed, is gone with the guest."""
-    rooms = Rooms(bench.engine)
+def test_the_failure_of_a_guest_replaces_all_others(bench: Bench) -> None:
+    """Other errors of the cell, and what could not be removed, are gone with the guest."""
+    machines = FakeMachines(bench.engine)
     for attempt in ("start client", "remove volume client"):
         bench.engine.fail_on[attempt] = HostError(f"{attempt}: connection refused")
-    (result,) = run_at(bench, rooms, kernel="bookworm").results
+    (result,) = run_at(bench, machines, kernel="bookworm").results
     assert (result.reason, len(result.notes)) == ("start client: connection refused", 1)
-    rooms.trouble = GuestError("run a cell with kernel 6.1", "the guest has ended", console=["Kernel panic"])
-    (result,) = run_at(bench, rooms, kernel="bookworm").results
+    machines.failure = GuestError("run a cell with kernel 6.1", "the guest has ended", console=["Kernel panic"])
+    (result,) = run_at(bench, machines, kernel="bookworm").results
     assert result.status == "error"
     assert result.reason == "run a cell with kernel 6.1: the guest has ended; its last lines:\n  Kernel panic"
     assert result.notes == []

@@ -8,7 +8,7 @@ from testbed.run.sidecar import SidecarState
 def after(*events: dict[str, object]) -> SidecarState:
     state = SidecarState()
     for event in events:
-        state.take(json.dumps(event))
+        state.feed(json.dumps(event))
     return state
 
 
@@ -24,8 +24,8 @@ def test_from_link_to_stopped() -> None:
     assert state.ready
     assert state.listening == {"ipv4", "ipv6"}
     assert (state.bytes_written, state.bytes_read, state.connections) == (5, 3, 1)
-    state.take('{"event": "idle"}')
-    state.take('{"event": "stopped", "counters": {}}')
+    state.feed('{"event": "idle"}')
+    state.feed('{"event": "stopped", "counters": {}}')
     assert (state.connections, state.idles) == (0, 1)
     assert set(state.recorded) == {"link", "verified", "stopped"}
 
@@ -33,13 +33,13 @@ def test_from_link_to_stopped() -> None:
 @pytest.mark.parametrize("line", ["", "rubbish", "[]", "3", '{"no": "event"}', '{"event": 3}', '{"event": "unknown"}'])
 def test_what_is_no_event_changes_nothing(line: str) -> None:
     state = SidecarState()
-    state.take(line)
+    state.feed(line)
     state.events = 0
     assert state == SidecarState()
 
 
 def test_an_error_is_told_with_its_remedy() -> None:
-    assert SidecarState().trouble == ("", "")
+    assert SidecarState().failure == ("", "")
     state = after({"event": "error", "attempt": "open TAP", "message": "denied", "hint": "add NET_ADMIN"})
-    assert state.trouble == ("open TAP: denied", "add NET_ADMIN")
-    assert after({"event": "error", "message": "odd"}).trouble == ("odd", "")
+    assert state.failure == ("open TAP: denied", "add NET_ADMIN")
+    assert after({"event": "error", "message": "odd"}).failure == ("odd", "")

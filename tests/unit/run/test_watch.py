@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import DeadlineError, HostError
-from testbed.run.watch import TAIL_LINES, Member, UnexpectedEndError, Watch, _Lines
+from testbed.run.watch import TAIL_LINES, Member, UnexpectedExitError, Watch, _Lines
 from testbed.stack.ports import Exit, Handle, Stream
 
 HANDLE = Handle("container", "id", "name")
@@ -29,7 +29,7 @@ def watching(folder: Path, script: Script, *, is_sidecar: bool = False) -> Watch
     return watch
 
 
-def test_output_goes_to_files_and_its_end_is_kept(tmp_path: Path) -> None:
+def test_output_goes_to_files_and_its_tail_is_kept(tmp_path: Path) -> None:
     def script(output: Callable[[Stream, bytes], None]) -> Exit:
         for number in range(100):
             output("stdout", f"line {number}\nhalf ".encode())
@@ -46,7 +46,7 @@ def test_output_goes_to_files_and_its_end_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "err").read_bytes() == b"\xffend"
 
 
-def test_what_a_terminal_would_act_upon_is_in_the_file_only(tmp_path: Path) -> None:
+def test_control_characters_are_in_the_file_only(tmp_path: Path) -> None:
     def script(output: Callable[[Stream, bytes], None]) -> Exit:
         output("stderr", b"\x1b]0;mine\x07\r\n")
         return Exit(0)
@@ -57,19 +57,19 @@ def test_what_a_terminal_would_act_upon_is_in_the_file_only(tmp_path: Path) -> N
     assert (tmp_path / "err").read_bytes() == b"\x1b]0;mine\x07\r\n"
 
 
-def test_an_end_that_nobody_expects_ends_every_wait(tmp_path: Path) -> None:
+def test_an_unexpected_exit_ends_every_wait(tmp_path: Path) -> None:
     watch = watching(tmp_path, lambda _output: Exit(1))
-    with pytest.raises(UnexpectedEndError) as caught:
+    with pytest.raises(UnexpectedExitError) as caught:
         watch.wait("something", lambda: False, 30)
     assert caught.value.member.name == "one"
 
 
-def test_a_deadline_tells_who_still_runs(tmp_path: Path) -> None:
+def test_a_deadline_error_names_the_running_members(tmp_path: Path) -> None:
     watch = watching(tmp_path, lambda _output: Exit(0))
     assert watch.wait_done(["one"], 30) == []
     watch.members |= {"two": Member("two", HANDLE, started=True), "three": Member("three", HANDLE)}
-    said = "waited 0 s for rain; one ended with 0, two runs, three has not been started"
-    with pytest.raises(DeadlineError, match=said):
+    message = "waited 0 s for rain; one exited with code 0, two is running, three was not started"
+    with pytest.raises(DeadlineError, match=message):
         watch.wait("rain", lambda: False, 0)
 
 
@@ -84,13 +84,13 @@ def test_events_of_a_sidecar_reach_its_state(tmp_path: Path) -> None:
     watch.on_change = lambda: changes.append(1)
     state = watch.members["one"].sidecar
     assert state is not None
-    watch.expect_end("one")
+    watch.expect_exit("one")
     watch.wait("it to listen", lambda: bool(state.listening), 30)
     assert state.ready
     assert changes
 
 
-def test_a_sidecar_is_done_when_it_says_so(tmp_path: Path) -> None:
+def test_a_sidecar_is_done_when_it_reports_it(tmp_path: Path) -> None:
     def script(output: Callable[[Stream, bytes], None]) -> Exit:
         output("stdout", b'{"event": "stopped"}\n')
         return Exit(0)
@@ -105,12 +105,12 @@ def test_a_container_that_cannot_be_followed_counts_as_ended(tmp_path: Path) -> 
         raise HostError("follow name: connection lost")
 
     watch = watching(tmp_path, script)
-    with pytest.raises(UnexpectedEndError) as caught:
+    with pytest.raises(UnexpectedExitError) as caught:
         watch.wait("something", lambda: False, 30)
-    assert caught.value.member.trouble is not None
+    assert caught.value.member.follow_error is not None
 
 
-def test_a_log_that_was_cut_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_truncated_log_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("testbed.run.watch.LOG_CAP_BYTES", 4)
 
     def script(output: Callable[[Stream, bytes], None]) -> Exit:
@@ -119,12 +119,12 @@ def test_a_log_that_was_cut_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     watch = watching(tmp_path, script)
     watch.wait_done(["one"], 30)
-    assert watch.flaws() == ["one stdout: 2 bytes were left out"]
+    assert watch.truncations() == ["one stdout: 2 bytes were dropped"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 100])
-def test_lines_whatever_the_pieces(size: int) -> None:
+def test_lines_whatever_the_chunks(size: int) -> None:
     data = "ä\n\nlast line without end".encode()
-    cutter = _Lines()
-    lines = [line for start in range(0, len(data), size) for line in cutter.feed(data[start : start + size])]
-    assert lines + cutter.end() == ["ä", "", "last line without end"]
+    splitter = _Lines()
+    lines = [line for start in range(0, len(data), size) for line in splitter.feed(data[start : start + size])]
+    assert lines + splitter.finish() == ["ä", "", "last line without end"]

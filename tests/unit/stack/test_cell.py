@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 
 from testbed.errors import HostError
-from testbed.ownership import Owner
-from testbed.stack.cell import OUTPUT, USER, End, Identity, cell_stack, ordinary_user, start_container
+from testbed.ownership import Owner, ResourceLabels
+from testbed.stack.cell import OUTPUT, USER, EndpointSpec, cell_stack, ordinary_user, start_container
 from tests.support.fake_engine import FakeEngine
 
-IDENTITY = Identity("r", "c", Owner("host.1", "boot", 1, 2))
-ENDS = {role: End("image", USER, {"A": role}, {"B": role}) for role in ("client", "server")}
+LABELS = ResourceLabels("r", "c", Owner("host.1", "boot", 1, 2))
+SPECS = {role: EndpointSpec("image", USER, {"A": role}, {"B": role}) for role in ("client", "server")}
 
 
 @pytest.mark.parametrize("user", ["", "root", "0", "0:0", "root:adm"])
@@ -22,9 +22,9 @@ def test_an_ordinary_user_stays(user: str) -> None:
     assert ordinary_user(user) == ""
 
 
-def test_what_a_cell_is_made_of() -> None:
+def test_the_resources_of_a_cell() -> None:
     engine = FakeEngine()
-    with cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail) as stack:
+    with cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail) as stack:
         assert sorted(future.result().name for future in stack.endpoints.values()) == [
             "testbed-r-c-client",
             "testbed-r-c-server",
@@ -41,27 +41,27 @@ def test_what_a_cell_is_made_of() -> None:
 
 def test_without_tun() -> None:
     engine = FakeEngine()
-    with cell_stack(engine, IDENTITY, ENDS, "netem:1", tun=False, complain=pytest.fail):
+    with cell_stack(engine, LABELS, SPECS, "netem:1", tun=False, on_removal_error=pytest.fail):
         assert engine.processes["client-netem"].spec.devices == ()
 
 
 def test_an_error_inside_removes_everything() -> None:
     engine = FakeEngine()
-    with pytest.raises(KeyError), cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail):
+    with pytest.raises(KeyError), cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail):
         raise KeyError
     assert engine.things == {}
 
 
-def test_kept_is_kept() -> None:
+def test_a_kept_stack_is_not_removed() -> None:
     engine = FakeEngine()
-    with cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail) as stack:
+    with cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail) as stack:
         stack.kept = True
     assert len(engine.things) == 7
 
 
-def test_what_has_been_removed_is_not_removed_again() -> None:
+def test_nothing_is_removed_twice() -> None:
     engine = FakeEngine()
-    with cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail) as stack:
+    with cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail) as stack:
         stack.remove(stack.sidecars["client"])
         stack.remove(stack.network)
         stack.remove(stack.endpoints["server"].result())
@@ -74,46 +74,46 @@ def test_what_has_been_removed_is_not_removed_again() -> None:
     assert len(removed) == 8
 
 
-def test_an_endpoint_that_cannot_be_made_is_told_by_its_future() -> None:
+def test_the_future_of_an_endpoint_that_cannot_be_created_fails() -> None:
     engine = FakeEngine()
     engine.fail_on["create server"] = HostError("no such image")
-    with cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail) as stack:
+    with cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail) as stack:
         assert stack.endpoints["client"].result().kind == "container"
         with pytest.raises(HostError, match="no such image"):
             stack.endpoints["server"].result()
     assert engine.things == {}
 
 
-def test_what_cannot_be_removed_is_told() -> None:
+def test_failed_removals_are_reported() -> None:
     engine = FakeEngine()
     engine.fail_on["remove network link"] = HostError("in use")
-    told: list[HostError] = []
-    with cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=told.append):
+    failures: list[HostError] = []
+    with cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=failures.append):
         pass
-    assert [error.message for error in told] == ["in use"]
+    assert [error.message for error in failures] == ["in use"]
 
 
-def test_settings_and_files_go_to_the_sidecar() -> None:
+def test_sysctls_and_files_go_to_the_sidecar() -> None:
     engine = FakeEngine()
-    ends = {
-        role: replace(end, sysctls={"net.ipv4.tcp_sack": "0"}, files={"a.dist": b"1", "trace": b"5"})
-        for role, end in ENDS.items()
+    specs = {
+        role: replace(spec, sysctls={"net.ipv4.tcp_sack": "0"}, files={"a.dist": b"1", "trace": b"5"})
+        for role, spec in SPECS.items()
     }
-    with cell_stack(engine, IDENTITY, ends, "netem:1", complain=pytest.fail) as stack:
+    with cell_stack(engine, LABELS, specs, "netem:1", on_removal_error=pytest.fail) as stack:
         wait(stack.endpoints.values())
-        specs = {role: process.spec for role, process in engine.processes.items()}
-    assert specs["client-netem"].sysctls == {"net.ipv4.tcp_sack": "0"}
-    assert specs["client"].sysctls == {}
+        created = {role: process.spec for role, process in engine.processes.items()}
+    assert created["client-netem"].sysctls == {"net.ipv4.tcp_sack": "0"}
+    assert created["client"].sysctls == {}
     given = {f"{OUTPUT}/link/a.dist": b"1", f"{OUTPUT}/link/trace": b"5"}
     assert engine.given == {"client-netem": given, "server-netem": given}
 
 
-def test_a_setting_that_the_kernel_refuses_is_named() -> None:
+def test_a_sysctl_that_the_kernel_rejects_is_named() -> None:
     engine = FakeEngine()
-    said = "write /proc/sys/net/ipv4/tcp_sack: invalid argument: unknown"
-    engine.fail_on["start client-netem"] = HostError(f"start x: runc create failed: {said}")
+    message = "write /proc/sys/net/ipv4/tcp_sack: invalid argument: unknown"
+    engine.fail_on["start client-netem"] = HostError(f"start x: runc create failed: {message}")
     with (
-        cell_stack(engine, IDENTITY, ENDS, "netem:1", complain=pytest.fail) as stack,
-        pytest.raises(HostError, match=r"set net\.ipv4\.tcp_sack: the kernel does not take this value"),
+        cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail) as stack,
+        pytest.raises(HostError, match=r"set net\.ipv4\.tcp_sack: the kernel rejects this value"),
     ):
         start_container(engine, stack.sidecars["client"])

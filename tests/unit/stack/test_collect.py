@@ -25,7 +25,7 @@ def archive(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
     return out.getvalue()
 
 
-def odd(name: str, kind: bytes, target: str = "/etc/passwd") -> tuple[tarfile.TarInfo, bytes]:
+def special(name: str, kind: bytes, target: str = "/etc/passwd") -> tuple[tarfile.TarInfo, bytes]:
     member = tarfile.TarInfo(name)
     member.type = kind
     member.linkname = target
@@ -33,7 +33,7 @@ def odd(name: str, kind: bytes, target: str = "/etc/passwd") -> tuple[tarfile.Ta
 
 
 @pytest.mark.parametrize("size", [1, 7, 512, 100_000])
-def test_known_files_are_taken_whatever_the_pieces(tmp_path: Path, size: int) -> None:
+def test_known_files_are_extracted_whatever_the_chunks(tmp_path: Path, size: int) -> None:
     data = packed({"testbed/capture.pcap": b"frames", "testbed/endpoint/events.csv": b"op\n", "testbed/x": b"no"})
     assert extract(pieces(data, size), tmp_path, CAPS) == []
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
@@ -42,23 +42,23 @@ def test_known_files_are_taken_whatever_the_pieces(tmp_path: Path, size: int) ->
     }
 
 
-def test_a_file_over_its_cap_is_cut_and_that_is_told(tmp_path: Path) -> None:
+def test_a_file_over_its_cap_is_truncated_with_a_note(tmp_path: Path) -> None:
     data = packed({"t/capture.pcap": b"0123456789", "t/endpoint/events.csv": b"0123456789a"})
-    assert extract(pieces(data), tmp_path, CAPS) == ["endpoint/events.csv is larger than 10 bytes; the rest was left"]
+    assert extract(pieces(data), tmp_path, CAPS) == ["endpoint/events.csv is larger than 10 bytes; it was truncated"]
     assert (tmp_path / "capture.pcap").read_bytes() == (tmp_path / "events.csv").read_bytes() == b"0123456789"
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE])
-def test_what_is_no_regular_file_is_left(tmp_path: Path, kind: bytes) -> None:
-    data = archive(odd("t/endpoint/events.csv", kind))
-    assert extract(pieces(data), tmp_path, CAPS) == ["endpoint/events.csv is no regular file; left where it was"]
+def test_a_file_of_another_type_is_not_extracted(tmp_path: Path, kind: bytes) -> None:
+    data = archive(special("t/endpoint/events.csv", kind))
+    assert extract(pieces(data), tmp_path, CAPS) == ["endpoint/events.csv is not a regular file; it was not extracted"]
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "name", ["../capture.pcap", "/capture.pcap", "t/../capture.pcap", "t/a/capture.pcap", "capture.pcap"]
 )
-def test_other_paths_are_left(tmp_path: Path, name: str) -> None:
+def test_other_paths_are_not_extracted(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     extract(pieces(packed({name: b"x"})), folder, CAPS)
@@ -72,7 +72,7 @@ def test_a_file_is_written_once(tmp_path: Path) -> None:
     assert (tmp_path / "capture.pcap").read_bytes() == b"1"
 
 
-def test_nothing_is_followed_out_of_the_folder(tmp_path: Path) -> None:
+def test_no_link_leads_out_of_the_folder(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
     folder = tmp_path / "in"
@@ -82,6 +82,6 @@ def test_nothing_is_followed_out_of_the_folder(tmp_path: Path) -> None:
     assert victim.read_text() == "mine"
 
 
-def test_an_archive_that_is_none(tmp_path: Path) -> None:
+def test_bytes_that_are_no_archive(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="unpack the raw files"):
         extract(pieces(b"x" * 2000), tmp_path, CAPS)

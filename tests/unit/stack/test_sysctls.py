@@ -1,48 +1,48 @@
 import pytest
 
-from testbed.stack.sysctls import refused_sysctl
+from testbed.stack.sysctls import rejected_sysctl
 
 SHIM = "start x: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container "
-SHIM += "process: error during container init: {said}: unknown"
+SHIM += "process: error during container init: {text}: unknown"
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("text", "message"),
     [
         (
             "open /proc/sys/net/ipv4/tcp_nosuch: no such file or directory",
             "set net.ipv4.tcp_nosuch: this kernel has no such setting per network namespace",
         ),
         ("open /proc/sys/net/core/rmem_max: permission denied", "set net.core.rmem_max: it belongs to the host"),
-        ("write /proc/sys/net/ipv4/tcp_sack: invalid argument", "set net.ipv4.tcp_sack: the kernel does not take"),
+        ("write /proc/sys/net/ipv4/tcp_sack: invalid argument", "set net.ipv4.tcp_sack: the kernel rejects"),
         (
             "write /proc/sys/net/ipv4/tcp_sack: no such file or directory",
-            "set net.ipv4.tcp_sack: this kernel has nothing",
+            "set net.ipv4.tcp_sack: this kernel does not know",
         ),
         ("write /proc/sys/net/ipv4/tcp_sack: input/output error", "set net.ipv4.tcp_sack: input"),
     ],
 )
-def test_what_runc_says_is_translated(said: str, message: str) -> None:
-    error = refused_sysctl(SHIM.format(said=said))
+def test_an_error_of_runc_is_explained(text: str, message: str) -> None:
+    error = rejected_sysctl(SHIM.format(text=text))
     assert error is not None
     assert error.message.startswith(message)
     assert error.hint.startswith("`sysctl -a")
 
 
-def test_the_congestion_control_has_another_way() -> None:
-    said = "write /proc/sys/net/ipv4/tcp_congestion_control: operation not permitted"
-    error = refused_sysctl(SHIM.format(said=said))
+def test_the_congestion_control_has_a_hint_of_its_own() -> None:
+    text = "write /proc/sys/net/ipv4/tcp_congestion_control: operation not permitted"
+    error = rejected_sysctl(SHIM.format(text=text))
     assert error is not None
-    assert "the host does not let a namespace choose this value" in error.message
+    assert "the host does not allow this value in a namespace" in error.message
     assert "--congestion" in error.hint
 
 
 @pytest.mark.parametrize("verb", ["allowed", "whitelisted"])
-def test_what_the_engine_refuses_itself(verb: str) -> None:
-    error = refused_sysctl(f"create x: sysctl 'net.x=1' is not {verb}")
+def test_an_error_of_docker_itself(verb: str) -> None:
+    error = rejected_sysctl(f"create x: sysctl 'net.x=1' is not {verb}")
     assert error is not None
     assert error.message.startswith("set net.x: ")
 
 
-def test_another_error_is_left_alone() -> None:
-    assert refused_sysctl("start x: no space left on device") is None
+def test_other_errors_are_not_changed() -> None:
+    assert rejected_sysctl("start x: no space left on device") is None
