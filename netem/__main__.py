@@ -54,7 +54,7 @@ def _change(text: str) -> int:
 
 
 def _doctor() -> int:
-    """Print the document and return 0: what it says is for the reader to judge."""
+    """Print the document and return 0; the reader judges what it reports."""
     from netem.sidecar.doctor import examine
 
     sys.stdout.write(json.dumps(examine()) + "\n")

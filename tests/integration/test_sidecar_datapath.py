@@ -48,9 +48,9 @@ def test_nothing_is_lost_when_one_path_follows_the_other(made: Bed, family: str)
     for text in ("delay 300ms 1us", "delay 300ms", "delay 350ms", "delay 301ms 1us", "delay 300ms nd"):
         status, answer = pair[0].netem("change", f"{text} limit 20000")
         assert status == 0, answer
-    seen = sending.arrived()
-    assert sorted(each.number for each in seen) == list(range(count))
-    assert min(each.delay_ms for each in seen) >= 299.9
+    arrived = sending.arrived()
+    assert sorted(each.number for each in arrived) == list(range(count))
+    assert min(each.delay_ms for each in arrived) >= 299.9
     counted = pair[0].stop()["counters"]["link"]
     assert counted["data_path"] == "c"
     assert counted["measured"]["packets_in"] > count

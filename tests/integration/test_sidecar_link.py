@@ -52,9 +52,9 @@ def made(testbed_images: Images) -> Iterator[Bed]:
 @pytest.mark.parametrize("delay_ms", [0, 1, 10, 100, 1000])
 def test_udp_is_delayed_by_the_requested_time(made: Bed, family: str, delay_ms: int) -> None:
     pair = made.pair(engine="user", client_impairment=f"delay {delay_ms}ms")
-    seen = datagrams(pair, family, 100)
-    assert len(seen) == 100
-    delays_ms = [each.delay_ms for each in seen]
+    arrived = datagrams(pair, family, 100)
+    assert len(arrived) == 100
+    delays_ms = [each.delay_ms for each in arrived]
     assert min(delays_ms) >= delay_ms
     assert median(delays_ms) <= delay_ms + SCHEDULING_MS
 
@@ -69,8 +69,8 @@ def test_loss_is_within_its_interval_and_repeats_with_its_seed(made: Bed) -> Non
     lost = []
     for _ in range(2):
         pair = made.pair(engine="user", client_impairment="loss 10% filter protocol udp port 9000", client_seed=5)
-        seen = {each.number for each in datagrams(pair, "ipv4", 1000, gap_s=0.0005)}
-        lost.append(set(range(1000)) - seen)
+        arrived = {each.number for each in datagrams(pair, "ipv4", 1000, gap_s=0.0005)}
+        lost.append(set(range(1000)) - arrived)
         for sidecar in pair:
             sidecar.container.remove(force=True)
     assert 60 <= len(lost[0]) <= 145  # 99.9 % of a binomial distribution
@@ -79,10 +79,10 @@ def test_loss_is_within_its_interval_and_repeats_with_its_seed(made: Bed) -> Non
 
 def test_a_blackhole_begins_and_ends(made: Bed) -> None:
     pair = made.pair(engine="user", client_impairment="blackhole 400ms 300ms filter protocol udp port 9000")
-    seen = [each.number for each in datagrams(pair, "ipv4", 100, gap_s=0.01)]
-    gaps = [after - before for before, after in itertools.pairwise(seen)]
-    assert seen[0] == 0
-    assert seen[-1] == 99
+    arrived = [each.number for each in datagrams(pair, "ipv4", 100, gap_s=0.01)]
+    gaps = [after - before for before, after in itertools.pairwise(arrived)]
+    assert arrived[0] == 0
+    assert arrived[-1] == 99
     assert 20 <= max(gaps) <= 33
 
 
@@ -90,9 +90,9 @@ def test_a_blackhole_begins_and_ends(made: Bed) -> None:
 def test_large_datagrams_survive_whole(made: Bed, family: str, size: int) -> None:
     """They leave as IP fragments: each is a frame of its own to the link."""
     pair = made.pair(engine="user", client_impairment="delay 5ms")
-    seen = datagrams(pair, family, 10, gap_s=0.02, size=size)
-    assert [each.size_bytes for each in seen] == [size] * 10
-    assert min(each.delay_ms for each in seen) >= 5
+    arrived = datagrams(pair, family, 10, gap_s=0.02, size=size)
+    assert [each.size_bytes for each in arrived] == [size] * 10
+    assert min(each.delay_ms for each in arrived) >= 5
 
 
 @pytest.mark.parametrize("rate_mbit", [10, 100])
@@ -146,18 +146,18 @@ engine = KernelEngine(device="eth0", impairment=parse("delay 1ms"), seed=0, reas
 engine.make_devices()
 points = [[point.device, point.inbound_only] for point in engine.capture_points]
 child = spawn(tcpdump.arguments(HELPER, "/run/mirror.pcap", port=8888, snaplen_bytes=128, inbound_only=False))
-said = ""
-while not tcpdump.is_listening(said):
-    said += os.read(child.stderr, 4096).decode()
+text = ""
+while not tcpdump.is_listening(text):
+    text += os.read(child.stderr, 4096).decode()
 probe = socket.socket()
 probe.setblocking(False)
 probe.connect_ex((socket.gethostbyname("server"), 8888))
 time.sleep(0.3)
 child.signal(signal.SIGINT)
-while not tcpdump.has_reported(said):
-    said += os.read(child.stderr, 4096).decode()
+while not tcpdump.has_reported(text):
+    text += os.read(child.stderr, 4096).decode()
 engine.close()
-print(json.dumps([points, engine.capture_note, tcpdump.counters(said).captured, sorted(os.listdir("/sys/class/net"))]))
+print(json.dumps([points, engine.capture_note, tcpdump.counters(text).captured, sorted(os.listdir("/sys/class/net"))]))
 """
     result = client.container.exec_run(["python3", "-c", look])
     assert result.exit_code == 0, result.output.decode()

@@ -74,9 +74,9 @@ sink.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: the kernel takes the o
 sink.bind(("eth0", 0))
 sink.settimeout(3)
 print("bound", flush=True)
-seen = []
+arrived = []
 try:
-    while len(seen) < int(sys.argv[1]):
+    while len(arrived) < int(sys.argv[1]):
         data, auxiliary, _, sender = sink.recvmsg(1 << 17, 256)
         if b"made by hand" not in data or sender[2] == socket.PACKET_OUTGOING:
             continue
@@ -84,10 +84,10 @@ try:
         status, *_, tag, protocol = struct.unpack_from("=IIIHHHH", auxiliary[0][2])
         if status & 0x10:  # TP_STATUS_VLAN_VALID
             data = data[:12] + struct.pack("!HH", protocol, tag) + data[12:]
-        seen.append([now_ns, data.hex()])
+        arrived.append([now_ns, data.hex()])
 except TimeoutError:
     pass
-print(json.dumps(seen))
+print(json.dumps(arrived))
 """
 METADATA = """
 ip link add tag0 type veth peer name tag1
@@ -120,9 +120,9 @@ class Wire:
         """Run a foreign tool as an ordinary user; return what it printed."""
         container = self.bed.program(sidecar, list(command), image=self.tools)
         status = container.wait(timeout=START_S)["StatusCode"]
-        said: str = container.logs().decode()
-        assert status == 0, said
-        return said
+        output: str = container.logs().decode()
+        assert status == 0, output
+        return output
 
 
 def change(sidecar: Sidecar, text: str) -> None:
@@ -158,9 +158,9 @@ def made(testbed_images: Images) -> Iterator[Bed]:
 @pytest.mark.parametrize("delay_ms", [0, 1, 10, 100, 1000])
 def test_ping_sees_both_delays(wire: Wire, family: str, delay_ms: int) -> None:
     wire.impair(f"delay {delay_ms}ms", f"delay {delay_ms}ms")
-    said = wire.tool(wire.client, "ping", FLAG[family], "-n", "-c", "9", "-i", "0.02", "-W", "5", "server")
-    times_ms = [float(found) for found in re.findall(r"time=([\d.]+) ms", said)]
-    assert len(times_ms) == 9, said
+    output = wire.tool(wire.client, "ping", FLAG[family], "-n", "-c", "9", "-i", "0.02", "-W", "5", "server")
+    times_ms = [float(found) for found in re.findall(r"time=([\d.]+) ms", output)]
+    assert len(times_ms) == 9, output
     assert 2 * delay_ms <= min(times_ms) <= 2 * delay_ms + SCHEDULING_MS
 
 
@@ -187,17 +187,17 @@ def test_fragments_survive_disorder_and_copies(wire: Wire, family: str) -> None:
     """The largest possible datagrams, in 45 frames each, reordered and duplicated."""
     wire.impair("delay 10ms 5ms duplicate 20%")
     largest = 65_507 if family == "ipv4" else 65_527
-    seen = datagrams(wire.pair, family, 20, gap_s=0.03, size=largest)
-    assert [each.number for each in seen] == list(range(20))
-    assert {each.size_bytes for each in seen} == {largest}
+    arrived = datagrams(wire.pair, family, 20, gap_s=0.03, size=largest)
+    assert [each.number for each in arrived] == list(range(20))
+    assert {each.size_bytes for each in arrived} == {largest}
 
 
 def test_without_one_fragment_there_is_no_datagram(wire: Wire, family: str) -> None:
     # The first frame is the one that warms up; a datagram of 4000 bytes is three.
     wire.impair("")
     wire.impair("drop-list 3,9 filter protocol udp")
-    seen = datagrams(wire.pair, family, 10, gap_s=0.01, size=4000)
-    assert [each.number for each in seen] == [1, *range(3, 10)]
+    arrived = datagrams(wire.pair, family, 10, gap_s=0.01, size=4000)
+    assert [each.number for each in arrived] == [1, *range(3, 10)]
 
 
 def test_no_change_loses_what_is_queued(wire: Wire, family: str) -> None:
@@ -213,13 +213,13 @@ def test_no_change_loses_what_is_queued(wire: Wire, family: str) -> None:
         moments.append((began_ns, time.monotonic_ns()))
         time.sleep(0.1)
     sent = stream.stop()
-    seen = stream.arrived()
-    assert sorted(each.number for each in seen) == list(range(sent))
+    arrived = stream.arrived()
+    assert sorted(each.number for each in arrived) == list(range(sent))
     least_ms = [500, 5, 0, 200, 0]
     starts = [0, *(after_ns for _, after_ns in moments)]
     ends = [*(before_ns for before_ns, _ in moments), 1 << 62]
     for least, start_ns, end_ns in zip(least_ms, starts, ends, strict=True):
-        delays_ms = [each.delay_ms for each in seen if start_ns < each.sent_ns < end_ns]
+        delays_ms = [each.delay_ms for each in arrived if start_ns < each.sent_ns < end_ns]
         assert delays_ms
         assert least <= min(delays_ms) <= least + SCHEDULING_MS
 
@@ -239,8 +239,8 @@ def exchange(wire: Wire, frames: list[bytes], *, device: str = "eth0", vnet_head
     source = wire.bed.program(wire.client, command, capabilities=("NET_RAW",))
     assert source.wait(timeout=START_S)["StatusCode"] == 0, source.logs().decode()
     sink.wait(timeout=START_S)
-    seen = json.loads(sink.logs().decode().splitlines()[-1])
-    return json.loads(source.logs()), [(at_ns, bytes.fromhex(data)) for at_ns, data in seen]
+    arrived = json.loads(sink.logs().decode().splitlines()[-1])
+    return json.loads(source.logs()), [(at_ns, bytes.fromhex(data)) for at_ns, data in arrived]
 
 
 def tagged(start: bytes, tags: bytes, size_bytes: int) -> bytes:
@@ -262,9 +262,9 @@ def test_tagged_frames_are_delayed_and_keep_their_tags(wire: Wire, device: str) 
     # A packet socket takes 4 bytes more than the MTU, and only for one tag of 802.1Q.
     sizes = {ONE_TAG: (46, 100, 1000, 1496, 1500), TWO_TAGS: (46, 100, 1000, 1492)}
     frames = [tagged(start, tags, size) for tags in sizes for size in sizes[tags]]
-    sent_ns, seen = exchange(wire, frames, device=device)
-    assert [data.hex() for _, data in seen] == [frame.hex() for frame in frames]
-    delays_ms = [(at_ns - began_ns) / 1e6 for began_ns, (at_ns, _) in zip(sent_ns, seen, strict=True)]
+    sent_ns, arrived = exchange(wire, frames, device=device)
+    assert [data.hex() for _, data in arrived] == [frame.hex() for frame in frames]
+    delays_ms = [(at_ns - began_ns) / 1e6 for began_ns, (at_ns, _) in zip(sent_ns, arrived, strict=True)]
     assert 40 <= min(delays_ms) <= 40 + SCHEDULING_MS
 
 
