@@ -16,7 +16,7 @@ from docker.models.containers import Container
 from benchmarks.figure import Figure, median
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
-from tests.support.link_traffic import wait_said
+from tests.support.link_traffic import wait_for_line
 from tests.support.sidecar import Bed, Sidecar, bed
 
 TOOLS: Final = Path(__file__).resolve().parents[1] / "tests" / "support" / "tools"
@@ -163,7 +163,7 @@ def _use_congestion_control(sidecar: Sidecar, name: str) -> None:
 def _iperf_ends(made: Bed, pair: tuple[Sidecar, Sidecar]) -> Container:
     """Start iperf3's server; return a container at the other end to run its client in."""
     client, server = pair
-    wait_said(made.program(server, ["iperf3", "-s", "--forceflush"], image=TOOLS_IMAGE), "listening")
+    wait_for_line(made.program(server, ["iperf3", "-s", "--forceflush"], image=TOOLS_IMAGE), "listening")
     return made.program(client, ["sleep", "infinity"], image=TOOLS_IMAGE)
 
 
@@ -226,7 +226,7 @@ def _received_bytes(sidecar: Sidecar) -> int:
 
 def _late(near: Sidecar, far: Sidecar) -> list[int]:
     sink = far.start(SINK, DATAGRAMS)
-    wait_said(sink, "bound")
+    wait_for_line(sink, "bound")
     near.run(SOURCE, DATAGRAMS, DATAGRAMS_PER_S)
     sink.wait(timeout=60)
     late: list[int] = json.loads(sink.logs().decode().splitlines()[-1])

@@ -1,13 +1,13 @@
 """The emulation engine is killed during a cell: an error with its reason, and the measurements are kept."""
 
 import json
-import time
 
 import docker
 import pytest
 
 from tests.integration.conftest import START_S, Command
 from tests.support.sidecar import kill_engine
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -33,11 +33,8 @@ def kill_while_transferring(command: Command, role: str, *arguments: str) -> tup
     """Run a cell, kill the engine of one end once bytes have arrived; return its exit code and output."""
     client = docker.from_env()
     with command.start("run", *ARGUMENTS, *arguments) as process:
-        deadline = time.monotonic() + START_S
-        while not bytes_have_arrived(command):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: process.poll() is not None or bytes_have_arrived(command), START_S)
+        assert process.poll() is None, process.communicate()
         labels = [f"testbed.run={command.runs()[0]}", f"testbed.role={role}-netem"]
         kill_engine(client.containers.list(filters={"label": labels})[0])
         stdout, stderr = process.communicate(timeout=START_S)

@@ -11,6 +11,7 @@ import pytest
 from testbed.stack.docker_engine import DockerEngine
 from tests.integration.conftest import START_S, Command
 from tests.support.engine_proxy import engine_proxy
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -130,7 +131,7 @@ def test_a_time_out(command: Command, script_image: ScriptImage) -> None:
     begin = time.monotonic()
     done = command("run", "--client", image, "--timeout", "2s")
     assert done.returncode == 4
-    assert "error: waited 2 s for the client to end" in done.stdout
+    assert "error: waited 2 s for the client to exit" in done.stdout
     assert time.monotonic() - begin < START_S
     assert (command.cell() / "server" / "capture.pcap").exists()
 
@@ -159,7 +160,7 @@ def test_ctrl_c_while_transferring_keeps_what_there_is(command: Command) -> None
         assert process.stderr is not None
         while "transferring" not in process.stderr.readline():
             pass
-        _wait_for(lambda: "Data sent" in (command.cell() / "client" / "stdout.log").read_text())
+        wait_until(lambda: "Data sent" in (command.cell() / "client" / "stdout.log").read_text(), START_S)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=START_S)
     assert process.returncode == 130
@@ -238,13 +239,6 @@ def test_a_closed_pipe_is_no_traceback(command: Command) -> None:
         check=False,
     )
     assert "Traceback" not in process.stderr
-
-
-def _wait_for(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_S
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 LEAVES_EARLY = r"""exec bash -c '{

@@ -16,7 +16,7 @@ import pytest
 
 from netem.pipeline.frame import checksum
 from testbed.stack.images import Images
-from tests.support.link_traffic import SCHEDULING_MS, datagrams, goodput_share, start_datagrams, wait_said
+from tests.support.link_traffic import SCHEDULING_MS, datagrams, goodput_share, start_datagrams, wait_for_line
 from tests.support.peer_lab import FLAG, TOOLS
 from tests.support.sidecar import START_S, Bed, Sidecar, bed
 
@@ -168,7 +168,7 @@ def test_a_gigabit_is_a_gigabit(wire: Wire, family: str) -> None:
     """Not above the formula in any pass, and not below it in the best: a busy machine only takes away."""
     wire.impair("rate 1gbit")
     server = wire.bed.program(wire.server, ["iperf3", "-s", "--forceflush"], image=wire.tools)
-    wait_said(server, "listening")
+    wait_for_line(server, "listening")
     expected_bps = 1e9 * goodput_share(family)
     best_bps = 0.0
     for _ in range(3):
@@ -233,7 +233,7 @@ def addresses(wire: Wire) -> bytes:
 def exchange(wire: Wire, frames: list[bytes], *, device: str = "eth0", vnet_header: bool = False) -> Any:
     """Send frames from the client; return the send times, and the time and bytes of each that arrived."""
     sink = wire.bed.program(wire.server, ["python3", "-c", RAW_SINK, str(len(frames))], capabilities=("NET_RAW",))
-    wait_said(sink, "bound")
+    wait_for_line(sink, "bound")
     given = json.dumps([frame.hex() for frame in frames])
     command = ["python3", "-c", RAW_SOURCE, device, str(int(vnet_header)), given]
     source = wire.bed.program(wire.client, command, capabilities=("NET_RAW",))

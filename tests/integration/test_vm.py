@@ -29,6 +29,7 @@ from testbed.vm.errors import GuestError
 from testbed.vm.guest import Guest
 from testbed.vm.run_dirs import runs_dir, sweep
 from testbed.vm.store import Image
+from tests.support.waiting import wait_until
 
 # Not the fixtures: the first of them may have to build the guest, and its steps have deadlines of their own.
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600, func_only=True)]
@@ -37,7 +38,7 @@ KERNEL = os.environ.get("TESTBED_TEST_KERNEL", "bookworm")
 LATENCY_MS = 20
 SLACK_MS = 60  # on a round trip: two sidecars that may each be 15 ms late, twice
 CLOCK_S = 10  # by which a guest's clock may be wrong; a stored state's would be wrong by its age
-PATIENCE_S = 300.0
+GUEST_TIMEOUT_S = 300.0
 """For what never takes that long: on a machine that is far too busy, one start of a container took 48 s."""
 
 
@@ -58,7 +59,7 @@ def run_cell(testbed_cell: Callable[..., CellShown], vm_image: Image) -> Callabl
 
 def docker(url: str, *arguments: str) -> str:
     argv = ["docker", "--host", url, *arguments]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=GUEST_TIMEOUT_S, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -134,10 +135,7 @@ def test_a_change_in_place(guests: Guests, vm_image: Image) -> None:
     ]
     sidecar = docker(url, "run", *options, *told, netem).strip()
     try:
-        deadline_s = time.monotonic() + PATIENCE_S
-        while '"ready"' not in docker(url, "logs", sidecar):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.5)
+        wait_until(lambda: '"ready"' in docker(url, "logs", sidecar), GUEST_TIMEOUT_S, pause_s=0.5)
         docker(url, "exec", sidecar, "python3", "-m", "netem", "change", "delay 70ms")
         assert "delay 70ms" in docker(url, "exec", sidecar, "tc", "qdisc", "show", "dev", "eth0")
     finally:
@@ -196,8 +194,8 @@ def test_nothing_is_left_of_an_owner_that_is_ended(vm_image: Image, run_dirs: Pa
         assert b"virtserialport" in Path("/proc", str(qemu), "cmdline").read_bytes()
         ended = os.pidfd_open(qemu)
         process.send_signal(number)
-        process.wait(PATIENCE_S)
-    there, _, _ = select.select([ended], [], [], PATIENCE_S)
+        process.wait(GUEST_TIMEOUT_S)
+    there, _, _ = select.select([ended], [], [], GUEST_TIMEOUT_S)
     os.close(ended)
     assert there, "qemu lives on"
     sweep(run_dirs)
@@ -247,7 +245,7 @@ def test_without_qemu_the_command_says_what_to_install(tmp_path: Path) -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=GUEST_TIMEOUT_S,
     )
     assert done.returncode == 3, done.stderr
     assert "qemu-system-x86_64" in done.stdout + done.stderr

@@ -4,13 +4,13 @@ Both ends stamp with CLOCK_MONOTONIC, which all containers of a host share.
 """
 
 import json
-import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from docker.models.containers import Container
 
 from tests.support.sidecar import START_S, Sidecar
+from tests.support.waiting import wait_until
 
 SCHEDULING_MS = 4.0
 """How late the median of a few dozen datagrams may be on a machine that runs other tests."""
@@ -74,7 +74,7 @@ class Stream:
 
     def wait_sending(self) -> None:
         """Return once the first has left."""
-        wait_said(self.source, "sending")
+        wait_for_line(self.source, "sending")
 
     def stop(self) -> int:
         """Send no more; return how many left."""
@@ -95,12 +95,9 @@ class Stream:
         return int(output.splitlines()[-1])
 
 
-def wait_said(container: Container, text: str) -> None:
+def wait_for_line(container: Container, text: str) -> None:
     """Wait until a program has printed `text`."""
-    deadline = time.monotonic() + START_S
-    while text not in (said := container.logs().decode()):
-        assert time.monotonic() < deadline, said
-        time.sleep(0.02)
+    wait_until(lambda: text in container.logs().decode(), START_S, lambda: container.logs().decode())
 
 
 def start_datagrams(
@@ -109,7 +106,7 @@ def start_datagrams(
     """Start to send from client to server; the sink ends after `count`, or when none came any more for `patience_s`."""
     client, server = pair
     sink = server.start(UDP_SINK, count, patience_s)
-    wait_said(sink, "bound")
+    wait_for_line(sink, "bound")
     return Stream(sink, client.start(UDP_SOURCE, family, count, gap_s, size))
 
 

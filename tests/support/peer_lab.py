@@ -16,11 +16,11 @@ from requests.exceptions import RequestException
 from testbed.stack.images import Images
 from tests.support.archives import packed, unpacked
 from tests.support.sidecar import START_S, Bed, bed
+from tests.support.waiting import wait_until
 
 TOOLS = Path(__file__).with_name("tools") / "Dockerfile.tshark"
 PORT = 8888
 EVENTS = "/testbed/events.csv"
-_POLL_S = 0.02
 AWAIT_LISTENING = "until grep -q ':22B8 0*:0000 0A' /proc/net/tcp /proc/net/tcp6; do sleep 0.02; done"
 """State 0A is LISTEN, 22B8 the port: seen from outside, whatever the program prints."""
 FLAG = {"ipv4": "-4", "ipv6": "-6"}
@@ -56,15 +56,19 @@ class Peer:
 
     def wait_for(self, pattern: str, *, where: str = "err") -> re.Match[str]:
         """Wait until the pattern stands in its output."""
-        deadline_s = time.monotonic() + START_S
-        while time.monotonic() < deadline_s:
+
+        def missing() -> str:
+            return f"{pattern!r} is not in {where}:\n{self.out[-2000:]}\n{self.err[-2000:]}"
+
+        def search() -> re.Match[str] | None:
             running = self.is_running
-            if found := re.search(pattern, getattr(self, where)):
-                return found
-            if not running:
-                break
-            time.sleep(_POLL_S)
-        raise AssertionError(f"{pattern!r} is not in {where}:\n{self.out[-2000:]}\n{self.err[-2000:]}")
+            found = re.search(pattern, getattr(self, where))
+            assert found or running, missing()
+            return found
+
+        found = wait_until(search, START_S, missing)
+        assert found
+        return found
 
     @property
     def is_running(self) -> bool:

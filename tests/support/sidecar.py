@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from docker.types import IPAMConfig, IPAMPool
 
 from testbed.stack.cell import LINK_CPU_SHARES
 from tests.support.archives import unpacked
+from tests.support.waiting import wait_until
 
 LABEL = "testbed.test"
 OUTPUT = "/var/lib/testbed"
@@ -43,15 +43,16 @@ class Sidecar:
 
     def wait(self, name: str, count: int = 1, timeout_s: float = START_S) -> dict[str, Any]:
         """Return the `count`-th event of that name; fail with the whole output if it does not come."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            found = self.events(name)
-            if len(found) >= count:
-                return found[count - 1]
-            if name != "error" and self.events("error"):
-                break
-            time.sleep(0.02)
-        raise AssertionError(f"no event {name!r}: {self.output()}")
+
+        def found() -> dict[str, Any] | None:
+            events = self.events(name)
+            failed = name != "error" and len(events) < count and self.events("error")
+            assert not failed, f"no event {name!r}: {self.output()}"
+            return events[count - 1] if len(events) >= count else None
+
+        event = wait_until(found, timeout_s, lambda: f"no event {name!r}: {self.output()}")
+        assert event is not None
+        return event
 
     def output(self) -> str:
         """Return everything that it has printed."""

@@ -180,7 +180,7 @@ class Guest:
     def _explained(self, error: GuestError, qmp: Qmp) -> GuestError:
         """Add what qemu and the guest's dockerd have to say, as far as they still answer."""
         ended = self.failure(error.attempt)
-        why = ended.reason if ended else qmp.explain()
+        why = ended.reason if ended else qmp.stop_reason()
         said = list(error.console) or self.console()
         with suppress(GuestError):
             said += str(self.ask("log", _LOG_S).get("text", "")).splitlines()[-_LOG_LINES:]
@@ -224,7 +224,7 @@ class Guest:
             sock.close()
         run_dirs.note_processes(folder, machine=pid)
         self._qmp = Qmp(control)
-        relay.explain = self._qmp.explain
+        relay.explain = self._qmp.stop_reason
         return relay, self._qmp
 
     def ask(self, verb: str, timeout_s: float = 60.0, **arguments: object) -> dict[str, Any]:

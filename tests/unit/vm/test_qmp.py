@@ -15,27 +15,27 @@ Script = Callable[[str], list[dict[str, Any]]]
 
 @pytest.fixture
 def talk() -> Iterator[Callable[[Script], tuple[Qmp, list[str]]]]:
-    """Return a function that makes a Qmp and the commands that its other end, which answers by a script, has heard."""
+    """Return a function that makes a Qmp, and the list of commands that its scripted other end receives."""
     sockets: list[socket.socket] = []
     threads: list[threading.Thread] = []
 
     def make(script: Script) -> tuple[Qmp, list[str]]:
         ours, theirs = socket.socketpair()
         sockets.extend([ours, theirs])
-        heard: list[str] = []
+        received: list[str] = []
 
         def serve() -> None:
             theirs.sendall(b'{"QMP": {"version": {}}}\r\n')
             with theirs.makefile("rb") as lines:
                 for line in lines:
                     request = json.loads(line)
-                    heard.append(request["execute"])
+                    received.append(request["execute"])
                     for answer in script(request["execute"]):
                         theirs.sendall(json.dumps(answer).encode() + b"\r\n")
 
         threads.append(threading.Thread(target=serve))
         threads[-1].start()
-        return Qmp(ours), heard
+        return Qmp(ours, lambda _pause_s: None), received
 
     yield make
     for sock in sockets:
@@ -50,44 +50,62 @@ def fine(_name: str) -> list[dict[str, Any]]:
     return [{"return": {}}]
 
 
-def test_the_first_command_is_introduced(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
-    qmp, heard = talk(fine)
+def test_the_first_command_negotiates_capabilities(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
+    qmp, received = talk(fine)
     qmp.execute("stop")
     qmp.execute("cont")
-    assert heard == ["qmp_capabilities", "stop", "cont"]
+    assert received == ["qmp_capabilities", "stop", "cont"]
 
 
-def test_a_refusal_names_the_command(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
+def test_an_error_names_the_command(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
     qmp, _ = talk(lambda name: [{"error": {"desc": "State blocked"}}] if name == "migrate" else fine(name))
-    with pytest.raises(GuestError, match="ask qemu to migrate: State blocked"):
+    with pytest.raises(GuestError, match="execute migrate in qemu: State blocked"):
         qmp.store(Path("/x"), 1)
 
 
-def test_a_state_is_stored_when_qemu_says_so(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
+def test_a_state_is_stored_when_qemu_reports_it(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
     states = iter(["active", "active", "completed"])
-    qmp, heard = talk(lambda name: [{"return": {"status": next(states)} if name == "query-migrate" else {}}])
+    qmp, received = talk(lambda name: [{"return": {"status": next(states)} if name == "query-migrate" else {}}])
     qmp.store(Path("/x y"), 20)
-    assert heard.count("query-migrate") == 3
+    assert received.count("query-migrate") == 3
+
+
+def test_pauses_grow_up_to_a_limit() -> None:
+    pauses: list[float] = []
+    ours, theirs = socket.socketpair()
+    states = ["active"] * 6 + ["completed"]
+    replies = [{"return": {}} for _ in range(4)] + [{"return": {"status": status}} for status in states]
+    theirs.sendall(b"".join(json.dumps(reply).encode() + b"\n" for reply in replies))
+    with ours, theirs:
+        Qmp(ours, pauses.append).store(Path("/x"), 20)
+    assert pauses == [0.01, 0.02, 0.04, 0.05, 0.05, 0.05]
+
+
+def test_a_state_that_is_not_stored_in_time(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
+    qmp, received = talk(lambda name: [{"return": {"status": "active"} if name == "query-migrate" else {}}])
+    with pytest.raises(GuestError, match="store a guest's state: not done after 0 s"):
+        qmp.store(Path("/x"), 0)
+    assert received.count("query-migrate") == 1
 
 
 def test_a_state_that_cannot_be_resumed(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
-    qmp, heard = talk(lambda _: [{"return": {"status": "failed", "error-desc": "wrong machine"}}])
+    qmp, received = talk(lambda _: [{"return": {"status": "failed", "error-desc": "wrong machine"}}])
     with pytest.raises(GuestError, match="wrong machine"):
         qmp.resume(Path("/x"), 20)
-    assert "cont" not in heard
+    assert "cont" not in received
 
 
 @pytest.mark.parametrize(
-    ("status", "says"),
-    [("running", ""), ("io-error", "the host's disk is full"), ("paused", "qemu says paused")],
+    ("status", "reason"),
+    [("running", ""), ("io-error", "the host's disk is full"), ("paused", "qemu reports paused")],
 )
-def test_why_it_stands_still(talk: Callable[[Script], tuple[Qmp, list[str]]], status: str, says: str) -> None:
+def test_why_the_machine_is_stopped(talk: Callable[[Script], tuple[Qmp, list[str]]], status: str, reason: str) -> None:
     qmp, _ = talk(lambda _: [{"return": {"status": status}}])
-    assert qmp.explain() == says
+    assert qmp.stop_reason() == reason
 
 
-def test_a_qemu_that_is_gone_says_nothing() -> None:
+def test_a_qemu_that_has_exited_reports_nothing() -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
     with ours:
-        assert Qmp(ours).explain() == ""
+        assert Qmp(ours).stop_reason() == ""
