@@ -227,9 +227,9 @@ def test_what_a_run_shows(command: Command) -> None:
     for words in (
         "client to server: delay 10ms drop-list 4; server to client: delay 5ms; RTT +15 ms; engine auto, seed 0",
         "rto_min 300ms",
-        "client to server: asked delay 10ms drop-list 4",
+        "client to server: requested delay 10ms drop-list 4",
         "dropped 1 of ",
         "(1 by drop-list)",
-        "one way min 1",
+        "one-way delay min 1",
     ):
         assert words in done.stdout, done.stdout

@@ -162,7 +162,7 @@ def crafted() -> dict[str, tuple[list[Segment], set[str]]]:
             [*begin, replace(data, seq=1201), data, replace(data, seq=1101), replace(repeat, ack=1301)],
             {"out_of_order", "lost_segment"},
         ),
-        "acknowledges data that is not in the capture": (
+        "acknowledges uncaptured data": (
             [*begin, data, replace(repeat, ack=1501)],
             {"ack_lost_segment"},
         ),

@@ -112,7 +112,7 @@ class RandomExchange:
 
 
 def random_segments(seed: int, *, same_ports: bool = False) -> list[Segment]:
-    """Return the segments of one to four connections in order of time; with `same_ports`, one connection after another."""
+    """Return the segments of one to four connections in order of time; with `same_ports`, consecutively."""
     rng = random.Random(seed)
     connections = []
     for number in range(rng.choice((1, 2, 4))):

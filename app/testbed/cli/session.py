@@ -15,7 +15,7 @@ from testbed import cli
 from testbed.cli.display import Display
 from testbed.cli.interrupts import one_interrupt
 from testbed.cli.options import unknown_env_vars
-from testbed.report.chart import ASCII, UNICODE, Ink
+from testbed.report.chart import ASCII, UNICODE, Glyphs
 from testbed.report.text import result_lines
 from testbed.report.wrapping import WIDTH
 from testbed.result import Result
@@ -48,7 +48,7 @@ def settings(params: dict[str, Any]) -> Settings:
     return Settings(as_json=params["json"], **{name: params[name] for name in names})
 
 
-def ink() -> Ink:
+def glyphs() -> Glyphs:
     """Return the characters that standard output can show."""
     try:
         (UNICODE.read + UNICODE.ahead).encode(sys.stdout.encoding or "ascii")
@@ -87,7 +87,7 @@ def shown(result: Result, folder: Path) -> list[str]:
     """Return the lines about one result, with a chart from the raw files in the folder."""
     # The run has imported it already; an import above would slow --help down.
     analysis = importlib.import_module("testbed.evaluation.cell")
-    return [visible(line) for line in result_lines(result, analysis.transfers(folder), ink(), width())]
+    return [visible(line) for line in result_lines(result, analysis.transfers(folder), glyphs(), width())]
 
 
 def print_kept_hint(report: RunReport) -> None:

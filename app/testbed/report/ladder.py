@@ -1,4 +1,4 @@
-"""The ladder of an exchange for a terminal: a line a frame, the client on the left, the server on the right."""
+"""Draw an exchange as a ladder: one line a frame, the client on the left, the server on the right."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -11,11 +11,11 @@ from testbed.analysis.packets.model import NONE, Connection, Frames
 from testbed.units import pluralize
 
 INNER: Final = 58
-"""Characters between the two sides."""
+"""Characters between the two rails."""
 
 _LETTERS: Final = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (ACK, "A"))
 _IMPLIED: Final = {Mark.WINDOW_PROBE: Mark.KEEP_ALIVE}
-"""A mark that is said in place of another one that it implies."""
+"""Marks that imply another mark, which is then not shown."""
 
 
 def flag_letters(tcp_flags: int) -> str:
@@ -25,13 +25,13 @@ def flag_letters(tcp_flags: int) -> str:
 
 def mark_names(marks: int) -> list[str]:
     """Return the names of a frame's marks."""
-    for more, less in _IMPLIED.items():
-        if marks & more:
-            marks &= ~less
+    for mark, implied in _IMPLIED.items():
+        if marks & mark:
+            marks &= ~implied
     return [str(mark.name).lower().replace("_", " ") for mark in Mark if marks & mark]
 
 
-def _said(frames: Frames, at: int) -> str:
+def _describe(frames: Frames, at: int) -> str:
     seq, length = int(frames.relative_seq_bytes[at]), int(frames.payload_bytes[at])
     parts = [flag_letters(int(frames.tcp_flags[at]))]
     parts.append(f"{seq}:{seq + length} ({length})" if length else f"{seq}")
@@ -49,7 +49,10 @@ def _rung(text: str, *, from_client: bool) -> str:
 
 
 def ladder(connection: Connection, chosen: NDArray[np.bool_] | None = None, limit: int | None = None) -> Iterator[str]:
-    """Yield the lines of the chosen frames, times from the connection's first frame on; a gap is shown as such."""
+    """Yield the lines of the chosen frames, with times relative to the connection's first frame.
+
+    Frames that are left out are shown as dots.
+    """
     frames = connection.frames
     at = np.arange(len(frames)) if chosen is None else np.flatnonzero(chosen)
     shown = at if limit is None else at[:limit]
@@ -67,13 +70,13 @@ def ladder(connection: Connection, chosen: NDArray[np.bool_] | None = None, limi
 
 def _line(frames: Frames, at: int) -> str:
     elapsed_ms = float(frames.time_ns[at] - frames.time_ns[0]) / 1e6
-    rung = _rung(_said(frames, at), from_client=bool(frames.from_client[at]))
+    rung = _rung(_describe(frames, at), from_client=bool(frames.from_client[at]))
     marks = ", ".join(mark_names(int(frames.marks[at])))
     return f"{int(frames.number[at]):>7} {elapsed_ms:>12.3f}  {rung}  {marks}".rstrip()
 
 
 def frame_document(connection: Connection, at: int) -> dict[str, Any]:
-    """Return one frame for a machine; null where a number does not apply."""
+    """Return one frame as a JSON document; a number that does not apply is null."""
     frames = connection.frames
     in_flight = int(frames.in_flight_bytes[at])
     window = int(frames.window_bytes[at])

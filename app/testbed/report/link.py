@@ -1,4 +1,4 @@
-"""The link in words: what was asked of each direction, and what came of it."""
+"""Describe the link: the requested impairment of each direction, and what was measured."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,7 +20,7 @@ _OTHERS: Final = {
     "corrupted": "corrupted",
     "reordered": "reordered",
     "ce_marked": "CE-marked",
-    "rx_overruns": "overrun before the engine",
+    "rx_overruns": "overrun before the emulation engine",
     "tx_rejected": "rejected by the device",
 }
 _SHOWN: Final = ("min", "p50", "p99", "max")
@@ -31,7 +31,7 @@ def _delay_ns(impairment: Impairment) -> int:
 
 
 def requested_text(requested: Mapping[str, Any], impairment: Mapping[str, str]) -> str:
-    """Return what each direction is to suffer, and what that adds to a round trip."""
+    """Return the impairment of each direction, and what it adds to the round trip time."""
     ways = {role: text or "unimpaired" for role, text in impairment.items()}
     if ways["client"] == ways["server"]:
         parts = [f"each way: {ways['client']}"]
@@ -43,14 +43,14 @@ def requested_text(requested: Mapping[str, Any], impairment: Mapping[str, str]) 
     if requested.get("profile"):
         parts.append("changed by a profile")
     if requested.get("nd"):
-        parts.append("neighbour discovery, too")
+        parts.append("neighbour discovery impaired")
     if any(impairment.values()) or requested.get("profile"):
         parts.append(f"engine {requested['engine']}, seed {requested['seed']}")
     return "; ".join(parts)
 
 
 def kernel_text(requested: Mapping[str, Any]) -> str:
-    """Return what is asked of the kernel at either end; empty when nothing is."""
+    """Return the requested kernel settings of both ends; empty if there are none."""
     route_metrics = [f"{name} {_ends(requested[name])}" for name in METRIC_NAMES if requested.get(name)]
     return ", ".join(
         [*route_metrics, *(f"{key} {_ends(value)}" for key, value in (requested.get("sysctl") or {}).items())]
@@ -62,7 +62,7 @@ def _ends(text: str) -> str:
 
 
 def measured_texts(result: Result) -> list[str]:
-    """Return, line by line, what was measured of each direction of which something was asked."""
+    """Return the lines with what was measured of each direction that has an impairment or a profile."""
     lines: list[str] = []
     for role, way in _WAYS.items():
         link = result.link.get(role)
@@ -73,9 +73,9 @@ def measured_texts(result: Result) -> list[str]:
 
 
 def _measured(link: Link) -> list[str]:
-    requested = f"asked {link.requested}" if link.requested else "asked nothing at first"
+    requested = f"requested {link.requested}" if link.requested else "unimpaired at first"
     texts = [f"{requested}; {pluralize(link.changes, 'change')}" if link.changes else requested]
-    for name, delays in (("held", link.realised), ("one way", link.one_way)):
+    for name, delays in (("engine delay", link.realised), ("one-way delay", link.one_way)):
         texts += [f"{name} {_delay_text(delays)}"] if delays else []
     return [*texts, ", ".join(_counted(link.counters))] if link.counters else texts
 

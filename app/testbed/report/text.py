@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from testbed.analysis.events import Calls
-from testbed.report.chart import Ink, draw
+from testbed.report.chart import Glyphs, draw
 from testbed.report.link import kernel_text, measured_texts, requested_text
 from testbed.report.wrapping import WIDTH, wrapped
 from testbed.result import Finding, Result, Rtt
@@ -120,11 +120,13 @@ def _found(result: Result) -> list[Finding]:
     return [finding for finding in result.findings if finding.name not in _ABOUT_THE_REST]
 
 
-def result_lines(result: Result, transfers: Mapping[str, Calls], ink: Ink, width: int = WIDTH) -> list[str]:
+def result_lines(result: Result, transfers: Mapping[str, Calls], glyphs: Glyphs, width: int = WIDTH) -> list[str]:
     """Return what happened: the measured numbers, the picture, findings, notes."""
     lines = _measured(result)
     if {"write", "read"} <= transfers.keys():
-        picture = draw(transfers["write"].curve, transfers["read"].curve, transfers["write"].first_start_ns or 0, ink)
+        picture = draw(
+            transfers["write"].curve, transfers["read"].curve, transfers["write"].first_start_ns or 0, glyphs
+        )
         lines += ["", *(f"  {line}" for line in picture)] if picture else []
     if result.verdict:
         lines += ["", *wrapped(result.verdict, 2, width=width)]

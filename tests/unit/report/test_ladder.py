@@ -21,7 +21,7 @@ def test_letters_and_names() -> None:
     assert mark_names(0) == []
 
 
-def test_both_sides_have_their_direction() -> None:
+def test_arrows_point_from_the_sender() -> None:
     head, syn, answer, *_ = lines()
     assert "10.0.0.1:40000" in head
     assert head.endswith("10.0.0.2:8888")
@@ -32,7 +32,7 @@ def test_both_sides_have_their_direction() -> None:
     assert len({line.rindex("|") for line in (syn, answer)}) == 1
 
 
-def test_marks_stand_behind() -> None:
+def test_marks_follow_the_rung() -> None:
     assert any(line.endswith("|  zero window") for line in lines())
     assert any("(8192)" in line for line in lines())
 
@@ -44,7 +44,7 @@ def test_gaps_and_limits_are_shown() -> None:
     assert lines(1, 2, limit=1)[-1].endswith("... 1 more frame")
 
 
-def test_a_frame_for_a_machine() -> None:
+def test_a_frame_as_json() -> None:
     assert CONNECTION is not None
     syn, data = frame_document(CONNECTION, 0), frame_document(CONNECTION, 3)
     assert (syn["flags"], syn["ack_bytes"], syn["in_flight_bytes"]) == ("S", None, None)

@@ -30,10 +30,10 @@ def requested(**fields: object) -> str:
     return requested_text(cell.requested(), {"client": cell.impairment("client"), "server": cell.impairment("server")})
 
 
-def test_what_a_round_trip_gains() -> None:
+def test_requested_impairments() -> None:
     assert requested() == "each way: unimpaired"
     assert requested(latency="20ms").startswith("each way: delay 20ms; RTT +40 ms; engine auto")
-    assert "; neighbour discovery, too; engine" in requested(latency="20ms", nd=True)
+    assert "; neighbour discovery impaired; engine" in requested(latency="20ms", nd=True)
     text = requested(netem_client="delay 5ms loss 1%", netem_server="delay 1s")
     assert text.startswith("client to server: delay 5ms loss 1%; server to client: delay 1s; RTT +1.005 s; ")
 
@@ -43,25 +43,25 @@ def test_a_profile_is_announced() -> None:
     assert text == "each way: unimpaired; changed by a profile; engine auto, seed 0"
 
 
-def test_route_metrics_are_shown_as_they_were_given() -> None:
+def test_kernel_settings() -> None:
     cell = Cell(congestion={"client": "cubic"}, mtu=1400, sysctl={"net.ipv4.tcp_sack": 0})
     assert kernel_text(cell.requested()) == "congestion (client=cubic), mtu 1400, net.ipv4.tcp_sack 0"
     assert kernel_text(Cell().requested()) == ""
 
 
-def test_asked_and_realised() -> None:
+def test_requested_and_measured() -> None:
     assert shown(realised=HELD, one_way=ONE_WAY, counters=COUNTERS) == [
-        "client to server: asked delay 20ms",
-        "  held min 20.01, p50 20.04, p99 21.5, max 30 ms (99 packets)",
-        "  one way p50 20.1 ms (90 packets)",
+        "client to server: requested delay 20ms",
+        "  engine delay min 20.01, p50 20.04, p99 21.5, max 30 ms (99 packets)",
+        "  one-way delay p50 20.1 ms (90 packets)",
         "  dropped 3 of 102 (2 by loss model, 1 by drop-list), 4 duplicated",
     ]
 
 
-def test_a_plain_link_needs_no_words() -> None:
+def test_an_unimpaired_link_is_not_described() -> None:
     assert shown(requested="", realised=HELD, counters=COUNTERS) == []
 
 
-def test_a_profile_over_a_plain_link() -> None:
-    assert shown(requested="", changes=3) == ["client to server: asked nothing at first; 3 changes"]
-    assert shown(requested="", changes=1) == ["client to server: asked nothing at first; 1 change"]
+def test_a_profile_on_an_unimpaired_link() -> None:
+    assert shown(requested="", changes=3) == ["client to server: unimpaired at first; 3 changes"]
+    assert shown(requested="", changes=1) == ["client to server: unimpaired at first; 1 change"]

@@ -1,4 +1,4 @@
-from testbed.report.wrapping import NARROWEST, WIDTH, wrapped
+from testbed.report.wrapping import MIN_WIDTH, WIDTH, wrapped
 
 
 def test_lines_are_short_and_indented() -> None:
@@ -18,7 +18,7 @@ def test_nothing() -> None:
     assert wrapped("") == []
 
 
-def test_a_narrow_terminal_gets_narrow_lines() -> None:
+def test_a_narrow_terminal() -> None:
     lines = wrapped("word " * 60, 4, "  - ", 60)
     assert 50 < max(len(line) for line in lines) <= 60
-    assert max(len(line) for line in wrapped("word " * 60, 4, width=3)) <= NARROWEST
+    assert max(len(line) for line in wrapped("word " * 60, 4, width=3)) <= MIN_WIDTH
