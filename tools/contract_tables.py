@@ -91,9 +91,9 @@ def _c_row(option: Option) -> str:
     users = "BOTH" if len(option.roles) == 2 else option.roles[0].upper()
     parts = [_c_text(option.name), _c_kind(option), users, f"AT({option.key})"]
     if option.default not in (None, ""):
-        parts.append(f".initial = {_c_text(option.default)}")
+        parts.append(f".default_value = {_c_text(option.default)}")
     if option.server_default is not None:
-        parts.append(f".initial_server = {_c_text(option.server_default)}")
+        parts.append(f".server_default = {_c_text(option.server_default)}")
     if option.low:
         parts.append(f".min = {option.low}u")
     if option.is_switch:

@@ -1,4 +1,4 @@
-/* See client.h. One thread, blocking calls: the time that a send takes is what is to be seen. */
+/* See client.h. One thread and blocking calls, because the client measures how long each send takes. */
 #define _GNU_SOURCE /* sigaction, setitimer */
 #include "client.h"
 
@@ -15,12 +15,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* Lines about chunks are written in batches, but none is held back longer than this while chunks are being sent. */
+/* While chunks are sent, lines about them are written in batches, at least this often. */
 #define FLUSH_NS 200000000u
 
-/* How long the program may take to end once it is told to, wherever it hangs: in the resolver, or at an output that
- * nobody reads. */
-#define STOP_US 500000
+/* The program exits this long after a stop signal even if it is blocked, in the resolver or by an output that nobody
+ * reads. */
+#define HARD_EXIT_US 500000
 
 struct client {
     const struct options *options;
@@ -35,10 +35,10 @@ static volatile sig_atomic_t stopping;
 static volatile sig_atomic_t connected_fd = -1;
 static int stop_pipe[2];
 
-/* Ends every wait, whether it has begun or not: the connect by the pipe, send and receive by the shutdown. */
+/* End every wait, even one that has not begun: the pipe ends the connect, the shutdown ends send and receive. */
 static void on_stop(int signal_number)
 {
-    const struct itimerval last_call = {.it_value = {.tv_usec = STOP_US}};
+    const struct itimerval hard_exit = {.it_value = {.tv_usec = HARD_EXIT_US}};
     const int error = errno;
 
     (void)signal_number;
@@ -47,30 +47,30 @@ static void on_stop(int signal_number)
         _exit(1);
     if (connected_fd >= 0)
         shutdown(connected_fd, SHUT_RDWR);
-    setitimer(ITIMER_REAL, &last_call, NULL);
+    setitimer(ITIMER_REAL, &hard_exit, NULL);
     errno = error;
 }
 
-static void on_last_call(int signal_number)
+static void on_hard_exit(int signal_number)
 {
     (void)signal_number;
     _exit(0);
 }
 
 /* Returns 0, or -1 with errno set. */
-static int take_signals(void)
+static int install_handlers(void)
 {
     const struct sigaction stop = {.sa_handler = on_stop};
-    const struct sigaction last_call = {.sa_handler = on_last_call};
+    const struct sigaction hard_exit = {.sa_handler = on_hard_exit};
 
     signal(SIGPIPE, SIG_IGN);
-    if (pipe(stop_pipe) != 0 || sigaction(SIGALRM, &last_call, NULL) != 0)
+    if (pipe(stop_pipe) != 0 || sigaction(SIGALRM, &hard_exit, NULL) != 0)
         return -1;
     return sigaction(SIGTERM, &stop, NULL) != 0 || sigaction(SIGINT, &stop, NULL) != 0 ? -1 : 0;
 }
 
-/* Remember why printing failed, of which `result`, a count of characters or EOF, tells; it is reported at the end. */
-static void note_output(struct client *client, int result)
+/* Remember why printing failed; `result` is the return value of an output function. It is reported at the end. */
+static void check_output(struct client *client, int result)
 {
     if (result < 0 && client->output_error == 0)
         client->output_error = errno;
@@ -78,10 +78,10 @@ static void note_output(struct client *client, int result)
 
 static void flush_output(struct client *client)
 {
-    note_output(client, fflush(stdout));
+    check_output(client, fflush(stdout));
 }
 
-/* Say that something on the connection failed; returns -1. */
+/* Report a failed call on the connection. Returns -1. */
 static int fail(struct client *client, const char *attempt)
 {
     const int error = errno;
@@ -93,15 +93,15 @@ static int fail(struct client *client, const char *attempt)
     return -1;
 }
 
-static int connect_as_asked(struct client *client)
+static int connect_to_server(struct client *client)
 {
     const struct options *options = client->options;
-    const struct conn_options wanted = {(int)options->sndbuf_bytes, (int)options->rcvbuf_bytes, (int)options->nodelay};
+    const struct conn_options preset = {(int)options->sndbuf_bytes, (int)options->rcvbuf_bytes, (int)options->nodelay};
     uint64_t start_ns;
     uint64_t end_ns;
     char error[CONN_ERROR_BYTES];
 
-    client->fd = conn_connect((enum family)options->family, options->host, (uint16_t)options->port, &wanted,
+    client->fd = conn_connect((enum family)options->family, options->host, (uint16_t)options->port, &preset,
                               stop_pipe[0], &start_ns, &end_ns, error);
     if (client->fd < 0) {
         if (!stopping)
@@ -110,12 +110,12 @@ static int connect_as_asked(struct client *client)
     }
     event_log_add(&client->log, EVENT_CONNECT, start_ns, end_ns, 0, 0);
     connected_fd = client->fd;
-    if (stopping) /* asked before the handler could know the descriptor */
+    if (stopping) /* requested before the handler knew the descriptor */
         shutdown(client->fd, SHUT_RDWR);
     return 0;
 }
 
-/* Send one chunk: one call, and more of them only for what it did not take. Returns 0, or -1 with errno set. */
+/* Send one chunk, with further calls only after a partial send. Returns 0, or -1 with errno set. */
 static int send_chunk(struct client *client, const uint8_t *chunk, size_t size)
 {
     uint64_t first_ns = 0;
@@ -123,21 +123,22 @@ static int send_chunk(struct client *client, const uint8_t *chunk, size_t size)
 
     for (size_t sent = 0; sent < size;) {
         const uint64_t start_ns = monotonic_ns();
-        const ssize_t took = conn_send(client->fd, chunk + sent, size - sent);
+        const ssize_t accepted = conn_send(client->fd, chunk + sent, size - sent);
         const int error = errno;
         end_ns = monotonic_ns();
-        if (took > 0)
-            client->total_bytes += (uint64_t)took;
-        event_log_add(&client->log, EVENT_WRITE, start_ns, end_ns, took > 0 ? (uint64_t)took : 0, client->total_bytes);
-        if (took < 0) {
+        if (accepted > 0)
+            client->total_bytes += (uint64_t)accepted;
+        event_log_add(&client->log, EVENT_WRITE, start_ns, end_ns, accepted > 0 ? (uint64_t)accepted : 0,
+                      client->total_bytes);
+        if (accepted < 0) {
             errno = error;
             return -1;
         }
         if (sent == 0)
             first_ns = start_ns;
-        sent += (size_t)took;
+        sent += (size_t)accepted;
     }
-    note_output(client, printf("%zu B sent after %" PRIu64 " ms\n", size, (end_ns - first_ns) / 1000000));
+    check_output(client, printf("%zu B sent after %" PRIu64 " ms\n", size, (end_ns - first_ns) / 1000000));
     if (end_ns - client->flushed_ns >= FLUSH_NS) {
         flush_output(client);
         client->flushed_ns = end_ns;
@@ -145,7 +146,7 @@ static int send_chunk(struct client *client, const uint8_t *chunk, size_t size)
     return 0;
 }
 
-/* Send `total` bytes of the list over and over. Returns 0, or -1 after saying why. */
+/* Send the list repeatedly, `total` bytes in all. Returns 0, or -1 after reporting the error. */
 static int send_stream(struct client *client, struct source *source, uint8_t *chunk, uint64_t total)
 {
     const uint64_t chunk_bytes = client->options->chunk_bytes;
@@ -153,31 +154,31 @@ static int send_stream(struct client *client, struct source *source, uint8_t *ch
     while (client->total_bytes < total && !stopping) {
         const uint64_t left = total - client->total_bytes;
         const size_t size = (size_t)(left < chunk_bytes ? left : chunk_bytes);
-        source_take(source, chunk, size);
+        source_read(source, chunk, size);
         if (send_chunk(client, chunk, size) != 0)
             return stopping ? 0 : fail(client, "send to");
     }
     return 0;
 }
 
-/* Say that nothing more comes, and wait until the peer has read it all and closes. Returns 0, or -1 after it has said
- * why. */
+/* Shut down the sending side, and wait until the peer has read everything and closes. Returns 0, or -1 after reporting
+ * the error. */
 static int finish(struct client *client)
 {
-    char dropped[4096];
+    char discarded[4096];
     uint64_t start_ns;
     ssize_t got;
 
     if (shutdown(client->fd, SHUT_WR) != 0 && !stopping)
-        return fail(client, "end the stream to");
+        return fail(client, "shut down the stream to");
     do {
         start_ns = monotonic_ns();
-        got = conn_recv(client->fd, dropped, sizeof(dropped));
+        got = conn_recv(client->fd, discarded, sizeof(discarded));
     } while (got > 0);
     if (stopping)
         return 0;
     if (got < 0)
-        return fail(client, "wait for the end of");
+        return fail(client, "wait for the close of");
     event_log_add(&client->log, EVENT_EOF, start_ns, monotonic_ns(), 0, client->total_bytes);
     return 0;
 }
@@ -189,23 +190,23 @@ static int exchange(struct client *client, uint8_t *chunk)
 
     source_init(&source, (uint32_t)client->options->nodes, (uint32_t)client->options->content_bytes);
     if (client->options->repeat > 0 && source.list_bytes > UINT64_MAX / client->options->repeat) {
-        fprintf(stderr, "client: --repeat %" PRIu64 ": the stream would have more than 2^64 bytes\n",
+        fprintf(stderr, "client: --repeat %" PRIu64 ": the stream would exceed 2^64 bytes\n",
                 client->options->repeat);
         return -1;
     }
     if (client->options->repeat > 0)
         total = source.list_bytes * client->options->repeat;
-    note_output(client, printf("Will connect to %s : %" PRIu64 "\n", client->options->host, client->options->port));
+    check_output(client, printf("Will connect to %s : %" PRIu64 "\n", client->options->host, client->options->port));
     flush_output(client);
-    if (connect_as_asked(client) != 0)
+    if (connect_to_server(client) != 0)
         return stopping ? 0 : -1;
-    note_output(client, printf("Sending %" PRIu64 " bytes!\n", source.list_bytes));
+    check_output(client, printf("Sending %" PRIu64 " bytes!\n", source.list_bytes));
     flush_output(client);
     client->flushed_ns = monotonic_ns();
     if (send_stream(client, &source, chunk, total) != 0)
         return -1;
     if (!stopping)
-        note_output(client, puts("Data sent"));
+        check_output(client, puts("Data sent"));
     flush_output(client);
     return finish(client);
 }
@@ -227,8 +228,8 @@ int client_run(const struct options *options)
     uint8_t *chunk = malloc((size_t)options->chunk_bytes);
     int status;
 
-    if (chunk == NULL || take_signals() != 0) {
-        fprintf(stderr, "client: set up a chunk and signals: %s\n", strerror(errno));
+    if (chunk == NULL || install_handlers() != 0) {
+        fprintf(stderr, "client: allocate a chunk and install signal handlers: %s\n", strerror(errno));
         free(chunk);
         return 1;
     }

@@ -18,7 +18,7 @@
 
 #define BACKLOG 1024
 
-static int refuse(char error[CONN_ERROR_BYTES], const char *format, ...)
+static int set_error(char error[CONN_ERROR_BYTES], const char *format, ...)
 {
     va_list arguments;
 
@@ -35,41 +35,41 @@ const char *conn_family_name(enum family family)
     return names[family];
 }
 
-const char *conn_any_address(enum family family)
+const char *conn_default_bind(enum family family)
 {
     return family == FAMILY_IPV4 ? "0.0.0.0" : "::";
 }
 
-static int set(int fd, int level, int name, int value)
+static int set_option(int fd, int level, int name, int value)
 {
     return setsockopt(fd, level, name, &value, sizeof(value));
 }
 
 /* Returns 0, or -1 with errno set. */
-static int apply(int fd, const struct conn_options *options)
+static int apply_options(int fd, const struct conn_options *options)
 {
-    if (options->sndbuf_bytes > 0 && set(fd, SOL_SOCKET, SO_SNDBUF, options->sndbuf_bytes) != 0)
+    if (options->sndbuf_bytes > 0 && set_option(fd, SOL_SOCKET, SO_SNDBUF, options->sndbuf_bytes) != 0)
         return -1;
-    if (options->rcvbuf_bytes > 0 && set(fd, SOL_SOCKET, SO_RCVBUF, options->rcvbuf_bytes) != 0)
+    if (options->rcvbuf_bytes > 0 && set_option(fd, SOL_SOCKET, SO_RCVBUF, options->rcvbuf_bytes) != 0)
         return -1;
-    if (options->nodelay && set(fd, IPPROTO_TCP, TCP_NODELAY, 1) != 0)
+    if (options->nodelay && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) != 0)
         return -1;
     return 0;
 }
 
-/* Returns 0 and the addresses, which the caller gives to freeaddrinfo(), or -1 with the reason in `error`. */
+/* Returns 0 and the addresses, which the caller passes to freeaddrinfo(), or -1 with the reason in `error`. */
 static int resolve(int af, int flags, enum family family, const char *host, uint16_t port,
                    struct addrinfo **found, char error[CONN_ERROR_BYTES])
 {
-    const struct addrinfo wanted = {.ai_family = af, .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
+    const struct addrinfo hints = {.ai_family = af, .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
     char service[6];
     int status;
 
     snprintf(service, sizeof(service), "%u", (unsigned)port);
-    status = getaddrinfo(host, service, &wanted, found);
+    status = getaddrinfo(host, service, &hints, found);
     if (status == 0)
         return 0;
-    return refuse(error, "resolve %s over %s: %s", host, conn_family_name(family),
+    return set_error(error, "resolve %s over %s: %s", host, conn_family_name(family),
                   status == EAI_SYSTEM ? strerror(errno) : gai_strerror(status));
 }
 
@@ -108,43 +108,43 @@ int conn_connect(enum family family, const char *host, uint16_t port, const stru
     static const int families[] = {AF_INET, AF_INET6, AF_UNSPEC};
     struct addrinfo *found;
     int fd = -1;
-    int why = 0;
+    int reason = 0;
 
     if (resolve(families[family], 0, family, host, port, &found, error) != 0)
         return -1;
-    for (const struct addrinfo *to = found; to != NULL && why != ECANCELED; to = to->ai_next) {
+    for (const struct addrinfo *to = found; to != NULL && reason != ECANCELED; to = to->ai_next) {
         fd = socket(to->ai_family, to->ai_socktype, to->ai_protocol);
         *start_ns = monotonic_ns();
-        if (fd >= 0 && apply(fd, options) == 0 && connect_or_stop(fd, to, stop_fd) == 0) {
+        if (fd >= 0 && apply_options(fd, options) == 0 && connect_or_stop(fd, to, stop_fd) == 0) {
             *end_ns = monotonic_ns();
             break;
         }
-        why = errno;
+        reason = errno;
         if (fd >= 0)
             close(fd);
         fd = -1;
     }
     freeaddrinfo(found);
     if (fd < 0)
-        return refuse(error, "connect to %s port %u over %s: %s", host, (unsigned)port, conn_family_name(family),
-                      strerror(why));
+        return set_error(error, "connect to %s port %u over %s: %s", host, (unsigned)port, conn_family_name(family),
+                      strerror(reason));
     return fd;
 }
 
 static int listen_at(enum family family, const struct addrinfo *at, const struct conn_options *options)
 {
     int fd = socket(at->ai_family, at->ai_socktype | SOCK_NONBLOCK, at->ai_protocol);
-    int why;
+    int reason;
 
     if (fd < 0)
         return -1;
-    if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 &&
-        (family == FAMILY_IPV4 || set(fd, IPPROTO_IPV6, IPV6_V6ONLY, family == FAMILY_IPV6) == 0) &&
-        apply(fd, options) == 0 && bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+    if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 &&
+        (family == FAMILY_IPV4 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, family == FAMILY_IPV6) == 0) &&
+        apply_options(fd, options) == 0 && bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
-    why = errno;
+    reason = errno;
     close(fd);
-    errno = why;
+    errno = reason;
     return -1;
 }
 
@@ -153,21 +153,21 @@ int conn_listen(enum family family, const char *address, uint16_t port, const st
 {
     struct addrinfo *found;
     int fd;
-    int why;
+    int reason;
 
     if (resolve(family == FAMILY_IPV4 ? AF_INET : AF_INET6, family == FAMILY_DUAL ? AI_V4MAPPED : 0, family, address,
                 port, &found, error) != 0)
         return -1;
     fd = listen_at(family, found, options);
-    why = errno;
+    reason = errno;
     freeaddrinfo(found);
     if (fd < 0)
-        return refuse(error, "listen on %s port %u over %s: %s", address, (unsigned)port, conn_family_name(family),
-                      strerror(why));
+        return set_error(error, "listen on %s port %u over %s: %s", address, (unsigned)port, conn_family_name(family),
+                      strerror(reason));
     return fd;
 }
 
-static void write_name(const struct sockaddr_storage *address, socklen_t size, char name[CONN_NAME_BYTES])
+static void format_name(const struct sockaddr_storage *address, socklen_t size, char name[CONN_NAME_BYTES])
 {
     char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
     char port[6];
@@ -185,7 +185,7 @@ void conn_local_name(int fd, char name[CONN_NAME_BYTES])
     socklen_t size = sizeof(local);
 
     getsockname(fd, (struct sockaddr *)&local, &size);
-    write_name(&local, size, name);
+    format_name(&local, size, name);
 }
 
 int conn_accept(int fd, char name[CONN_NAME_BYTES])
@@ -195,7 +195,7 @@ int conn_accept(int fd, char name[CONN_NAME_BYTES])
     const int accepted = accept(fd, (struct sockaddr *)&peer, &size);
 
     if (accepted >= 0)
-        write_name(&peer, size, name);
+        format_name(&peer, size, name);
     return accepted;
 }
 

@@ -1,4 +1,4 @@
-/* Sockets: listen, connect, and the two calls that move bytes. Each error is text that names what was tried. */
+/* Sockets: listen, connect, send and receive. An error text names what was attempted. */
 #ifndef TESTBED_CONN_H
 #define TESTBED_CONN_H
 
@@ -10,11 +10,11 @@
 enum family {
     FAMILY_IPV4,
     FAMILY_IPV6,
-    FAMILY_DUAL, /* a client's: either; a server's: one IPv6 socket that takes IPv4 too */
+    FAMILY_DUAL, /* client: either family; server: one IPv6 socket that also accepts IPv4 */
 };
 
-/* What is set on a socket before it connects or listens: the window scale of a connection is chosen in its
- * handshake from the receive buffer, so that a later change would come too late. 0 bytes = the kernel's choice. */
+/* Options set before a socket connects or listens: the handshake derives the window scale from the receive buffer, so a
+ * later change has no effect on it. 0 bytes = the kernel's choice. */
 struct conn_options {
     int sndbuf_bytes;
     int rcvbuf_bytes;
@@ -26,38 +26,36 @@ struct conn_options {
 
 #define CONN_ERROR_BYTES 512
 
-/* Connect to the first address of `host` that answers. While it waits, `stop_fd` becoming readable ends the attempt.
- * Returns a blocking socket, the times around the connect that succeeded, or -1 with the reason in `error`. */
+/* Connect to the first address of `host` that accepts. The attempt ends when `stop_fd` becomes readable. Returns a
+ * blocking socket and the times around the connect that succeeded, or -1 with the reason in `error`. */
 int conn_connect(enum family family, const char *host, uint16_t port, const struct conn_options *options, int stop_fd,
                  uint64_t *start_ns, uint64_t *end_ns, char error[CONN_ERROR_BYTES]);
 
-/* Listen on `address`. Returns a non-blocking socket, or -1 with
- * the reason in `error`. */
+/* Listen on `address`. Returns a non-blocking socket, or -1 with the reason in `error`. */
 int conn_listen(enum family family, const char *address, uint16_t port, const struct conn_options *options,
                 char error[CONN_ERROR_BYTES]);
 
 /* "ipv4", "ipv6" or "dual". */
 const char *conn_family_name(enum family family);
 
-/* The address that a listener of this family takes when none is asked for. */
-const char *conn_any_address(enum family family);
+/* The default address of a listener of this family. */
+const char *conn_default_bind(enum family family);
 
-/* Name the address and port that a socket is bound to. */
+/* Write the address and port that a socket is bound to. */
 void conn_local_name(int fd, char name[CONN_NAME_BYTES]);
 
-/* Accept a connection on the listening socket `fd`, as a blocking socket, and name its peer. Returns the socket, or -1
+/* Accept a connection on the listening socket `fd`, and write the name of its peer. Returns a blocking socket, or -1
  * with errno set. */
 int conn_accept(int fd, char name[CONN_NAME_BYTES]);
 
-/* One send() of at most `size` bytes, started again when a signal interrupts it before it has taken any. Returns the
- * bytes taken, which may be fewer, or -1 with errno set; a peer that is gone is EPIPE, never SIGPIPE. */
+/* One send() of at most `size` bytes, restarted after EINTR. Returns the number of bytes accepted, which may be less,
+ * or -1 with errno set; a closed connection gives EPIPE, never SIGPIPE. */
 ssize_t conn_send(int fd, const void *data, size_t size);
 
-/* One recv(), started again when a signal interrupts it. Returns the bytes received, 0 at the end of the stream, or -1
- * with errno set. */
+/* One recv(), restarted after EINTR. Returns the bytes received, 0 at the end of the stream, or -1 with errno set. */
 ssize_t conn_recv(int fd, void *data, size_t size);
 
-/* Write all of it, whatever the number of calls. Returns 0, or -1 with errno set. */
+/* Write everything, in as many calls as needed. Returns 0, or -1 with errno set. */
 int write_all(int fd, const void *data, size_t size);
 
 #endif

@@ -1,4 +1,4 @@
-/* The entry of the image: becomes the program that TESTBED_ROLE asks for. */
+/* The entry point of the image: it executes the program that TESTBED_ROLE names. */
 #include "contract.h"
 
 #include <errno.h>

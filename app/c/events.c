@@ -1,4 +1,4 @@
-/* See events.h. The text is made by hand: printf() would cost more than some of the calls that are logged. */
+/* See events.h. The text is formatted by hand: printf() would cost more than some of the calls that are logged. */
 #include "events.h"
 
 #include "conn.h"
@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* "connect," and four numbers of at most 20 digits, each with what follows it. */
+/* "connect," and four numbers of at most 20 digits, each with its separator. */
 #define LINE_BYTES (8u + 4u * 21u)
 
 static uint64_t clock_ns(clockid_t clock)
@@ -28,7 +28,7 @@ uint64_t monotonic_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
-static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
                             "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                             "8081828384858687888990919293949596979899";
 
@@ -39,11 +39,11 @@ static char *put_number(char *end, uint64_t value)
 
     for (; value >= 100; value /= 100) {
         at -= 2;
-        memcpy(digits + at, pairs + 2 * (value % 100), 2);
+        memcpy(digits + at, digit_pairs + 2 * (value % 100), 2);
     }
     if (value >= 10) {
         at -= 2;
-        memcpy(digits + at, pairs + 2 * value, 2);
+        memcpy(digits + at, digit_pairs + 2 * value, 2);
     } else {
         digits[--at] = (char)('0' + value);
     }
@@ -51,7 +51,7 @@ static char *put_number(char *end, uint64_t value)
     return end + sizeof(digits) - at;
 }
 
-/* The digits of a time but for its last six, which are all that changes within a millisecond. */
+/* The digits of a time without its last six, the only ones that change within a millisecond. */
 struct stem {
     uint64_t ms;
     size_t length;
@@ -63,17 +63,17 @@ static char *put_time(char *end, uint64_t ns, struct stem *stem)
     const uint64_t ms = ns / 1000000;
     const uint32_t rest = (uint32_t)(ns % 1000000);
 
-    if (ms == 0) /* six digits would be too many */
+    if (ms == 0) /* a time below 1 ms has fewer than seven digits */
         return put_number(end, ns);
     if (ms != stem->ms) {
         stem->ms = ms;
         stem->length = (size_t)(put_number(stem->digits, ms) - stem->digits);
     }
-    memcpy(end, stem->digits, sizeof(stem->digits)); /* all of it: a fixed size is quicker than a right one */
+    memcpy(end, stem->digits, sizeof(stem->digits)); /* copying all of it is faster than copying the exact length */
     end += stem->length;
-    memcpy(end, pairs + 2 * (rest / 10000), 2);
-    memcpy(end + 2, pairs + 2 * (rest / 100 % 100), 2);
-    memcpy(end + 4, pairs + 2 * (rest % 100), 2);
+    memcpy(end, digit_pairs + 2 * (rest / 10000), 2);
+    memcpy(end + 2, digit_pairs + 2 * (rest / 100 % 100), 2);
+    memcpy(end + 4, digit_pairs + 2 * (rest % 100), 2);
     return end + 6;
 }
 
@@ -113,7 +113,7 @@ static void flush(struct event_log *log)
         fail(log, errno);
 }
 
-/* Begin the file. Returns 0, or -1 with errno set. */
+/* Create the file and write its first lines. Returns 0, or -1 with errno set. */
 static int begin(struct event_log *log, const char *path)
 {
     char head[128];
@@ -131,8 +131,8 @@ static int begin(struct event_log *log, const char *path)
     return write_all(log->fd, head, (size_t)length);
 }
 
-/* Free everything and leave a log that is not wanted; errno stays. */
-static void discard(struct event_log *log)
+/* Free everything and disable the log. Keeps errno. */
+static void reset(struct event_log *log)
 {
     const int error = errno;
 
@@ -149,7 +149,7 @@ int event_log_open(struct event_log *log, const char *path)
     *log = (struct event_log){.fd = -1};
     if (path == NULL || begin(log, path) == 0)
         return 0;
-    discard(log);
+    reset(log);
     return -1;
 }
 
@@ -174,6 +174,6 @@ int event_log_close(struct event_log *log)
     event_log_flush(log);
     errno = log->error;
     const int result = log->error == 0 ? 0 : -1;
-    discard(log);
+    reset(log);
     return result;
 }

@@ -1,11 +1,12 @@
-/* See list.h. The links are checked in four passes over the nodes, in the order in which docs/wire-format.md lists the
- * violations; each pass meets the nodes in order of arrival, so that the first at fault is the one to report. */
+/* See list.h. Four passes over the nodes check the links, in the order of the violations in docs/wire-format.md. Each
+ * pass visits the nodes in order of arrival, so that it finds the first violation. */
 #include "list.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Slots of indices by id, a power of two of them and at least half of them free: open addressing, linear probing. */
+/* A hash table of node indices by id: open addressing, linear probing, a power of two of slots, at most half of them
+ * used. */
 struct index {
     uint32_t *slots;
     size_t mask;
@@ -14,7 +15,7 @@ struct index {
 
 void list_init(struct list *list)
 {
-    *list = (struct list){.head = LIST_NONE};
+    *list = (struct list){.head = LIST_END};
 }
 
 void list_free(struct list *list)
@@ -25,35 +26,35 @@ void list_free(struct list *list)
     list_init(list);
 }
 
-/* Make room for `more` units behind the `used` ones, by doubling. Returns the array, which may have moved, or NULL when
- * there is no memory; then the old one is as it was. */
-static void *grow(void *array, size_t *room, size_t used, size_t more, size_t unit_bytes)
+/* Make room for `more` units after the `used` ones, by doubling. Returns the array, which may have moved, or NULL if
+ * memory is exhausted; the old array is then unchanged. */
+static void *grow(void *array, size_t *capacity, size_t used, size_t more, size_t unit_bytes)
 {
-    const size_t most = SIZE_MAX / 2 / unit_bytes;
-    size_t wanted = *room == 0 ? 16 : *room;
+    const size_t max_units = SIZE_MAX / 2 / unit_bytes;
+    size_t units = *capacity == 0 ? 16 : *capacity;
     void *grown;
 
-    if (array != NULL && *room - used >= more)
+    if (array != NULL && *capacity - used >= more)
         return array;
-    if (used > most || more > most - used)
+    if (used > max_units || more > max_units - used)
         return NULL;
-    while (wanted < used + more)
-        wanted *= 2;
-    grown = realloc(array, wanted * unit_bytes);
+    while (units < used + more)
+        units *= 2;
+    grown = realloc(array, units * unit_bytes);
     if (grown != NULL)
-        *room = wanted;
+        *capacity = units;
     return grown;
 }
 
 int list_add(struct list *list, const struct wire_node *node, size_t title_length, bool keep_title)
 {
-    struct list_node *nodes = grow(list->nodes, &list->node_room, list->size, 1, sizeof(*nodes));
+    struct list_node *nodes = grow(list->nodes, &list->node_capacity, list->size, 1, sizeof(*nodes));
 
     if (nodes == NULL)
         return -1;
     list->nodes = nodes;
     if (keep_title) {
-        char *titles = grow(list->titles, &list->titles_room, list->titles_size, title_length + 1, 1);
+        char *titles = grow(list->titles, &list->titles_capacity, list->titles_size, title_length + 1, 1);
         if (titles == NULL)
             return -1;
         list->titles = titles;
@@ -75,7 +76,7 @@ int list_add(struct list *list, const struct wire_node *node, size_t title_lengt
 
 int list_add_content(struct list *list, const uint8_t *data, size_t size)
 {
-    uint8_t *contents = grow(list->contents, &list->contents_room, list->contents_size, size, 1);
+    uint8_t *contents = grow(list->contents, &list->contents_capacity, list->contents_size, size, 1);
 
     if (contents == NULL)
         return -1;
@@ -94,37 +95,37 @@ static uint64_t mix(uint64_t z)
     return z ^ z >> 31;
 }
 
-/* The slot that holds the node with this id, or the free one where it belongs. */
+/* The slot of the node with this id, or the free slot for it. */
 static uint32_t *find(const struct index *index, const struct list_node *nodes, int32_t id)
 {
     size_t at = (size_t)mix(index->seed ^ mix(index->seed + (uint32_t)id)) & index->mask;
 
-    while (index->slots[at] != LIST_NONE && nodes[index->slots[at]].id != id)
+    while (index->slots[at] != LIST_END && nodes[index->slots[at]].id != id)
         at = (at + 1) & index->mask;
     return &index->slots[at];
 }
 
-static enum list_fault enter_ids(struct list *list, struct index *index, uint32_t *at)
+static enum list_fault index_ids(struct list *list, struct index *index, uint32_t *at)
 {
     for (uint32_t i = 0; i < list->size; i++) {
         uint32_t *slot = find(index, list->nodes, list->nodes[i].id);
-        if (*slot != LIST_NONE) {
+        if (*slot != LIST_END) {
             *at = i;
             return LIST_DUPLICATE_ID;
         }
         *slot = i;
     }
-    return LIST_FINE;
+    return LIST_VALID;
 }
 
 static enum list_fault resolve_links(struct list *list, const struct index *index, uint32_t *at)
 {
     for (uint32_t i = 0; i < list->size; i++) {
         struct list_node *node = &list->nodes[i];
-        uint32_t next = LIST_NONE;
+        uint32_t next = LIST_END;
         if (node->next_id != WIRE_LAST_ID) {
             next = *find(index, list->nodes, node->next_id);
-            if (next == LIST_NONE) {
+            if (next == LIST_END) {
                 *at = i;
                 return LIST_DANGLING_NEXT_ID;
             }
@@ -132,23 +133,23 @@ static enum list_fault resolve_links(struct list *list, const struct index *inde
         }
         node->next = next;
     }
-    return LIST_FINE;
+    return LIST_VALID;
 }
 
-/* Walk on from each node until the end, or until a node where an earlier walk has been, which then ended. A walk that
- * meets itself never ends. */
+/* Follow the links from each node until the end, or until a node of an earlier walk, which is known to end. A walk that
+ * reaches a node of its own is in a cycle. */
 static enum list_fault find_cycle(struct list *list, uint32_t *at)
 {
     for (uint32_t i = 0; i < list->size; i++) {
         uint32_t to = i;
-        for (; to != LIST_NONE && list->nodes[to].walk == 0; to = list->nodes[to].next)
+        for (; to != LIST_END && list->nodes[to].walk == 0; to = list->nodes[to].next)
             list->nodes[to].walk = i + 1;
-        if (to != LIST_NONE && list->nodes[to].walk == i + 1) {
+        if (to != LIST_END && list->nodes[to].walk == i + 1) {
             *at = i;
             return LIST_CYCLE;
         }
     }
-    return LIST_FINE;
+    return LIST_VALID;
 }
 
 static enum list_fault find_head(struct list *list, uint32_t *at)
@@ -156,13 +157,13 @@ static enum list_fault find_head(struct list *list, uint32_t *at)
     for (uint32_t i = 0; i < list->size; i++) {
         if (list->nodes[i].is_target)
             continue;
-        if (list->head != LIST_NONE) {
+        if (list->head != LIST_END) {
             *at = i;
             return LIST_UNREACHABLE;
         }
         list->head = i;
     }
-    return LIST_FINE;
+    return LIST_VALID;
 }
 
 enum list_fault list_link(struct list *list, uint64_t hash_seed, uint32_t *at)
@@ -171,21 +172,21 @@ enum list_fault list_link(struct list *list, uint64_t hash_seed, uint32_t *at)
     enum list_fault fault;
 
     if (list->size == 0)
-        return LIST_FINE;
+        return LIST_VALID;
     while (index.mask < (size_t)list->size * 2)
         index.mask *= 2;
     index.slots = malloc(index.mask * sizeof(*index.slots));
     if (index.slots == NULL)
         return LIST_NO_MEMORY;
-    memset(index.slots, 0xff, index.mask * sizeof(*index.slots)); /* all LIST_NONE */
+    memset(index.slots, 0xff, index.mask * sizeof(*index.slots)); /* all LIST_END */
     index.mask--;
-    fault = enter_ids(list, &index, at);
-    if (fault == LIST_FINE)
+    fault = index_ids(list, &index, at);
+    if (fault == LIST_VALID)
         fault = resolve_links(list, &index, at);
     free(index.slots);
-    if (fault == LIST_FINE)
+    if (fault == LIST_VALID)
         fault = find_cycle(list, at);
-    if (fault == LIST_FINE)
+    if (fault == LIST_VALID)
         fault = find_head(list, at);
     return fault;
 }

@@ -18,7 +18,7 @@ enum kind {
     TEXT,
 };
 
-enum user {
+enum users {
     CLIENT = 1,
     SERVER = 2,
     BOTH = CLIENT | SERVER,
@@ -29,8 +29,8 @@ struct row {
     enum kind kind;
     unsigned users;
     size_t offset; /* in struct options: a uint64_t, or a const char * */
-    const char *initial; /* the default, written as an argument would be; NULL = none */
-    const char *initial_server; /* where a server's differs */
+    const char *default_value; /* as an argument; NULL = none */
+    const char *server_default; /* if it differs */
     uint64_t min;
     uint64_t max;
     const char *choices[4];
@@ -48,12 +48,12 @@ static const struct row rows[] = {
 struct reading {
     struct options *options;
     enum role role;
-    bool given[ROWS]; /* by an argument or the environment */
-    char source[64]; /* of the value being read, for the error: an option, a variable, the name of an argument */
+    bool given[ROWS]; /* by an argument or a variable */
+    char source[64]; /* of the current value, for errors: an option, a variable or an argument */
     char *error;
 };
 
-static enum options_outcome wrong(struct reading *reading, const char *format, ...)
+static enum options_outcome usage_error(struct reading *reading, const char *format, ...)
 {
     va_list arguments;
 
@@ -63,12 +63,12 @@ static enum options_outcome wrong(struct reading *reading, const char *format, .
     for (char *p = reading->error; *p != '\0'; p++)
         if (iscntrl((unsigned char)*p))
             *p = '?';
-    return OPTIONS_WRONG;
+    return OPTIONS_USAGE_ERROR;
 }
 
 static enum options_outcome unsupported(struct reading *reading, const char *what, const char *value)
 {
-    wrong(reading, "%s %s is not supported", what, value);
+    usage_error(reading, "%s %s is not supported", what, value);
     return OPTIONS_UNSUPPORTED;
 }
 
@@ -85,7 +85,7 @@ static bool is_number(const char *text)
     return *text != '\0' && text[strspn(text, "0123456789")] == '\0';
 }
 
-/* Returns whether the text is a plain decimal number that fits. */
+/* Returns whether the text is a plain decimal number of at most 64 bits. */
 static bool parse_number(const char *text, uint64_t *value)
 {
     if (!is_number(text))
@@ -107,10 +107,10 @@ static enum options_outcome set_number(struct reading *reading, const struct row
 
     if (row->offset == AT(port) && reading->role == ROLE_CLIENT)
         min = 1;
-    if (row->kind == SWITCH && strlen(text) > 1) /* 0 and 1 are words here, 01 is neither */
-        return wrong(reading, "%s %s: neither 0 nor 1", reading->source, text);
+    if (row->kind == SWITCH && strlen(text) > 1) /* 01 is invalid */
+        return usage_error(reading, "%s %s: must be 0 or 1", reading->source, text);
     if (!parse_number(text, value) || *value < min || *value > row->max)
-        return wrong(reading, "%s %s: not a number from %" PRIu64 " to %" PRIu64, reading->source, text, min,
+        return usage_error(reading, "%s %s: must be a number from %" PRIu64 " to %" PRIu64, reading->source, text, min,
                      row->max);
     return OPTIONS_RUN;
 }
@@ -127,14 +127,15 @@ static enum options_outcome set_choice(struct reading *reading, const struct row
         return OPTIONS_RUN;
     if (row->offset == AT(role) || row->offset == AT(family))
         return unsupported(reading, reading->source, text);
-    return wrong(reading, "%s %s: not one of %s, %s%s%s", reading->source, text, row->choices[0], row->choices[1],
-                 row->choices[2] == NULL ? "" : ", ", row->choices[2] == NULL ? "" : row->choices[2]);
+    return usage_error(reading, "%s %s: must be one of %s, %s%s%s", reading->source, text, row->choices[0],
+                       row->choices[1], row->choices[2] == NULL ? "" : ", ",
+                       row->choices[2] == NULL ? "" : row->choices[2]);
 }
 
 static enum options_outcome set_row(struct reading *reading, const struct row *row, const char *text)
 {
     if (row->kind == TEXT) {
-        const bool none = *text == '\0' && row->initial == NULL;
+        const bool none = *text == '\0' && row->default_value == NULL;
         *(const char **)((char *)reading->options + row->offset) = none ? NULL : text;
         return OPTIONS_RUN;
     }
@@ -147,7 +148,7 @@ static enum options_outcome set_positional(struct reading *reading, const char *
     const struct row *row = find_row(name, strlen(name));
 
     if (reading->given[row - rows])
-        return wrong(reading, "--%s is given twice: as an option and as the argument %s", name, text);
+        return usage_error(reading, "--%s is given both as an option and as the argument %s", name, text);
     reading->given[row - rows] = true;
     snprintf(reading->source, sizeof(reading->source), "%s", name);
     return set_row(reading, row, text);
@@ -162,7 +163,7 @@ static enum options_outcome read_positionals(struct reading *reading, int count,
     if (count == 0)
         return OPTIONS_RUN;
     if (reading->role == ROLE_SERVER)
-        return wrong(reading, "a server takes no argument like %s", texts[0]);
+        return usage_error(reading, "unexpected argument %s: the server has options only", texts[0]);
     if (count == 2 && is_number(texts[0]) && is_number(texts[1])) {
         values[0] = "ipv4";
         values[1] = "localhost";
@@ -171,7 +172,7 @@ static enum options_outcome read_positionals(struct reading *reading, int count,
     } else {
         const bool v4 = strcmp(texts[0], "v4") == 0;
         if (count > 5)
-            return wrong(reading, "one argument too many: %s", texts[5]);
+            return usage_error(reading, "unexpected argument %s", texts[5]);
         if (!v4 && strcmp(texts[0], "v6") != 0)
             return unsupported(reading, "mode", texts[0]);
         for (int i = 1; i < count; i++)
@@ -184,7 +185,7 @@ static enum options_outcome read_positionals(struct reading *reading, int count,
     return outcome;
 }
 
-/* The option at `*at`, and its value, which may be the next argument; `*at` moves to the last argument used. */
+/* Read the option at `*at` and its value, which may be the next argument. `*at` moves to the last argument used. */
 static enum options_outcome read_option(struct reading *reading, int count, char *const arguments[], int *at)
 {
     const char *name = arguments[*at] + 2;
@@ -193,19 +194,19 @@ static enum options_outcome read_option(struct reading *reading, int count, char
     const struct row *row = find_row(name, length);
 
     if (row == NULL)
-        return wrong(reading, "there is no option --%.*s", (int)length, name);
+        return usage_error(reading, "unknown option --%.*s", (int)length, name);
     if (value == NULL && row->kind == SWITCH)
         value = "1";
     if (value == NULL && *at + 1 < count)
         value = arguments[++*at];
     if (value == NULL || (*value == '\0' && name[length] != '='))
-        return wrong(reading, "--%s needs a value", row->name);
+        return usage_error(reading, "--%s requires a value", row->name);
     reading->given[row - rows] = true;
     snprintf(reading->source, sizeof(reading->source), "--%s", row->name);
     return set_row(reading, row, value);
 }
 
-static bool asks_for_help(int count, char *const arguments[])
+static bool help_requested(int count, char *const arguments[])
 {
     for (int at = 1; at < count && strcmp(arguments[at], "--") != 0; at++)
         if (strcmp(arguments[at], "--help") == 0)
@@ -215,7 +216,7 @@ static bool asks_for_help(int count, char *const arguments[])
 
 static enum options_outcome read_arguments(struct reading *reading, int count, char *const arguments[])
 {
-    const char *positionals[6]; /* one more than there can be */
+    const char *positionals[6]; /* one more than allowed */
     int found = 0;
     bool options_end = false;
 
@@ -233,7 +234,7 @@ static enum options_outcome read_arguments(struct reading *reading, int count, c
     return read_positionals(reading, found, positionals);
 }
 
-/* The next value comes from the variable of this row. */
+/* Set the source to the variable of this row. */
 static void name_variable(struct reading *reading, const struct row *row)
 {
     snprintf(reading->source, sizeof(reading->source), "TESTBED_%s", row->name);
@@ -241,9 +242,9 @@ static void name_variable(struct reading *reading, const struct row *row)
         *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
 }
 
-static const char *initial(const struct row *row, enum role role)
+static const char *default_value(const struct row *row, enum role role)
 {
-    return role == ROLE_SERVER && row->initial_server != NULL ? row->initial_server : row->initial;
+    return role == ROLE_SERVER && row->server_default != NULL ? row->server_default : row->default_value;
 }
 
 static bool uses(const struct row *row, enum role role)
@@ -251,7 +252,7 @@ static bool uses(const struct row *row, enum role role)
     return (row->users & (role == ROLE_CLIENT ? CLIENT : SERVER)) != 0;
 }
 
-/* Everything that no argument gave. */
+/* Read variables and defaults for all options without an argument. */
 static enum options_outcome read_environment(struct reading *reading)
 {
     enum options_outcome outcome = OPTIONS_RUN;
@@ -263,7 +264,7 @@ static enum options_outcome read_environment(struct reading *reading)
         const char *value = getenv(reading->source);
         reading->given[i] = value != NULL && *value != '\0';
         if (!reading->given[i])
-            value = initial(&rows[i], reading->role);
+            value = default_value(&rows[i], reading->role);
         if (value != NULL)
             outcome = set_row(reading, &rows[i], value);
     }
@@ -278,7 +279,7 @@ enum options_outcome options_read(struct options *options, enum role role, int c
 
     *options = (struct options){.role = role};
     error[0] = '\0';
-    if (asks_for_help(count, arguments))
+    if (help_requested(count, arguments))
         return OPTIONS_HELP;
     outcome = read_arguments(&reading, count, arguments);
     if (outcome == OPTIONS_RUN)
@@ -286,7 +287,7 @@ enum options_outcome options_read(struct options *options, enum role role, int c
     if (outcome == OPTIONS_RUN && options->role != role)
         outcome = unsupported(&reading, "role", find_row("role", 4)->choices[options->role]);
     if (options->content == CONTENT_KEEP && !reading.given[find_row("max-total-bytes", 15) - rows])
-        options->max_total_bytes = MAX_TOTAL_BYTES_KEPT; /* kept contents are memory, digested ones are not */
+        options->max_total_bytes = MAX_TOTAL_BYTES_KEPT; /* kept contents occupy memory */
     return outcome;
 }
 
@@ -296,17 +297,17 @@ void options_help(enum role role, FILE *out)
                               : "usage: client [v4|v6] [HOST] [PORT] [NODES] [CONTENT] [options]\n"
                                 "       client PORT NODES [options]\n",
           out);
-    fputs("\nEach option is also an environment variable: --read-bytes is TESTBED_READ_BYTES.\n\n", out);
+    fputs("\nEach option can also be set in the environment: --read-bytes is TESTBED_READ_BYTES.\n\n", out);
     for (size_t i = 0; i < ROWS; i++) {
-        const char *first = initial(&rows[i], role);
+        const char *shown = default_value(&rows[i], role);
         if (!uses(&rows[i], role))
             continue;
         fprintf(out, "  --%-18s %s", rows[i].name, rows[i].help);
         for (int c = 0; rows[i].choices[c] != NULL; c++)
             fprintf(out, "%s%s", c == 0 ? ": " : ", ", rows[i].choices[c]);
-        if (first != NULL)
-            fprintf(out, " (%s)", first);
+        if (shown != NULL)
+            fprintf(out, " (%s)", shown);
         fputc('\n', out);
     }
-    fputs("  --help               print this\n", out);
+    fputs("  --help               print this help\n", out);
 }

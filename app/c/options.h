@@ -1,5 +1,5 @@
-/* What a program is asked to do: from its arguments, else its environment, else the defaults. One table in options.c
- * names every option; docs/programs.md explains them. */
+/* The options of a program: from its arguments, else its environment, else the defaults. The table in options.c has
+ * every option; docs/programs.md explains them. */
 #ifndef TESTBED_OPTIONS_H
 #define TESTBED_OPTIONS_H
 
@@ -22,7 +22,7 @@ enum content {
     CONTENT_KEEP,
 };
 
-/* Numbers are 64 bits wide and within the ranges of the table; texts belong to the arguments or the environment. */
+/* Numbers are 64 bits wide and within the ranges of the table; strings belong to the arguments or the environment. */
 struct options {
     uint64_t role; /* enum role */
     uint64_t family; /* enum family */
@@ -52,13 +52,13 @@ struct options {
 enum options_outcome {
     OPTIONS_RUN,
     OPTIONS_HELP, /* --help was given */
-    OPTIONS_WRONG, /* a usage error */
+    OPTIONS_USAGE_ERROR,
     OPTIONS_UNSUPPORTED, /* a role, family or mode that this program does not know */
 };
 
 #define OPTIONS_ERROR_BYTES 512
 
-/* Read everything. At OPTIONS_WRONG and OPTIONS_UNSUPPORTED, `error` is one sentence without a line feed. */
+/* Read all options. On OPTIONS_USAGE_ERROR and OPTIONS_UNSUPPORTED, `error` is one sentence without a line feed. */
 enum options_outcome options_read(struct options *options, enum role role, int count, char *const arguments[],
                                   char error[OPTIONS_ERROR_BYTES]);
 

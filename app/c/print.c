@@ -8,7 +8,7 @@
 /* Nodes printed with PRINT_SOME. */
 #define SOME 10u
 
-uint32_t print_titles_kept(enum print print)
+uint32_t print_title_count(enum print print)
 {
     static const uint32_t kept[] = {UINT32_MAX, SOME, 0};
 
@@ -35,11 +35,11 @@ static int finish(FILE *out)
 int print_list(struct wire_decoder *decoder, enum print print, bool verbose, FILE *out)
 {
     const struct list *list = &decoder->list;
-    const uint32_t most = print_titles_kept(print);
+    const uint32_t printed = print_title_count(print);
 
     flockfile(out);
-    for (uint32_t i = most == 0 ? LIST_NONE : list->head; i != LIST_NONE; i = list->nodes[i].next)
-        if (i < most)
+    for (uint32_t i = printed == 0 ? LIST_END : list->head; i != LIST_END; i = list->nodes[i].next)
+        if (i < printed)
             print_node(list, &list->nodes[i], out);
     if (print == PRINT_SOME && list->size > SOME)
         fprintf(out, "... and %" PRIu32 " more\n", list->size - SOME);
@@ -52,7 +52,7 @@ int print_list(struct wire_decoder *decoder, enum print print, bool verbose, FIL
     return finish(out);
 }
 
-int print_ending(FILE *out)
+int print_end(FILE *out)
 {
     flockfile(out);
     fputs("Ending connection\n", out);

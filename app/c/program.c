@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Take the places of standard descriptors that are closed: else a socket or a log becomes one, and gets what is
- * printed. They are opened for reading only, so that printing fails, as it should. Returns 0, or -1 with errno set. */
-static int hold_standard_descriptors(void)
+/* Open closed standard descriptors as /dev/null: otherwise a socket or a log would get their number and receive what is
+ * printed. They are read-only, so that printing fails. Returns 0, or -1 with errno set. */
+static int reserve_standard_descriptors(void)
 {
     int fd;
 
@@ -27,7 +27,7 @@ int program_main(enum role role, int (*run)(const struct options *options), int 
     char error[OPTIONS_ERROR_BYTES];
     const char *name = role == ROLE_CLIENT ? "client" : "server";
 
-    if (hold_standard_descriptors() != 0) {
+    if (reserve_standard_descriptors() != 0) {
         fprintf(stderr, "%s: open /dev/null: %s\n", name, strerror(errno));
         return 1;
     }
@@ -37,7 +37,7 @@ int program_main(enum role role, int (*run)(const struct options *options), int 
         return 0;
     }
     if (outcome != OPTIONS_RUN) {
-        fprintf(stderr, "%s: %s (--help lists the options)\n", name, error);
+        fprintf(stderr, "%s: %s (see --help)\n", name, error);
         return outcome == OPTIONS_UNSUPPORTED ? EXIT_UNSUPPORTED : EXIT_FAILED;
     }
     return run(&options);

@@ -1,6 +1,6 @@
-/* See server.h. The main thread waits for signals, which are blocked everywhere and read from a descriptor; it does
- * nothing else, so that nothing which blocks (a standard error that nobody reads) keeps it from stopping. Another one
- * accepts; every other thread serves one connection and then takes itself off the list. */
+/* See server.h. The main thread only waits for signals, which are blocked in all threads and read from a descriptor.
+ * Nothing that blocks, such as a standard error that nobody reads, can therefore prevent the stop. A second thread
+ * accepts; every other thread serves one connection and then removes it from the list. */
 #define _GNU_SOURCE /* getrandom(), pthread_clockjoin_np() */
 #include "server.h"
 
@@ -24,26 +24,26 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Enough for the deepest call (printing and resolving an address take most) several times over; a thousand of them
- * are still only address space. */
+/* Several times what the deepest call needs (printing, resolving an address). A thousand stacks are only address
+ * space. */
 #define STACK_BYTES (128 * 1024)
 
-/* Connections whose events are logged. */
-#define LOGGED 16u
+/* The first connections have event logs. */
+#define MAX_LOGS 16u
 
-/* How long the acceptor and then the connections may take to end once they are told to, and when the program ends
- * wherever it is: all of it within the second that the contract gives. */
-#define ACCEPTOR_NS 100000000u
-#define STOP_NS 600000000u
-#define LAST_CALL_US 850000
+/* Time limits after a stop is requested: for the acceptor, then for the connections, and for the whole program. The
+ * contract allows one second. */
+#define ACCEPTOR_STOP_NS 100000000u
+#define CONNECTIONS_STOP_NS 600000000u
+#define HARD_EXIT_US 850000
 
-/* Between two attempts to accept when descriptors or memory have run out. */
+/* Between two attempts to accept while descriptors or memory are exhausted. */
 #define RETRY_MS 100
 
 struct connection {
     struct server *server;
     struct session session;
-    uint64_t number; /* of the connections accepted, from 1 */
+    uint64_t number; /* in order of acceptance, from 1 */
     struct connection *previous;
     struct connection *next;
 };
@@ -54,12 +54,12 @@ struct server {
     int signals;
     uint64_t hash_seed;
     uint64_t accepted;
-    bool exhausted; /* accepting has failed, and it has been said */
-    struct event_log first_log; /* until the first connection takes it */
+    bool exhausted; /* accept() failed for lack of resources, and that was reported */
+    struct event_log first_log; /* opened at the start, used by the first connection */
     struct session_stop stop;
     pthread_attr_t thread;
-    pthread_mutex_t lock; /* for what follows */
-    pthread_cond_t one_less;
+    pthread_mutex_t lock; /* protects the members below */
+    pthread_cond_t connection_closed;
     struct connection *connections;
     uint64_t open;
 };
@@ -70,8 +70,8 @@ static int fail(const char *attempt)
     return -1;
 }
 
-/* Block the signals to stop, for all threads to come, and ignore what a vanished reader of our output would send. */
-static int take_signals(void)
+/* Block the stop signals for all future threads, and ignore SIGPIPE from standard output. Returns signalfd(). */
+static int block_stop_signals(void)
 {
     sigset_t stop;
 
@@ -83,7 +83,7 @@ static int take_signals(void)
     return signalfd(-1, &stop, 0);
 }
 
-/* A descriptor a connection, a log for some: take as many as we may have. Accepting says so when they run out. */
+/* Connections and logs need descriptors: raise the soft limit to the hard one. accept_one() reports exhaustion. */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
@@ -94,16 +94,16 @@ static void raise_descriptor_limit(void)
     }
 }
 
-static int listen_as_asked(struct server *server)
+static int start_listening(struct server *server)
 {
     const struct options *options = server->options;
     const enum family family = (enum family)options->family;
-    const char *address = options->bind != NULL ? options->bind : conn_any_address(family);
-    const struct conn_options wanted = {(int)options->sndbuf_bytes, (int)options->rcvbuf_bytes, (int)options->nodelay};
+    const char *address = options->bind != NULL ? options->bind : conn_default_bind(family);
+    const struct conn_options preset = {(int)options->sndbuf_bytes, (int)options->rcvbuf_bytes, (int)options->nodelay};
     char error[CONN_ERROR_BYTES];
     char name[CONN_NAME_BYTES];
 
-    server->listener = conn_listen(family, address, (uint16_t)options->port, &wanted, error);
+    server->listener = conn_listen(family, address, (uint16_t)options->port, &preset, error);
     if (server->listener < 0) {
         fprintf(stderr, "server: %s\n", error);
         return -1;
@@ -117,21 +117,21 @@ static int set_up(struct server *server)
 {
     pthread_condattr_t monotonic;
 
-    server->signals = take_signals();
+    server->signals = block_stop_signals();
     if (server->signals < 0)
-        return fail("watch for signals");
+        return fail("create a signal descriptor");
     server->stop.fd = eventfd(0, 0);
     if (server->stop.fd < 0)
-        return fail("make an event descriptor");
+        return fail("create an event descriptor");
     if (getrandom(&server->hash_seed, sizeof(server->hash_seed), 0) < 0)
         return fail("get a random number");
     raise_descriptor_limit();
-    atomic_init(&server->stop.asked, false);
+    atomic_init(&server->stop.requested, false);
     atomic_init(&server->stop.output_failed, false);
     pthread_mutex_init(&server->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->one_less, &monotonic);
+    pthread_cond_init(&server->connection_closed, &monotonic);
     pthread_attr_init(&server->thread);
     pthread_attr_setdetachstate(&server->thread, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&server->thread, STACK_BYTES);
@@ -139,11 +139,10 @@ static int set_up(struct server *server)
         fprintf(stderr, "server: create event log %s: %s\n", server->options->events, strerror(errno));
         return -1;
     }
-    return listen_as_asked(server);
+    return start_listening(server);
 }
 
-/* Put a connection on the list. */
-static void enlist(struct server *server, struct connection *connection)
+static void add_connection(struct server *server, struct connection *connection)
 {
     pthread_mutex_lock(&server->lock);
     connection->next = server->connections;
@@ -154,8 +153,8 @@ static void enlist(struct server *server, struct connection *connection)
     pthread_mutex_unlock(&server->lock);
 }
 
-/* Take it off, so that nobody shuts down a descriptor that has become another one's. */
-static void delist(struct server *server, struct connection *connection)
+/* Remove a connection from the list before its descriptor is closed, so that stop() cannot shut down a reused one. */
+static void remove_connection(struct server *server, struct connection *connection)
 {
     pthread_mutex_lock(&server->lock);
     if (connection->previous != NULL)
@@ -167,23 +166,23 @@ static void delist(struct server *server, struct connection *connection)
     pthread_mutex_unlock(&server->lock);
 }
 
-/* The last thing that a connection's thread does: after it the server may be gone. */
-static void count_out(struct server *server)
+/* The last action of a connection's thread: the server may be gone afterwards. */
+static void connection_done(struct server *server)
 {
     pthread_mutex_lock(&server->lock);
     server->open--;
-    pthread_cond_signal(&server->one_less);
+    pthread_cond_signal(&server->connection_closed);
     pthread_mutex_unlock(&server->lock);
 }
 
-/* The log of a connection after the first. */
+/* Open the log of a connection after the first. */
 static void open_log(struct connection *connection)
 {
     const char *path = connection->server->options->events;
-    char numbered[PATH_MAX + 24]; /* a path that is too long must stay so, not become another */
+    char numbered[PATH_MAX + 24]; /* a path that is too long stays too long: it must not be cut to another one */
 
     event_log_open(&connection->session.log, NULL);
-    if (path == NULL || connection->number > LOGGED)
+    if (path == NULL || connection->number > MAX_LOGS)
         return;
     snprintf(numbered, sizeof(numbered), "%s.%" PRIu64, path, connection->number);
     if (event_log_open(&connection->session.log, numbered) != 0)
@@ -196,14 +195,14 @@ static void *serve(void *argument)
     struct server *server = connection->server;
 
     session_serve(&connection->session);
-    delist(server, connection);
+    remove_connection(server, connection);
     session_close(&connection->session);
     free(connection);
-    count_out(server);
+    connection_done(server);
     return NULL;
 }
 
-/* Give the connection what is its own before its thread begins. */
+/* Initialize a connection before its thread starts. */
 static void prepare(struct server *server, struct connection *connection, uint64_t start_ns, uint64_t end_ns)
 {
     struct session *session = &connection->session;
@@ -222,21 +221,21 @@ static void prepare(struct server *server, struct connection *connection, uint64
     event_log_add(&session->log, EVENT_ACCEPT, start_ns, end_ns, 0, 0);
 }
 
-/* Start the thread of a connection. Whatever prevents it costs this connection only. */
+/* Start the thread of a connection. A failure affects this connection only. */
 static void start(struct server *server, struct connection *connection)
 {
     pthread_t thread;
     int error;
 
-    enlist(server, connection);
+    add_connection(server, connection);
     error = pthread_create(&thread, &server->thread, serve, connection);
     if (error == 0)
         return;
     fprintf(stderr, "server: peer %s: refused, no thread: %s\n", connection->session.peer, strerror(error));
-    delist(server, connection);
+    remove_connection(server, connection);
     session_close(&connection->session);
     free(connection);
-    count_out(server);
+    connection_done(server);
 }
 
 static bool is_full(struct server *server)
@@ -249,7 +248,7 @@ static bool is_full(struct server *server)
     return full;
 }
 
-/* Returns 0, or -1 when accepting had better wait a while. */
+/* Accept one connection. Returns 0, or -1 if the caller should wait before the next attempt. */
 static int accept_one(struct server *server)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
@@ -263,7 +262,7 @@ static int accept_one(struct server *server)
         const int error = errno;
         free(connection);
         if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
-            return 0; /* it has gone already */
+            return 0; /* the peer has closed it already */
         if (!server->exhausted)
             fprintf(stderr, "server: accept a connection: %s\n", strerror(error));
         server->exhausted = true;
@@ -282,17 +281,17 @@ static int accept_one(struct server *server)
     return 0;
 }
 
-/* Accept until a stop is asked for. */
+/* Accept connections until a stop is requested. */
 static void *accept_all(void *argument)
 {
     struct server *server = argument;
     struct pollfd wait[] = {{.fd = server->stop.fd, .events = POLLIN}, {.fd = server->listener, .events = POLLIN}};
 
-    while (!atomic_load(&server->stop.asked))
+    while (!atomic_load(&server->stop.requested))
         if (poll(wait, 2, -1) > 0 && wait[1].revents != 0 && accept_one(server) != 0)
             poll(wait, 1, RETRY_MS);
-    /* What came before the stop is accepted, and then ended like the others. */
-    const uint64_t until_ns = monotonic_ns() + ACCEPTOR_NS;
+    /* Connections that arrived before the stop are accepted, and stop() then shuts them down. */
+    const uint64_t until_ns = monotonic_ns() + ACCEPTOR_STOP_NS;
     while (monotonic_ns() < until_ns && poll(&wait[1], 1, 0) > 0 && accept_one(server) == 0)
         continue;
     close(server->listener);
@@ -306,29 +305,29 @@ static struct timespec after(uint64_t delay_ns)
     return (struct timespec){(time_t)(then_ns / 1000000000), (long)(then_ns % 1000000000)};
 }
 
-static void on_last_call(int signal_number)
+static void on_hard_exit(int signal_number)
 {
     (void)signal_number;
     _exit(0);
 }
 
-/* End all connections. Returns whether all have ended in time. */
+/* Stop accepting and shut down all connections. Returns whether all ended in time. */
 static bool stop(struct server *server, pthread_t acceptor)
 {
-    const struct itimerval last_call = {.it_value = {.tv_usec = LAST_CALL_US}};
-    const struct timespec accepted = after(2 * ACCEPTOR_NS);
-    const struct timespec ended = after(2 * ACCEPTOR_NS + STOP_NS);
+    const struct itimerval hard_exit = {.it_value = {.tv_usec = HARD_EXIT_US}};
+    const struct timespec accepted = after(2 * ACCEPTOR_STOP_NS);
+    const struct timespec ended = after(2 * ACCEPTOR_STOP_NS + CONNECTIONS_STOP_NS);
     bool all;
 
-    signal(SIGALRM, on_last_call);
-    setitimer(ITIMER_REAL, &last_call, NULL);
-    atomic_store(&server->stop.asked, true);
+    signal(SIGALRM, on_hard_exit);
+    setitimer(ITIMER_REAL, &hard_exit, NULL);
+    atomic_store(&server->stop.requested, true);
     eventfd_write(server->stop.fd, 1);
     all = pthread_clockjoin_np(acceptor, NULL, CLOCK_MONOTONIC, &accepted) == 0;
     pthread_mutex_lock(&server->lock);
     for (struct connection *one = server->connections; one != NULL; one = one->next)
         shutdown(one->session.fd, SHUT_RDWR);
-    while (server->open > 0 && pthread_cond_timedwait(&server->one_less, &server->lock, &ended) == 0)
+    while (server->open > 0 && pthread_cond_timedwait(&server->connection_closed, &server->lock, &ended) == 0)
         continue;
     for (struct connection *one = server->connections; one != NULL; one = one->next)
         session_abandon(&one->session);
@@ -337,8 +336,8 @@ static bool stop(struct server *server, pthread_t acceptor)
     return all;
 }
 
-/* Returns once a signal has come. */
-static void await_signal(const struct server *server)
+/* Return when a stop signal is pending. */
+static void wait_for_signal(const struct server *server)
 {
     struct pollfd wait = {.fd = server->signals, .events = POLLIN};
 
@@ -359,10 +358,10 @@ int server_run(const struct options *options)
         fail("start a thread to accept connections");
         return 1;
     }
-    await_signal(&server);
+    wait_for_signal(&server);
     if (!stop(&server, acceptor)) {
         fprintf(stderr, "server: not all connections ended in time\n");
-        _exit(atomic_load(&server.stop.output_failed) ? 1 : 0); /* not exit(): it would wait for an output that they may hold */
+        _exit(atomic_load(&server.stop.output_failed) ? 1 : 0); /* exit() could block on output that they hold */
     }
     if (event_log_close(&server.first_log) != 0)
         fail("write event log");

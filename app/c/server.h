@@ -1,10 +1,10 @@
-/* The server: listens, gives each connection a thread, and ends them all when it is told to stop. */
+/* The server: it listens, serves each connection in a thread, and shuts all of them down on a stop signal. */
 #ifndef TESTBED_SERVER_H
 #define TESTBED_SERVER_H
 
 #include "options.h"
 
-/* Serve until SIGTERM or SIGINT comes, or standard output fails. Returns the exit status of the program. */
+/* Serve until SIGTERM or SIGINT arrives or standard output fails. Returns the exit code of the program. */
 int server_run(const struct options *options);
 
 #endif

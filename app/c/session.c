@@ -14,31 +14,31 @@
 #include <string.h>
 #include <unistd.h>
 
-static void complain(const struct session *session, const char *kind, const struct wire_position *where,
+static void report(const struct session *session, const char *kind, const struct wire_position *where,
                      const char *sentence)
 {
-    char place[WIRE_WHERE_BYTES];
+    char position[WIRE_WHERE_BYTES];
 
-    wire_describe(kind, where, place);
-    fprintf(stderr, "server: peer %s: %s: %s\n", session->peer, place, sentence);
+    wire_describe(kind, where, position);
+    fprintf(stderr, "server: peer %s: %s: %s\n", session->peer, position, sentence);
 }
 
-static void complain_of_connection(const struct session *session, const struct wire_decoder *decoder, const char *kind,
+static void report_at_next_byte(const struct session *session, const struct wire_decoder *decoder, const char *kind,
                                    const char *sentence)
 {
-    const struct wire_position where = wire_where(decoder);
+    const struct wire_position where = wire_position_next(decoder);
 
-    complain(session, kind, &where, sentence);
+    report(session, kind, &where, sentence);
 }
 
-static void complain_of_violation(const struct session *session, const struct wire_decoder *decoder)
+static void report_violation(const struct session *session, const struct wire_decoder *decoder)
 {
-    complain(session, decoder->violation.kind, &decoder->violation.where, decoder->violation.sentence);
+    report(session, decoder->violation.kind, &decoder->violation.where, decoder->violation.sentence);
 }
 
-/* Sleep for the read delay, or until a stop is asked for: a wait for the stop with a time-out in nanoseconds is as
- * exact as nanosleep(), and no wake-up can be missed. */
-static void rest(struct session *session)
+/* Sleep for the read delay, or until a stop is requested. ppoll() on the stop descriptor is as exact as nanosleep()
+ * and misses no request. */
+static void pause_reader(struct session *session)
 {
     const uint64_t delay_us = session->options->read_delay_us;
     const struct timespec delay = {(time_t)(delay_us / 1000000), (long)(delay_us % 1000000) * 1000};
@@ -48,12 +48,12 @@ static void rest(struct session *session)
         return;
     const uint64_t start_ns = monotonic_ns();
     while (ppoll(&stop, 1, &delay, NULL) < 0 && errno == EINTR)
-        continue; /* no signal is delivered to this thread: all are blocked */
+        continue; /* signals are blocked in this thread, so none is delivered */
     event_log_add(&session->log, EVENT_SLEEP, start_ns, monotonic_ns(), 0, session->total_bytes);
 }
 
-/* Nobody can be told what was received: the server ends, as if a signal had asked for it, but with a failure. */
-static void give_up_output(struct session *session)
+/* Standard output is unusable: stop the server as a signal would, but with exit code 1. */
+static void stop_after_output_failure(struct session *session)
 {
     if (atomic_exchange(&session->stop->output_failed, true))
         return;
@@ -61,8 +61,8 @@ static void give_up_output(struct session *session)
     kill(getpid(), SIGTERM);
 }
 
-/* Decode what one read brought, and print the lists that it completes. Returns 0, or -1 when this was the last. */
-static int take(struct session *session, struct wire_decoder *decoder, const uint8_t *data, size_t size)
+/* Decode the bytes of one read, and print the lists that it completes. Returns 0, or -1 if no read may follow. */
+static int decode(struct session *session, struct wire_decoder *decoder, const uint8_t *data, size_t size)
 {
     const struct options *options = session->options;
 
@@ -72,12 +72,12 @@ static int take(struct session *session, struct wire_decoder *decoder, const uin
         data += used;
         size -= used;
         if (outcome == WIRE_BAD) {
-            complain_of_violation(session, decoder);
+            report_violation(session, decoder);
             return -1;
         }
         if (outcome == WIRE_LIST) {
             if (print_list(decoder, (enum print)options->print, options->verbose, stdout) != 0) {
-                give_up_output(session);
+                stop_after_output_failure(session);
                 return -1;
             }
             list_free(&decoder->list);
@@ -86,16 +86,16 @@ static int take(struct session *session, struct wire_decoder *decoder, const uin
     return 0;
 }
 
-/* The stream has ended. */
-static void end(struct session *session, struct wire_decoder *decoder)
+/* Handle the end of the stream. */
+static void finish_stream(struct session *session, struct wire_decoder *decoder)
 {
     if (wire_end(decoder) == WIRE_BAD)
-        complain_of_violation(session, decoder);
-    else if (print_ending(stdout) != 0)
-        give_up_output(session);
+        report_violation(session, decoder);
+    else if (print_end(stdout) != 0)
+        stop_after_output_failure(session);
 }
 
-/* One read, logged. Returns as conn_recv() does. */
+/* Receive once and log it. Returns what conn_recv() returns. */
 static ssize_t read_once(struct session *session, uint8_t *buffer)
 {
     const uint64_t start_ns = monotonic_ns();
@@ -114,21 +114,21 @@ static void serve(struct session *session, struct wire_decoder *decoder, uint8_t
 {
     for (;;) {
         const ssize_t got = read_once(session, buffer);
-        if (atomic_load(&session->stop->asked)) {
-            complain_of_connection(session, decoder, "stopped", "the server was told to stop");
+        if (atomic_load(&session->stop->requested)) {
+            report_at_next_byte(session, decoder, "stopped", "the server is stopping");
             return;
         }
         if (got < 0) {
-            complain_of_connection(session, decoder, "reset", strerror(errno));
+            report_at_next_byte(session, decoder, "reset", strerror(errno));
             return;
         }
         if (got == 0) {
-            end(session, decoder);
+            finish_stream(session, decoder);
             return;
         }
-        if (take(session, decoder, buffer, (size_t)got) != 0)
+        if (decode(session, decoder, buffer, (size_t)got) != 0)
             return;
-        rest(session);
+        pause_reader(session);
     }
 }
 
@@ -141,15 +141,15 @@ void session_serve(struct session *session)
         .max_content_bytes = options->max_content_bytes,
         .max_total_bytes = options->max_total_bytes,
         .hash_seed = session->hash_seed,
-        .titles_kept = print_titles_kept((enum print)options->print),
+        .title_count = print_title_count((enum print)options->print),
         .keep_content = options->content == CONTENT_KEEP,
     };
     uint8_t *buffer = malloc((size_t)options->read_bytes);
     struct wire_decoder decoder;
 
     if (buffer == NULL) {
-        fprintf(stderr, "server: peer %s: refused, no memory to read %" PRIu64 " bytes at a time\n", session->peer,
-                options->read_bytes);
+        fprintf(stderr, "server: peer %s: refused, out of memory for a read buffer of %" PRIu64 " bytes\n",
+                session->peer, options->read_bytes);
         return;
     }
     wire_init(&decoder, &rules);

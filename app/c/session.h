@@ -1,4 +1,4 @@
-/* One connection of a server, from accept to close: read, decode, print, pause. Runs in a thread of its own. */
+/* One connection of the server in its own thread, from accept to close: read, decode, print, wait the read delay. */
 #ifndef TESTBED_SESSION_H
 #define TESTBED_SESSION_H
 
@@ -10,9 +10,9 @@
 
 /* Shared by all connections of a server. */
 struct session_stop {
-    atomic_bool asked;
+    atomic_bool requested;
     atomic_bool output_failed;
-    int fd; /* readable once a stop is asked for */
+    int fd; /* readable once a stop is requested */
 };
 
 struct session {
@@ -25,15 +25,15 @@ struct session {
     char peer[CONN_NAME_BYTES];
 };
 
-/* Serve until the stream ends, the peer breaks the format or the connection, or a stop is asked for (and the socket
- * shut down, by whoever asks). What went wrong is one line on standard error. */
+/* Serve until the stream ends, the peer violates the format or resets the connection, or a stop is requested. Whoever
+ * requests the stop also shuts the socket down. An error is one line on standard error. */
 void session_serve(struct session *session);
 
 /* Close the socket and write the event log. */
 void session_close(struct session *session);
 
-/* Write the event log of a session whose thread is stuck, just before the program ends. Nothing is freed: should that
- * thread come free after all, it finds what it needs. */
+/* Write the event log of a session whose thread is stuck, just before the program exits. It frees nothing, because
+ * the thread may still use it. */
 void session_abandon(struct session *session);
 
 #endif

@@ -1,7 +1,7 @@
-/* SHA-256 as FIPS 180-4 defines it; names (a..h, W, K) are those of its section 6.2.
+/* SHA-256 (FIPS 180-4); the names a..h, W and K are those of its section 6.2.
  *
- * Two things make it quick in plain C: whole blocks are hashed where they lie, and the eight working variables
- * change their names instead of their places, so that a round moves nothing. */
+ * Two things make it fast in plain C: whole blocks are hashed in place, and the macro renames the eight working
+ * variables instead of moving them. */
 #include "sha256.h"
 
 #include <string.h>
@@ -96,13 +96,13 @@ void sha256_update(struct sha256 *sha, const void *data, size_t size)
         return;
     sha->total_bytes += size;
     if (used > 0) {
-        size_t take = sizeof(sha->block) - used;
-        if (take > size)
-            take = size;
-        memcpy(sha->block + used, p, take);
-        p += take;
-        size -= take;
-        if (used + take < sizeof(sha->block))
+        size_t missing = sizeof(sha->block) - used;
+        if (missing > size)
+            missing = size;
+        memcpy(sha->block + used, p, missing);
+        p += missing;
+        size -= missing;
+        if (used + missing < sizeof(sha->block))
             return;
         hash_block(sha->state, sha->block);
     }
@@ -119,7 +119,7 @@ void sha256_final(struct sha256 *sha, uint8_t digest[SHA256_BYTES])
     size_t used = sha->total_bytes % sizeof(sha->block);
     uint8_t length[8];
 
-    /* The length takes the last 8 bytes of a block (FIPS 180-4, 5.1.1). */
+    /* The length occupies the last 8 bytes of a block (FIPS 180-4, 5.1.1). */
     sha256_update(sha, padding, used < 56 ? 56 - used : 120 - used);
     store_be32(length, (uint32_t)(bits >> 32));
     store_be32(length + 4, (uint32_t)bits);

@@ -17,10 +17,10 @@ struct sha256 {
 void sha256_init(struct sha256 *sha);
 void sha256_update(struct sha256 *sha, const void *data, size_t size);
 
-/* Finishes: call sha256_init() before using the struct again. */
+/* Finish; call sha256_init() before using the struct again. */
 void sha256_final(struct sha256 *sha, uint8_t digest[SHA256_BYTES]);
 
-/* Finishes, and writes the digest as lower-case hexadecimal digits. */
+/* Finish, and write the digest as lower-case hexadecimal digits. */
 void sha256_final_hex(struct sha256 *sha, char text[SHA256_HEX_BYTES]);
 
 #endif

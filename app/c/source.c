@@ -34,8 +34,8 @@ static size_t smaller(size_t a, uint64_t b)
     return a < b ? a : (size_t)b;
 }
 
-/* Write at most `room` bytes of what stands at the position: a header, a record or a content. Returns how many. */
-static size_t take_piece(struct source *source, uint8_t *out, size_t room)
+/* Write at most `room` bytes of the header, record or content at the current position. Returns the number written. */
+static size_t read_piece(struct source *source, uint8_t *out, size_t room)
 {
     const struct wire_header header = {.count = (int32_t)source->nodes};
     const uint64_t stride = (uint64_t)WIRE_NODE_BYTES + source->content_bytes;
@@ -62,13 +62,13 @@ static size_t take_piece(struct source *source, uint8_t *out, size_t room)
     return size;
 }
 
-void source_take(struct source *source, uint8_t *out, size_t size)
+void source_read(struct source *source, uint8_t *out, size_t size)
 {
     while (size > 0) {
-        size_t made = take_piece(source, out, size);
-        out += made;
-        size -= made;
-        source->position += made;
+        size_t written = read_piece(source, out, size);
+        out += written;
+        size -= written;
+        source->position += written;
         if (source->position == source->list_bytes)
             source->position = 0;
     }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The length of the sequence that `lead` starts (RFC 3629, section 3), 0 when it starts none. */
+/* The length of the sequence that `lead` starts (RFC 3629, section 3), 0 if it is no lead byte. */
 static size_t sequence_length(uint8_t lead)
 {
     if (lead < 0x80)
@@ -17,10 +17,10 @@ static size_t sequence_length(uint8_t lead)
     return lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
 }
 
-/* Decode the sequence at `p`, of which `size` bytes are there. Returns its length, 0 when it is not UTF-8. */
+/* Decode the sequence at `p`, with `size` bytes available. Returns its length, 0 if it is not UTF-8. */
 static size_t decode(const uint8_t *p, size_t size, uint32_t *code)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    static const uint32_t min_code[] = {0, 0, 0x80, 0x800, 0x10000};
     const size_t length = size == 0 ? 0 : sequence_length(p[0]);
 
     if (length == 0 || length > size)
@@ -31,7 +31,7 @@ static size_t decode(const uint8_t *p, size_t size, uint32_t *code)
             return 0;
         *code = *code << 6 | (p[i] & 0x3f);
     }
-    if (*code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff))
+    if (*code < min_code[length] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff))
         return 0;
     return length;
 }
@@ -52,7 +52,7 @@ bool text_is_utf8(const char *text, size_t size)
 }
 
 /* Line separators and changes of writing direction. */
-static bool rearranges(uint32_t code)
+static bool changes_layout(uint32_t code)
 {
     return code == 0x061c || code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
            (code >= 0x2066 && code <= 0x2069);
@@ -71,7 +71,7 @@ void text_escape(const char *text, char *out)
             *out++ = (char)code;
         } else if (code < 0x20 || (code >= 0x7f && code < 0xa0)) {
             out += sprintf(out, "\\x%02x", (unsigned)code);
-        } else if (rearranges(code)) {
+        } else if (changes_layout(code)) {
             out += sprintf(out, "\\u%04x", (unsigned)code);
         } else {
             memcpy(out, p, length);

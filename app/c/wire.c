@@ -1,6 +1,6 @@
-/* See wire.h. A stage collects its part (header, record), or lets it pass (content); when a part is complete, it is
- * checked, and the next stage begins. After the last byte of a list the decoder is between lists, and keeps that list
- * for the caller to use; the next byte clears it. */
+/* See wire.h. A stage collects its part (header, record) or passes it on (content). A complete part is checked, and the
+ * next stage begins. After the last byte of a list the decoder is between lists and keeps that list for the caller; the
+ * next byte clears it. */
 #include "wire.h"
 
 #include "text.h"
@@ -36,8 +36,8 @@ static enum wire_outcome violate(struct wire_decoder *decoder, const char *kind,
     return WIRE_BAD;
 }
 
-/* A field of node `i`, which has arrived: all contents before it are passed over. */
-static struct wire_position position_of(const struct wire_decoder *decoder, uint32_t i, const char *field, size_t at)
+/* The position of a field of node `i`, which has arrived; the contents before it are skipped. */
+static struct wire_position field_position(const struct wire_decoder *decoder, uint32_t i, const char *field, size_t at)
 {
     struct wire_position where = {decoder->list_start + WIRE_HEADER_BYTES + at, decoder->lists, i, field};
 
@@ -46,51 +46,52 @@ static struct wire_position position_of(const struct wire_decoder *decoder, uint
     return where;
 }
 
-/* A field of the record that is just complete; it is not in the list yet. */
-static struct wire_position position_in_part(const struct wire_decoder *decoder, const char *field, size_t at)
+/* The position of a field of the record just completed, which is not in the list yet. */
+static struct wire_position record_field_position(const struct wire_decoder *decoder, const char *field, size_t at)
 {
     return (struct wire_position){decoder->offset - WIRE_NODE_BYTES + at, decoder->lists, decoder->list.size, field};
 }
 
 static enum wire_outcome no_memory(struct wire_decoder *decoder)
 {
-    return violate(decoder, "no-memory", wire_where(decoder), "the server has no memory for this list");
+    return violate(decoder, "no-memory", wire_position_next(decoder), "out of memory for this list");
 }
 
 static enum wire_outcome finish_list(struct wire_decoder *decoder)
 {
     uint32_t at = 0;
     enum list_fault fault = list_link(&decoder->list, decoder->rules.hash_seed, &at);
-    struct wire_position id = position_of(decoder, at, "id", offsetof(struct wire_node, id));
-    struct wire_position next = position_of(decoder, at, "next_id", offsetof(struct wire_node, next_id));
+    struct wire_position id = field_position(decoder, at, "id", offsetof(struct wire_node, id));
+    struct wire_position next = field_position(decoder, at, "next_id", offsetof(struct wire_node, next_id));
 
     switch (fault) {
     case LIST_DUPLICATE_ID:
-        return violate(decoder, "duplicate-id", id, "an earlier node has the id %" PRId32 " too",
+        return violate(decoder, "duplicate-id", id, "an earlier node also has the id %" PRId32,
                        decoder->list.nodes[at].id);
     case LIST_DANGLING_NEXT_ID:
         return violate(decoder, "dangling-next-id", next, "no node has the id %" PRId32,
                        decoder->list.nodes[at].next_id);
     case LIST_CYCLE:
-        return violate(decoder, "cycle", next, "from node %" PRId32 " the links never end", decoder->list.nodes[at].id);
+        return violate(decoder, "cycle", next, "the links from node %" PRId32 " lead into a cycle",
+                       decoder->list.nodes[at].id);
     case LIST_UNREACHABLE:
-        return violate(decoder, "unreachable", id, "no link leads to node %" PRId32 ", and it is not the only one",
+        return violate(decoder, "unreachable", id, "no link leads to node %" PRId32 ", nor to an earlier node",
                        decoder->list.nodes[at].id);
     case LIST_NO_MEMORY:
         return no_memory(decoder);
-    case LIST_FINE:
+    case LIST_VALID:
         break;
     }
     decoder->lists++;
     decoder->stage = WIRE_HEADER;
-    decoder->have = 0;
+    decoder->part_bytes = 0;
     return WIRE_LIST;
 }
 
-/* The next node begins, or the list is complete. */
+/* Begin the next node, or finish the list. */
 static enum wire_outcome finish_node(struct wire_decoder *decoder)
 {
-    decoder->have = 0;
+    decoder->part_bytes = 0;
     decoder->stage = WIRE_RECORD;
     return decoder->list.size == decoder->count ? finish_list(decoder) : WIRE_MORE;
 }
@@ -113,9 +114,9 @@ static enum wire_outcome check_header(struct wire_decoder *decoder)
 static enum wire_outcome check_record(struct wire_decoder *decoder)
 {
     const struct wire_node *node = &decoder->part.node;
-    const struct wire_position title = position_in_part(decoder, "title", offsetof(struct wire_node, title));
+    const struct wire_position title = record_field_position(decoder, "title", offsetof(struct wire_node, title));
     const struct wire_position length =
-        position_in_part(decoder, "content_length", offsetof(struct wire_node, content_length));
+        record_field_position(decoder, "content_length", offsetof(struct wire_node, content_length));
     const char *end = memchr(node->title, '\0', sizeof(node->title));
 
     if (end == NULL)
@@ -130,45 +131,45 @@ static enum wire_outcome check_record(struct wire_decoder *decoder)
         return violate(decoder, "total-cap", length, "the list would have %" PRIu64 " bytes, the cap is %" PRIu64,
                        decoder->list_bytes, decoder->rules.max_total_bytes);
     if (list_add(&decoder->list, node, (size_t)(end - node->title),
-                 decoder->list.size < decoder->rules.titles_kept) != 0)
+                 decoder->list.size < decoder->rules.title_count) != 0)
         return no_memory(decoder);
     decoder->content_left = node->content_length;
     decoder->stage = WIRE_CONTENT;
     return decoder->content_left == 0 ? finish_node(decoder) : WIRE_MORE;
 }
 
-/* Collect a part of `whole` bytes. Returns the bytes taken. */
+/* Collect a part of `whole` bytes. Returns the number of bytes used. */
 static size_t collect(struct wire_decoder *decoder, const uint8_t *data, size_t size, size_t whole)
 {
-    const size_t take = size < whole - decoder->have ? size : whole - decoder->have;
+    const size_t used = size < whole - decoder->part_bytes ? size : whole - decoder->part_bytes;
 
-    memcpy(decoder->part.bytes + decoder->have, data, take);
-    decoder->have += take;
-    decoder->offset += take;
-    return take;
+    memcpy(decoder->part.bytes + decoder->part_bytes, data, used);
+    decoder->part_bytes += used;
+    decoder->offset += used;
+    return used;
 }
 
-/* Take one piece, at least one byte of it, that lies within one part. */
-static enum wire_outcome feed_piece(struct wire_decoder *decoder, const uint8_t *data, size_t size, size_t *taken)
+/* Use one piece, at least one byte, that lies within one part. */
+static enum wire_outcome feed_piece(struct wire_decoder *decoder, const uint8_t *data, size_t size, size_t *used)
 {
     if (decoder->stage == WIRE_CONTENT) {
-        *taken = size < decoder->content_left ? size : decoder->content_left;
-        if (decoder->rules.keep_content && list_add_content(&decoder->list, data, *taken) != 0)
+        *used = size < decoder->content_left ? size : decoder->content_left;
+        if (decoder->rules.keep_content && list_add_content(&decoder->list, data, *used) != 0)
             return no_memory(decoder);
-        decoder->offset += *taken;
-        decoder->content_left -= (uint32_t)*taken;
+        decoder->offset += *used;
+        decoder->content_left -= (uint32_t)*used;
         return decoder->content_left == 0 ? finish_node(decoder) : WIRE_MORE;
     }
     const size_t whole = decoder->stage == WIRE_HEADER ? WIRE_HEADER_BYTES : WIRE_NODE_BYTES;
-    *taken = collect(decoder, data, size, whole);
-    if (decoder->have < whole)
+    *used = collect(decoder, data, size, whole);
+    if (decoder->part_bytes < whole)
         return WIRE_MORE;
     return decoder->stage == WIRE_HEADER ? check_header(decoder) : check_record(decoder);
 }
 
 static bool between_lists(const struct wire_decoder *decoder)
 {
-    return decoder->stage == WIRE_HEADER && decoder->have == 0;
+    return decoder->stage == WIRE_HEADER && decoder->part_bytes == 0;
 }
 
 static bool all_lists_done(const struct wire_decoder *decoder)
@@ -184,16 +185,16 @@ enum wire_outcome wire_feed(struct wire_decoder *decoder, const uint8_t *data, s
     if (size == 0)
         return WIRE_MORE;
     if (all_lists_done(decoder))
-        return violate(decoder, "trailing-bytes", wire_where(decoder), "nothing may follow the last list");
+        return violate(decoder, "trailing-bytes", wire_position_next(decoder), "nothing may follow the last list");
     if (between_lists(decoder)) {
         list_free(&decoder->list);
         sha256_init(&decoder->sha);
         decoder->list_start = decoder->offset;
     }
     while (outcome == WIRE_MORE && *used < size) {
-        size_t taken = 0;
-        outcome = feed_piece(decoder, data + *used, size - *used, &taken);
-        *used += taken;
+        size_t piece = 0;
+        outcome = feed_piece(decoder, data + *used, size - *used, &piece);
+        *used += piece;
     }
     if (outcome != WIRE_BAD)
         sha256_update(&decoder->sha, data, *used);
@@ -204,10 +205,10 @@ enum wire_outcome wire_end(struct wire_decoder *decoder)
 {
     if (all_lists_done(decoder) || (between_lists(decoder) && decoder->rules.lists == 0))
         return WIRE_MORE;
-    return violate(decoder, "early-end", wire_where(decoder), "the stream ended there");
+    return violate(decoder, "early-end", wire_position_next(decoder), "the stream ended here");
 }
 
-/* The field of a record that its byte `at` belongs to. */
+/* The name of the field that contains byte `at` of a record. */
 static const char *field_at(size_t at)
 {
     static const struct {
@@ -226,7 +227,7 @@ static const char *field_at(size_t at)
     return fields[i].name;
 }
 
-struct wire_position wire_where(const struct wire_decoder *decoder)
+struct wire_position wire_position_next(const struct wire_decoder *decoder)
 {
     struct wire_position where = {decoder->offset, decoder->lists, -1, "count"};
 
@@ -234,7 +235,7 @@ struct wire_position wire_where(const struct wire_decoder *decoder)
         where.field = "end";
     if (decoder->stage == WIRE_RECORD) {
         where.node = decoder->list.size;
-        where.field = field_at(decoder->have);
+        where.field = field_at(decoder->part_bytes);
     }
     if (decoder->stage == WIRE_CONTENT) {
         where.node = (int64_t)decoder->list.size - 1;

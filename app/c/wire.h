@@ -1,7 +1,7 @@
-/* The receiving end of the wire format (docs/wire-format.md): bytes in, whole lists out. No I/O.
+/* The decoder of the wire format (docs/wire-format.md): bytes in, whole lists out. No I/O.
  *
- * Bytes may be fed in pieces of any size. Nothing is taken in memory because a peer announced it; see list.h for what
- * a node costs once it has arrived. */
+ * Bytes may be fed in pieces of any size. The decoder allocates memory only for nodes that have arrived, never because
+ * a peer announced them; list.h has the cost of a node. */
 #ifndef TESTBED_WIRE_H
 #define TESTBED_WIRE_H
 
@@ -13,18 +13,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a receiver accepts and keeps. */
+/* What the receiver accepts and keeps. */
 struct wire_rules {
     uint64_t lists; /* on the connection; 0 = any number */
     uint64_t max_nodes; /* on `count` */
     uint64_t max_content_bytes; /* on one `content_length` */
     uint64_t max_total_bytes; /* on one list, from its header; at most INT64_MAX */
     uint64_t hash_seed; /* see list_link() */
-    uint32_t titles_kept; /* titles of the first nodes to arrive that are kept */
+    uint32_t title_count; /* how many titles are kept: those of the first nodes to arrive */
     bool keep_content;
 };
 
-/* A position in the stream: the next byte expected, or where a violation is. */
+/* A position in the stream: of the next byte expected, or of a violation. */
 struct wire_position {
     uint64_t offset; /* bytes from the start of the connection */
     uint64_t list; /* from 0 */
@@ -33,7 +33,7 @@ struct wire_position {
 };
 
 struct wire_violation {
-    const char *kind; /* as docs/wire-format.md names it, or "no-memory" */
+    const char *kind; /* a kind from docs/wire-format.md, or "no-memory" */
     struct wire_position where;
     char sentence[112];
 };
@@ -47,40 +47,40 @@ enum wire_stage {
 struct wire_decoder {
     struct wire_rules rules;
     enum wire_stage stage;
-    size_t have; /* bytes of the header or record under way */
+    size_t part_bytes; /* bytes received of the current header or record */
     union {
         struct wire_header header;
         struct wire_node node;
         uint8_t bytes[WIRE_NODE_BYTES];
     } part;
     uint32_t content_left;
-    uint32_t count; /* of the list under way */
+    uint32_t count; /* of the current list */
     uint64_t lists; /* complete */
     uint64_t offset; /* of the next byte */
     uint64_t list_start; /* offset of the list's header */
-    uint64_t list_bytes; /* of the list so far, as announced by what has arrived */
+    uint64_t list_bytes; /* of the current list, up to the end of the last content announced */
     struct list list;
     struct sha256 sha;
     struct wire_violation violation;
 };
 
 enum wire_outcome {
-    WIRE_MORE, /* all bytes are used, more are expected (or the end) */
-    WIRE_LIST, /* a list is complete and valid: `list`, `list_bytes`, `sha` are its own until the next call */
-    WIRE_BAD, /* `violation` says what; the decoder is only good for wire_free() */
+    WIRE_MORE, /* all bytes are used; more are expected, or the end */
+    WIRE_LIST, /* a list is complete and valid: `list`, `list_bytes` and `sha` describe it until the next call */
+    WIRE_BAD, /* `violation` has the reason; only wire_free() may follow */
 };
 
 void wire_init(struct wire_decoder *decoder, const struct wire_rules *rules);
 void wire_free(struct wire_decoder *decoder);
 
-/* Take bytes up to the end of a list; `*used` says how many, and the caller brings the others again. */
+/* Decode bytes up to the end of a list. `*used` is their number; the caller feeds the others again. */
 enum wire_outcome wire_feed(struct wire_decoder *decoder, const uint8_t *data, size_t size, size_t *used);
 
-/* The stream has ended. Returns WIRE_MORE when it may end here, else WIRE_BAD. */
+/* End the stream. Returns WIRE_MORE if it may end here, else WIRE_BAD. */
 enum wire_outcome wire_end(struct wire_decoder *decoder);
 
-/* Where the next byte belongs. */
-struct wire_position wire_where(const struct wire_decoder *decoder);
+/* The position of the next byte expected. */
+struct wire_position wire_position_next(const struct wire_decoder *decoder);
 
 /* Write "KIND at byte 0, list 0, node 0, field NAME". */
 #define WIRE_WHERE_BYTES 160

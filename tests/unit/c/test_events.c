@@ -80,7 +80,7 @@ static void every_op_and_number(void **state)
     fclose(file);
 }
 
-/* More events than a batch holds, and longest lines: none is lost, none is out of order. */
+/* More events than a batch holds, with the longest lines: none is lost, none is out of order. */
 static void batches(void **state)
 {
     const uint64_t events = 3 * EVENT_BATCH + 17;
@@ -117,7 +117,7 @@ static void no_log(void **state)
     assert_int_equal(event_log_close(&log), 0);
 }
 
-static void a_log_that_cannot_begin_is_none(void **state)
+static void a_log_that_fails_to_open_is_disabled(void **state)
 {
     struct event_log log;
 
@@ -131,8 +131,8 @@ static void a_log_that_cannot_begin_is_none(void **state)
     assert_int_equal(event_log_close(&log), 0);
 }
 
-/* The file takes its first lines, and no more. */
-static void lost_events_are_told(void **state)
+/* The file accepts its first lines and no more. */
+static void lost_events_are_reported(void **state)
 {
     const struct rlimit before = {RLIM_INFINITY, RLIM_INFINITY};
     const struct rlimit small = {200, RLIM_INFINITY};
@@ -154,8 +154,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_op_and_number), cmocka_unit_test(batches),
-        cmocka_unit_test(no_log),              cmocka_unit_test(a_log_that_cannot_begin_is_none),
-        cmocka_unit_test(lost_events_are_told),
+        cmocka_unit_test(no_log),              cmocka_unit_test(a_log_that_fails_to_open_is_disabled),
+        cmocka_unit_test(lost_events_are_reported),
     };
 
     return cmocka_run_group_tests(tests, make_file, remove_file);

@@ -44,8 +44,8 @@ static void any_order_is_relinked(void **state)
     (void)state;
     list_init(&list);
     add_shuffled(&list, size);
-    assert_int_equal(list_link(&list, 42, &at), LIST_FINE);
-    for (uint32_t i = list.head; i != LIST_NONE; i = list.nodes[i].next) {
+    assert_int_equal(list_link(&list, 42, &at), LIST_VALID);
+    for (uint32_t i = list.head; i != LIST_END; i = list.nodes[i].next) {
         assert_int_equal(list.nodes[i].id, expected);
         assert_string_equal(list_title(&list, &list.nodes[i]), "t");
         expected++;
@@ -84,7 +84,7 @@ static enum list_fault fault_of(const struct model *model, uint32_t *at)
         if (heads == 2)
             return LIST_UNREACHABLE;
     }
-    return LIST_FINE;
+    return LIST_VALID;
 }
 
 static void every_small_graph(void **state)
@@ -107,7 +107,7 @@ static void every_small_graph(void **state)
             }
             const enum list_fault expected = fault_of(&model, &expected_at);
             assert_int_equal(list_link(&list, graph, &at), expected);
-            if (expected != LIST_FINE)
+            if (expected != LIST_VALID)
                 assert_int_equal(at, expected_at);
             list_free(&list);
         }
@@ -141,12 +141,12 @@ static void empty(void **state)
 
     (void)state;
     list_init(&list);
-    assert_int_equal(list_link(&list, 1, &at), LIST_FINE);
-    assert_int_equal(list.head, LIST_NONE);
+    assert_int_equal(list_link(&list, 1, &at), LIST_VALID);
+    assert_int_equal(list.head, LIST_END);
     list_free(&list);
 }
 
-static void titles_and_contents_are_kept_as_asked(void **state)
+static void titles_and_contents_are_kept_on_request(void **state)
 {
     const struct wire_node node = {.id = 1, .next_id = -1, .title = "kept"};
     struct list list;
@@ -170,7 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_order_is_relinked),  cmocka_unit_test(every_small_graph),
         cmocka_unit_test(duplicate_and_dangling), cmocka_unit_test(empty),
-        cmocka_unit_test(titles_and_contents_are_kept_as_asked),
+        cmocka_unit_test(titles_and_contents_are_kept_on_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,14 +118,14 @@ static void leading_zeros_and_a_role_given_twice(void **state)
     assert_int_equal(read_line(ROLE_SERVER, "", "--role client --role=server"), OPTIONS_RUN);
 }
 
-static void check_refused(enum role role, enum options_outcome outcome, const char *environment, const char *line)
+static void check_rejected(enum role role, enum options_outcome outcome, const char *environment, const char *line)
 {
     assert_int_equal(read_line(role, environment, line), outcome);
     assert_true(strlen(error) > 0);
     assert_null(strpbrk(error, "\n\x1b"));
 }
 
-static void wrong(void **state)
+static void usage_errors(void **state)
 {
     static const char *const lines[] = {
         "--no-such 1",      "--port",          "--port 0",     "--port 65536",  "--port -1",      "--port +1",
@@ -137,14 +137,14 @@ static void wrong(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-        check_refused(ROLE_CLIENT, OPTIONS_WRONG, "", lines[i]);
-    check_refused(ROLE_SERVER, OPTIONS_WRONG, "", "8888");
-    check_refused(ROLE_SERVER, OPTIONS_WRONG, "TESTBED_MAX_CONNECTIONS=0", "");
-    check_refused(ROLE_CLIENT, OPTIONS_WRONG, "TESTBED_NODES=ten", "");
-    check_refused(ROLE_CLIENT, OPTIONS_WRONG, "TESTBED_VERBOSE=00", "");
+        check_rejected(ROLE_CLIENT, OPTIONS_USAGE_ERROR, "", lines[i]);
+    check_rejected(ROLE_SERVER, OPTIONS_USAGE_ERROR, "", "8888");
+    check_rejected(ROLE_SERVER, OPTIONS_USAGE_ERROR, "TESTBED_MAX_CONNECTIONS=0", "");
+    check_rejected(ROLE_CLIENT, OPTIONS_USAGE_ERROR, "TESTBED_NODES=ten", "");
+    check_rejected(ROLE_CLIENT, OPTIONS_USAGE_ERROR, "TESTBED_VERBOSE=00", "");
 }
 
-static void errors_name_what_was_wrong(void **state)
+static void errors_name_the_source_and_value(void **state)
 {
     static const struct {
         enum options_outcome outcome;
@@ -152,16 +152,16 @@ static void errors_name_what_was_wrong(void **state)
         const char *line;
         const char *named;
     } cases[] = {
-        {OPTIONS_WRONG, "TESTBED_CHUNK_BYTES=x", "", "TESTBED_CHUNK_BYTES x"},
-        {OPTIONS_WRONG, "TESTBED_NODELAY=yes", "", "TESTBED_NODELAY yes"},
+        {OPTIONS_USAGE_ERROR, "TESTBED_CHUNK_BYTES=x", "", "TESTBED_CHUNK_BYTES x"},
+        {OPTIONS_USAGE_ERROR, "TESTBED_NODELAY=yes", "", "TESTBED_NODELAY yes"},
         {OPTIONS_UNSUPPORTED, "TESTBED_FAMILY=ipx", "", "TESTBED_FAMILY ipx"},
-        {OPTIONS_WRONG, "TESTBED_PORT=1", "--port=http", "--port http"},
-        {OPTIONS_WRONG, "", "v4 h x", "port x"},
+        {OPTIONS_USAGE_ERROR, "TESTBED_PORT=1", "--port=http", "--port http"},
+        {OPTIONS_USAGE_ERROR, "", "v4 h x", "port x"},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        check_refused(ROLE_CLIENT, cases[i].outcome, cases[i].environment, cases[i].line);
+        check_rejected(ROLE_CLIENT, cases[i].outcome, cases[i].environment, cases[i].line);
         assert_memory_equal(error, cases[i].named, strlen(cases[i].named));
     }
 }
@@ -169,15 +169,15 @@ static void errors_name_what_was_wrong(void **state)
 static void unsupported(void **state)
 {
     (void)state;
-    check_refused(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "", "v5 h 1 2 3");
-    check_refused(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "", "localhost");
-    check_refused(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "", "8888");
-    check_refused(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "", "localhost 8888");
-    check_refused(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "TESTBED_ROLE=server", "");
-    check_refused(ROLE_SERVER, OPTIONS_UNSUPPORTED, "TESTBED_ROLE=proxy", "");
-    check_refused(ROLE_SERVER, OPTIONS_UNSUPPORTED, "", "--role client");
-    check_refused(ROLE_SERVER, OPTIONS_UNSUPPORTED, "", "--family ipx");
-    check_refused(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "TESTBED_FAMILY=v4", "");
+    check_rejected(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "", "v5 h 1 2 3");
+    check_rejected(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "", "localhost");
+    check_rejected(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "", "8888");
+    check_rejected(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "", "localhost 8888");
+    check_rejected(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "TESTBED_ROLE=server", "");
+    check_rejected(ROLE_SERVER, OPTIONS_UNSUPPORTED, "TESTBED_ROLE=proxy", "");
+    check_rejected(ROLE_SERVER, OPTIONS_UNSUPPORTED, "", "--role client");
+    check_rejected(ROLE_SERVER, OPTIONS_UNSUPPORTED, "", "--family ipx");
+    check_rejected(ROLE_CLIENT, OPTIONS_UNSUPPORTED, "TESTBED_FAMILY=v4", "");
 }
 
 static void what_a_role_does_not_use(void **state)
@@ -211,8 +211,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),    cmocka_unit_test(arguments_win), cmocka_unit_test(positionals),
         cmocka_unit_test(caps_follow_what_is_kept), cmocka_unit_test(leading_zeros_and_a_role_given_twice),
-        cmocka_unit_test(wrong), cmocka_unit_test(unsupported),
-        cmocka_unit_test(errors_name_what_was_wrong),
+        cmocka_unit_test(usage_errors), cmocka_unit_test(unsupported),
+        cmocka_unit_test(errors_name_the_source_and_value),
         cmocka_unit_test(what_a_role_does_not_use), cmocka_unit_test(help),
     };
 

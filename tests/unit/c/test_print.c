@@ -15,14 +15,14 @@
     LINE(0, 0, 0) LINE(1, 2, 3) LINE(2, 4, 6) LINE(3, 6, 9) LINE(4, 8, 12) LINE(5, 10, 15) LINE(6, 12, 18)        \
     LINE(7, 14, 21) LINE(8, 16, 24) LINE(9, 18, 27)
 
-/* What is printed of the clients' list of `nodes` nodes; free() it. */
+/* The output for the clients' list of `nodes` nodes; free() it. */
 static char *printed(uint32_t nodes, enum print print)
 {
     const struct wire_rules rules = {
         .lists = 1,
         .max_nodes = 100,
         .max_total_bytes = 100000,
-        .titles_kept = print_titles_kept(print),
+        .title_count = print_title_count(print),
     };
     struct wire_decoder decoder;
     struct source source;
@@ -33,7 +33,7 @@ static char *printed(uint32_t nodes, enum print print)
 
     source_init(&source, nodes, 0);
     uint8_t *bytes = malloc((size_t)source.list_bytes);
-    source_take(&source, bytes, (size_t)source.list_bytes);
+    source_read(&source, bytes, (size_t)source.list_bytes);
     wire_init(&decoder, &rules);
     assert_int_equal(wire_feed(&decoder, bytes, (size_t)source.list_bytes, &used), WIRE_LIST);
     assert_int_equal(print_list(&decoder, print, false, out), 0);
@@ -67,13 +67,13 @@ static void all_and_none(void **state)
     check(11, PRINT_NONE, "");
 }
 
-static void failure_is_told(void **state)
+static void failure_is_reported(void **state)
 {
     FILE *full = fopen("/dev/full", "w");
 
     (void)state;
     assert_non_null(full);
-    assert_int_equal(print_ending(full), -1);
+    assert_int_equal(print_end(full), -1);
     fclose(full);
 }
 
@@ -82,7 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(some_are_ten),
         cmocka_unit_test(all_and_none),
-        cmocka_unit_test(failure_is_told),
+        cmocka_unit_test(failure_is_reported),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,12 +59,12 @@ static void ten_nodes_are_12764_bytes(void **state)
     }
     source_init(&source, NODES, CONTENT);
     assert_int_equal(source.list_bytes, sizeof(made));
-    source_take(&source, made, sizeof(made));
+    source_read(&source, made, sizeof(made));
     assert_memory_equal(made, expected, sizeof(made));
 }
 
-/* However the stream is cut, over the end of the list too, it is the same stream. */
-static void any_cut(void **state)
+/* The stream is the same however it is split, also across the end of the list. */
+static void any_split(void **state)
 {
     enum { LISTS = 3 };
     struct source source;
@@ -74,11 +74,11 @@ static void any_cut(void **state)
     const size_t size = (size_t)source.list_bytes * LISTS;
     uint8_t *whole = malloc(size);
     uint8_t *pieces = malloc(size);
-    source_take(&source, whole, size);
+    source_read(&source, whole, size);
     for (size_t piece = 1; piece < 600; piece++) {
         source_init(&source, 3, 5);
         for (size_t at = 0; at < size; at += piece)
-            source_take(&source, pieces + at, size - at < piece ? size - at : piece);
+            source_read(&source, pieces + at, size - at < piece ? size - at : piece);
         assert_memory_equal(whole, pieces, size);
     }
     free(whole);
@@ -101,7 +101,7 @@ static void numbers_are_reduced_to_their_width(void **state)
     assert_string_equal(node.title, "Book by 2147483646");
 }
 
-static void greatest_list_has_a_size(void **state)
+static void size_of_the_largest_list_fits(void **state)
 {
     struct source source;
 
@@ -110,7 +110,7 @@ static void greatest_list_has_a_size(void **state)
     assert_true(source.list_bytes == 4 + 2147483647ull * (276ull + 4294967295ull));
 }
 
-static void receiver_takes_it(void **state)
+static void receiver_accepts_it(void **state)
 {
     static const struct {
         uint32_t nodes;
@@ -122,7 +122,7 @@ static void receiver_takes_it(void **state)
         struct source source;
         source_init(&source, sizes[i].nodes, sizes[i].content);
         uint8_t *bytes = malloc((size_t)source.list_bytes);
-        source_take(&source, bytes, (size_t)source.list_bytes);
+        source_read(&source, bytes, (size_t)source.list_bytes);
         struct result result = decode(&default_rules, bytes, (size_t)source.list_bytes, 10000);
         assert_true(result.is_valid);
         free(result.out);
@@ -135,10 +135,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compiler_lays_out_the_same),
         cmocka_unit_test(ten_nodes_are_12764_bytes),
-        cmocka_unit_test(any_cut),
+        cmocka_unit_test(any_split),
         cmocka_unit_test(numbers_are_reduced_to_their_width),
-        cmocka_unit_test(greatest_list_has_a_size),
-        cmocka_unit_test(receiver_takes_it),
+        cmocka_unit_test(size_of_the_largest_list_fits),
+        cmocka_unit_test(receiver_accepts_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

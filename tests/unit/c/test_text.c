@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* Encode by the table of RFC 3629, section 3; surrogates and too great ones too. Returns the length. */
+/* Encode by the table of RFC 3629, section 3; also surrogates and code points that are too large. Returns the length. */
 static size_t encode(uint32_t code, uint8_t out[4])
 {
     static const uint8_t leads[] = {0, 0x00, 0xc0, 0xe0, 0xf0};
@@ -34,7 +34,7 @@ static void every_code_point(void **state)
     }
 }
 
-/* Of all pairs of bytes, those are UTF-8 that are two ASCII characters or one of U+0080 to U+07FF. */
+/* A pair of bytes is UTF-8 if it is two ASCII characters or one code point from U+0080 to U+07FF. */
 static void every_pair_of_bytes(void **state)
 {
     (void)state;
@@ -78,7 +78,7 @@ static void escapes(void **state)
     check_escape("\U0001f4d6", "\U0001f4d6");
 }
 
-/* Nothing that a terminal would act on is left, and what is left is UTF-8 within the room that was promised. */
+/* The result contains nothing that a terminal would interpret, and is UTF-8 of at most the documented size. */
 static void every_code_point_escaped(void **state)
 {
     (void)state;

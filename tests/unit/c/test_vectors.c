@@ -1,4 +1,4 @@
-/* Every shared vector, given as an argument: whole, in pieces, byte by byte, cut at every length, and with a tail. */
+/* Every shared vector (the arguments): whole, in pieces, byte by byte, truncated at every length, and with a tail. */
 #include "vectors.h"
 
 #include <setjmp.h>
@@ -39,7 +39,7 @@ static void in_pieces(void **state)
 
 /* A stream that is cut before anything is wrong with it ends too early, at just that byte. It may end only behind the
  * last list, or between two lists where any number of them is welcome. */
-static void cut_everywhere(void **state)
+static void truncated_everywhere(void **state)
 {
     const struct vector *vector = *state;
 
@@ -94,7 +94,7 @@ int main(int argc, char *argv[])
         vector_read(&vector, argv[i]);
         const struct CMUnitTest tests[] = {
             cmocka_unit_test_prestate(in_pieces, &vector),
-            cmocka_unit_test_prestate(cut_everywhere, &vector),
+            cmocka_unit_test_prestate(truncated_everywhere, &vector),
             cmocka_unit_test_prestate(with_tail, &vector),
         };
         failed += cmocka_run_group_tests_name(vector.name, tests, NULL, NULL);

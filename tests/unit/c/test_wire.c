@@ -1,4 +1,4 @@
-/* What the shared vectors do not reach: contents that are kept, positions before anything is wrong, memory. */
+/* Cases that the shared vectors do not cover: kept contents, positions without a violation, memory. */
 #include "wire.h"
 
 #include "source.h"
@@ -37,16 +37,16 @@ static void next_byte_is_named(void **state)
     source_init(&source, 1, 3);
     wire_init(&decoder, &default_rules);
     for (uint64_t offset = 0; offset < source.list_bytes; offset++) {
-        const struct wire_position where = wire_where(&decoder);
+        const struct wire_position where = wire_position_next(&decoder);
         assert_int_equal(where.offset, offset);
         assert_int_equal(where.list, 0);
         assert_int_equal(where.node, offset < 4 ? -1 : 0);
         assert_string_equal(where.field, field_of(offset));
-        source_take(&source, &byte, 1);
+        source_read(&source, &byte, 1);
         assert_int_equal(wire_feed(&decoder, &byte, 1, &used), offset + 1 == source.list_bytes ? WIRE_LIST : WIRE_MORE);
         assert_int_equal(used, 1);
     }
-    const struct wire_position end = wire_where(&decoder);
+    const struct wire_position end = wire_position_next(&decoder);
     assert_int_equal(end.offset, 283);
     assert_int_equal(end.list, 1);
     assert_int_equal(end.node, -1);
@@ -79,7 +79,7 @@ static void feed_stops_at_the_end_of_a_list(void **state)
     rules.lists = 2;
     rules.keep_content = true;
     source_init(&source, 3, 3);
-    source_take(&source, bytes, sizeof(bytes));
+    source_read(&source, bytes, sizeof(bytes));
     wire_init(&decoder, &rules);
     assert_int_equal(wire_feed(&decoder, bytes, sizeof(bytes), &used), WIRE_LIST);
     assert_int_equal(used, 841);
@@ -91,8 +91,8 @@ static void feed_stops_at_the_end_of_a_list(void **state)
     wire_free(&decoder);
 }
 
-/* A peer that announces all it may, and sends no more than the announcement. */
-static void nothing_is_taken_because_it_was_announced(void **state)
+/* A peer that announces the maximum, and sends only the announcement. */
+static void announcements_allocate_no_memory(void **state)
 {
     struct wire_rules rules = default_rules;
     const struct wire_header header = {.count = INT32_MAX};
@@ -109,12 +109,12 @@ static void nothing_is_taken_because_it_was_announced(void **state)
     assert_int_equal(wire_feed(&decoder, (const uint8_t *)&header, sizeof(header), &used), WIRE_MORE);
     assert_null(decoder.list.nodes);
     assert_int_equal(wire_feed(&decoder, (const uint8_t *)&node, sizeof(node), &used), WIRE_MORE);
-    assert_in_range(decoder.list.node_room, 1, 16);
-    assert_int_equal(decoder.list.contents_room, 0);
+    assert_in_range(decoder.list.node_capacity, 1, 16);
+    assert_int_equal(decoder.list.contents_capacity, 0);
     wire_free(&decoder);
 }
 
-static void contents_cost_nothing_in_digest_mode(void **state)
+static void contents_need_no_memory_in_digest_mode(void **state)
 {
     static uint8_t piece[65536];
     struct wire_rules rules = default_rules;
@@ -127,10 +127,10 @@ static void contents_cost_nothing_in_digest_mode(void **state)
     source_init(&source, 1, 16 * sizeof(piece));
     wire_init(&decoder, &rules);
     for (int i = 0; i < 16; i++) {
-        source_take(&source, piece, sizeof(piece));
+        source_read(&source, piece, sizeof(piece));
         assert_int_equal(wire_feed(&decoder, piece, sizeof(piece), &used), WIRE_MORE);
     }
-    assert_int_equal(decoder.list.contents_room, 0);
+    assert_int_equal(decoder.list.contents_capacity, 0);
     wire_free(&decoder);
 }
 
@@ -140,8 +140,8 @@ int main(void)
         cmocka_unit_test(next_byte_is_named),
         cmocka_unit_test(description),
         cmocka_unit_test(feed_stops_at_the_end_of_a_list),
-        cmocka_unit_test(nothing_is_taken_because_it_was_announced),
-        cmocka_unit_test(contents_cost_nothing_in_digest_mode),
+        cmocka_unit_test(announcements_allocate_no_memory),
+        cmocka_unit_test(contents_need_no_memory_in_digest_mode),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

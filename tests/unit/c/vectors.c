@@ -13,7 +13,7 @@ const struct wire_rules default_rules = {
     .max_nodes = 100000,
     .max_content_bytes = 16777216,
     .max_total_bytes = 17179869184,
-    .titles_kept = UINT32_MAX,
+    .title_count = UINT32_MAX,
 };
 
 static void refuse(const struct vector *vector, const char *line)
@@ -166,7 +166,7 @@ struct result decode(const struct wire_rules *rules, const uint8_t *bytes, size_
         outcome = wire_end(&decoder);
     result.is_valid = outcome != WIRE_BAD;
     if (result.is_valid)
-        print_ending(out);
+        print_end(out);
     else
         result.violation = decoder.violation;
     wire_free(&decoder);

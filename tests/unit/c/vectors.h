@@ -1,4 +1,4 @@
-/* Reads the shared vectors (tests/vectors/README.md) and runs the decoder as a server does. */
+/* Read the shared vectors (tests/vectors/README.md), and run the decoder as the server does. */
 #ifndef TESTBED_VECTORS_H
 #define TESTBED_VECTORS_H
 
@@ -15,25 +15,25 @@ struct vector {
     char field[32];
     uint8_t *bytes;
     size_t size;
-    char *out; /* what a server prints, with its line feeds */
+    char *out; /* the output of the server, with line feeds */
 };
 
-/* What became of a stream. */
+/* The result of decoding a stream. */
 struct result {
     bool is_valid;
-    struct wire_violation violation; /* when it is not */
+    struct wire_violation violation; /* if it is not valid */
     char *out; /* free() it */
 };
 
-/* The caps of a server that is not told otherwise, for one list. */
+/* The default caps of the server, for one list. */
 extern const struct wire_rules default_rules;
 
-/* Read one file; ends the program, with a line that says why, when it is not as the README has it. */
+/* Read one file; exit with an error message if it is malformed. */
 void vector_read(struct vector *vector, const char *path);
 void vector_free(struct vector *vector);
 
-/* Decode `size` bytes in pieces of `piece` bytes (each piece a copy of just that size, so that reading beyond it is
- * noticed), then the end of the stream. */
+/* Decode `size` bytes in pieces of `piece` bytes, then the end of the stream. Each piece is a copy of exactly that size,
+ * so that the sanitizer detects a read beyond it. */
 struct result decode(const struct wire_rules *rules, const uint8_t *bytes, size_t size, size_t piece);
 
 #endif

@@ -35,17 +35,17 @@ static void fuzz_one(const uint8_t *input, size_t size)
         rules.max_total_bytes = 600;
     }
     if (input[0] & 16)
-        rules.titles_kept = UINT32_MAX;
+        rules.title_count = UINT32_MAX;
     struct result whole = decode(&rules, input + 2, size - 2, SIZE_MAX);
     struct result pieces = decode(&rules, input + 2, size - 2, 1u + input[1]);
-    check(whole.is_valid == pieces.is_valid, "pieces are judged differently");
-    check(strcmp(whole.out, pieces.out) == 0, "pieces are printed differently");
+    check(whole.is_valid == pieces.is_valid, "pieces give another result");
+    check(strcmp(whole.out, pieces.out) == 0, "pieces give another output");
     if (!whole.is_valid) {
         const struct wire_position *a = &whole.violation.where;
         const struct wire_position *b = &pieces.violation.where;
-        check(strcmp(whole.violation.kind, pieces.violation.kind) == 0, "pieces break another rule");
-        check(strcmp(whole.violation.sentence, pieces.violation.sentence) == 0, "pieces have another sentence");
-        check(a->offset == b->offset && a->list == b->list && a->node == b->node, "pieces break at another place");
+        check(strcmp(whole.violation.kind, pieces.violation.kind) == 0, "pieces give another kind");
+        check(strcmp(whole.violation.sentence, pieces.violation.sentence) == 0, "pieces give another sentence");
+        check(a->offset == b->offset && a->list == b->list && a->node == b->node, "pieces give another position");
         check(strcmp(a->field, b->field) == 0, "pieces break another field");
         check(a->offset <= size - 2, "the place is beyond the end");
         check(strcmp(whole.violation.kind, "no-memory") != 0, "no memory for so little input");
@@ -83,11 +83,11 @@ static size_t mutate(uint8_t *input, size_t size)
         if (size - at >= 4)
             memcpy(input + at, &words[draw(8)], 4);
         break;
-    case 3: /* cut something out */
+    case 3: /* remove bytes */
         memmove(input + at, input + at + length, size - at - length);
         size -= length;
         break;
-    case 4: /* say something twice */
+    case 4: /* repeat bytes */
         if (size + length <= INPUT_BYTES) {
             memmove(input + at + length, input + at, size - at);
             size += length;
