@@ -4,7 +4,7 @@ from typing import Any
 
 from netem.contract.events import EVENT_KINDS
 from netem.contract.settings import variables
-from testbed.peer.contract import DONE, FAILED, OPTIONS, UNSUPPORTED, Option
+from testbed.peer.contract import DONE, FAILED, OPTION_SPECS, UNSUPPORTED, OptionSpec
 from testbed.wire import MAX_KEPT_BYTES
 
 _GENERATED = "/* GENERATED from app/testbed/peer/contract.py by tools/generate.py; do not edit. */"
@@ -39,7 +39,7 @@ def sidecar_events() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _default(option: Option) -> str:
+def _default(option: OptionSpec) -> str:
     if option.name == "role":
         return "the program's own"
     if option.server_default is not None:
@@ -47,7 +47,7 @@ def _default(option: Option) -> str:
     return _shown(option.default)
 
 
-def _range(option: Option) -> str:
+def _range(option: OptionSpec) -> str:
     if option.is_switch:
         return "0, 1"
     if option.choices:
@@ -57,7 +57,7 @@ def _range(option: Option) -> str:
 
 def _options_table(first: str, names: dict[str, str]) -> list[str]:
     lines = [f"| {first} | client | server | default | range | meaning |", "|---|---|---|---|---|---|"]
-    for option in OPTIONS:
+    for option in OPTION_SPECS:
         uses = " | ".join("x" if role in option.roles else "" for role in ("client", "server"))
         meaning = f"{option.meaning}; {option.detail}" if option.detail else option.meaning
         lines.append(f"| `{names[option.name]}` | {uses} | {_default(option)} | {_range(option)} | {meaning} |")
@@ -66,16 +66,16 @@ def _options_table(first: str, names: dict[str, str]) -> list[str]:
 
 def program_options() -> str:
     """Return the table of the programs' options."""
-    lines = _options_table("option", {option.name: f"--{option.name}" for option in OPTIONS})
+    lines = _options_table("option", {option.name: f"--{option.name}" for option in OPTION_SPECS})
     return "\n".join([*lines, "| `--help` | x | x | | | print the options and exit |"]) + "\n"
 
 
 def endpoint_variables() -> str:
     """Return the table of an endpoint's environment variables."""
-    return "\n".join(_options_table("name", {option.name: option.variable for option in OPTIONS})) + "\n"
+    return "\n".join(_options_table("name", {option.name: option.variable for option in OPTION_SPECS})) + "\n"
 
 
-def _c_kind(option: Option) -> str:
+def _c_kind(option: OptionSpec) -> str:
     if option.is_switch:
         return "SWITCH"
     if option.choices:
@@ -87,7 +87,7 @@ def _c_text(value: Any) -> str:  # noqa: ANN401 - as the table has it
     return f'"{int(value) if isinstance(value, bool) else value}"'
 
 
-def _c_row(option: Option) -> str:
+def _c_row(option: OptionSpec) -> str:
     users = "BOTH" if len(option.roles) == 2 else option.roles[0].upper()
     parts = [_c_text(option.name), _c_kind(option), users, f"AT({option.key})"]
     if option.default not in (None, ""):
@@ -109,7 +109,7 @@ def _c_row(option: Option) -> str:
 def option_rows_h() -> str:
     """Return the rows of the C programs' table of options."""
     note = "/* The rows of the table in options.c, which includes this file in the middle of it. */"
-    return "\n".join([_GENERATED, note, *map(_c_row, OPTIONS)]) + "\n"
+    return "\n".join([_GENERATED, note, *map(_c_row, OPTION_SPECS)]) + "\n"
 
 
 def contract_h() -> str:

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from netem.contract.settings import variables
-from testbed.peer.contract import OPTIONS
+from testbed.peer.contract import OPTION_SPECS
 from tests.support.import_graph import imports_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,7 +136,7 @@ def test_each_compose_default_stands_once_and_is_documented() -> None:
 
 def test_compose_has_the_defaults_of_the_contracts() -> None:
     """Besides the link's delay, which the stack is there to show, and what Compose alone needs."""
-    programs = {option.variable: option.default for option in OPTIONS}
+    programs = {option.variable: option.default for option in OPTION_SPECS}
     sidecar = {variable.name: default for variable, default in variables()}
     linked = re.findall(r"^  (NETEM_\w+): \$\{(TESTBED_\w+):-.*\}$", COMPOSE.read_text(), re.MULTILINE)
     known = programs | {theirs: sidecar[ours] for ours, theirs in linked if ours != "NETEM_IMPAIRMENT"}

@@ -1,1 +1,1 @@
-"""The Python client and server: all that their images contain, together with the wire format. Standard library only."""
+"""The Python client and server. Their images contain only this package and the wire format; standard library only."""

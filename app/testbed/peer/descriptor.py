@@ -1,4 +1,4 @@
-"""File descriptors: write to one whole, and keep the standard ones standard."""
+"""File descriptors: write everything, and reserve the standard ones."""
 
 import os
 from typing import Final
@@ -7,16 +7,16 @@ _STANDARD: Final = (0, 1, 2)
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write all of `data`, however often a write takes less; raise OSError."""
+    """Write all of `data`, in as many calls as needed; raise OSError."""
     left = memoryview(data)
     while left:
         left = left[os.write(fd, left) :]
 
 
-def hold_standard() -> None:
-    """Take the places of standard descriptors that are closed, so that no socket or log gets what is printed.
+def reserve_standard_descriptors() -> None:
+    """Open closed standard descriptors as /dev/null, so that no socket or log gets their number and what is printed.
 
-    They are opened for reading only: printing then fails, as it should.
+    They are read-only, so printing fails.
     """
     fd = os.open(os.devnull, os.O_RDONLY)
     while fd in _STANDARD:

@@ -1,26 +1,26 @@
-"""The errors that end a program or a connection; each says in one line what was attempted and what came of it."""
+"""The errors that end a program or a connection; each message names the attempt and the reason in one line."""
 
 from testbed.peer.contract import FAILED, UNSUPPORTED
 
 
 class PeerError(Exception):
-    """The base of the errors of the programs; `exit_status` is what the program ends with."""
+    """The base of the errors of the programs; `exit_code` is the exit code of the program."""
 
-    exit_status = FAILED
+    exit_code = FAILED
 
 
 class UsageError(PeerError):
-    """The command line or the environment asks for what cannot be."""
+    """The command line or the environment is invalid."""
 
 
 class UnsupportedError(PeerError):
-    """A role, family or mode that this program does not have."""
+    """A role, family or mode that this program does not support."""
 
-    exit_status = UNSUPPORTED
+    exit_code = UNSUPPORTED
 
 
 class SystemCallError(PeerError):
-    """The system refused: `attempt` names what was tried, `reason` is the system's word."""
+    """A system call failed: `attempt` names what was attempted, `reason` is the text of the errno."""
 
     def __init__(self, attempt: str, error: OSError) -> None:
         self.attempt = attempt

@@ -1,6 +1,6 @@
-"""What the programs print, word by word as docs/programs.md has it, and the one door to standard output.
+"""The output of the programs, as docs/programs.md specifies it; everything on standard output passes here.
 
-Lines go out by write(2) at once, so that nothing is left in a buffer when the program is told to stop.
+Lines are written with write(2) at once, so that no buffer holds output when the program is stopped.
 """
 
 import threading
@@ -27,12 +27,12 @@ def node_line(node: Node) -> str:
 
 
 def list_lines(nodes: Sequence[Node], end: ListEnd, *, verbose: bool) -> Iterator[str]:
-    """Yield the lines for a list; `nodes` are the first to arrive, all of them or some or none."""
+    """Yield the lines for a list; `nodes` are the nodes kept: the first to arrive, up to all of them."""
     if len(nodes) == end.count:
         order: Iterable[int] = end.order
     else:
-        order = (place for place in end.order if place < len(nodes))
-    yield from (node_line(nodes[place]) for place in order)
+        order = (index for index in end.order if index < len(nodes))
+    yield from (node_line(nodes[index]) for index in order)
     if nodes and len(nodes) < end.count:
         yield f"... and {end.count - len(nodes)} more"
     if verbose:
@@ -40,19 +40,19 @@ def list_lines(nodes: Sequence[Node], end: ListEnd, *, verbose: bool) -> Iterato
 
 
 def _encoded(text: str) -> bytes:
-    # Arguments that are not UTF-8 (a host, a path) go out as they came in; titles from the wire are always UTF-8.
+    # Arguments that are not UTF-8 (a host, a path) are printed unchanged; titles from the wire are always UTF-8.
     return text.encode(errors="surrogateescape")
 
 
 class Output:
-    """Print whole groups of lines, one group at a time whatever the thread."""
+    """Print groups of lines; groups of different threads do not mix."""
 
     def __init__(self, fd: int = STDOUT_FD) -> None:
         self._fd = fd
         self._lock = threading.Lock()
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Print the lines in one piece; raise SystemCallError when standard output is gone."""
+        """Print a group of lines; raise SystemCallError if standard output fails."""
         rest = iter(lines)
         with self._lock:
             while block := list(islice(rest, _LINES_PER_WRITE)):
@@ -69,8 +69,8 @@ class Output:
             raise SystemCallError("write to standard output", error) from error
 
 
-def complain(program: str, message: object) -> None:
-    """Print one line on standard error, in one piece; there is nobody to tell when that fails."""
+def print_error(program: str, message: object) -> None:
+    """Print one line on standard error; ignore a failure, which could not be reported."""
     try:
         write_all(STDERR_FD, _encoded(f"{program}: {message}\n"))
     except OSError:

@@ -1,7 +1,7 @@
-"""Being told to stop: SIGTERM and SIGINT become a readable file descriptor and an event that threads can wait for.
+"""Stop signals: SIGTERM and SIGINT make a file descriptor readable and set an event that threads can wait for.
 
-A handler in Python could break into any line of the program. Here the signal only writes its number into a pipe;
-the main thread reads it when it waits, and then does the stopping in plain code.
+A handler in Python could interrupt the program at any line. Here the signal only writes its number into a pipe; the
+main thread reads it when it waits, and stops the program outside the handler.
 """
 
 import os
@@ -14,12 +14,12 @@ from typing import Final, Self
 _WOKEN: Final = b"\0"
 
 
-def _nothing(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing: a handler must exist for the wake-up descriptor to be written."""
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the wake-up descriptor is only written if a handler exists."""
 
 
 class Stop:
-    """Wait in the main thread until a signal or `wake` comes; `asked` is set once a signal was taken in."""
+    """Wait in the main thread for a signal or `wake`; `requested` is set once a signal was read."""
 
     def __init__(self) -> None:
         self.requested = threading.Event()
@@ -29,7 +29,7 @@ class Stop:
 
     def __enter__(self) -> Self:
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _nothing)
+            signal.signal(number, _ignore)
         signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         return self
 
@@ -39,7 +39,7 @@ class Stop:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-        # The descriptors stay open: a thread that is left behind may still wake nobody.
+        # The descriptors stay open: a remaining thread may still call `wake`.
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable."""
@@ -50,10 +50,10 @@ class Stop:
         try:
             os.write(self._write_fd, _WOKEN)
         except BlockingIOError:
-            return  # the pipe is full of reasons to wake up already
+            return  # the pipe is full, so `wait` returns anyway
 
     def read(self) -> None:
-        """Take in what was signalled so far."""
+        """Read the signals that are pending."""
         try:
             signalled = os.read(self._read_fd, 4096)
         except BlockingIOError:
@@ -62,6 +62,6 @@ class Stop:
             self.requested.set()
 
     def wait(self) -> None:
-        """Block until there is a signal or a `wake`."""
+        """Block until a signal or a `wake`."""
         select.select([self._read_fd], [], [])
         self.read()

@@ -1,7 +1,7 @@
 """The wire format: bytes to records and back. Standard library only, no I/O."""
 
 from testbed.wire.decoder import Decoder
-from testbed.wire.encoder import cut, encode_list, encode_node, list_blocks, list_bytes, stream_chunks
+from testbed.wire.encoder import encode_list, encode_node, list_blocks, list_bytes, rechunk, stream_chunks
 from testbed.wire.errors import LocalError, Position, RemoteError, WireError
 from testbed.wire.records import MAX_KEPT_BYTES, Caps, ListEnd, Node
 from testbed.wire.text import escape
@@ -16,11 +16,11 @@ __all__ = [
     "Position",
     "RemoteError",
     "WireError",
-    "cut",
     "encode_list",
     "encode_node",
     "escape",
     "list_blocks",
     "list_bytes",
+    "rechunk",
     "stream_chunks",
 ]

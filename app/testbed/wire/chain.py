@@ -1,7 +1,7 @@
-"""Relink nodes by id: find the order of the links, or the first rule that they break.
+"""Relink nodes by id: find the order of the links, or the first rule that they violate.
 
-Rules in their order (docs/wire-format.md): unique ids, no link to nowhere, no cycle, one chain. Nodes are known by
-their place of arrival. All steps are linear in the number of nodes.
+The rules in order (docs/wire-format.md): unique ids, no dangling link, no cycle, one chain. A node is identified by its
+index in order of arrival. All steps are linear in the number of nodes.
 """
 
 from array import array
@@ -14,8 +14,8 @@ from testbed.wire.layout import LAST_ID
 _END: Final = -1
 
 
-class LinkFault(Exception):  # noqa: N818 - not an error of its own: the decoder turns it into one with an offset
-    """A broken rule: the class of its error, the node's place of arrival, a sentence."""
+class LinkFault(Exception):  # noqa: N818 - internal: the decoder converts it to an error with an offset
+    """A violated rule: the class of its error, the index of the node, a sentence."""
 
     def __init__(self, error: type[RemoteError], index: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -25,15 +25,15 @@ class LinkFault(Exception):  # noqa: N818 - not an error of its own: the decoder
 
 
 def chain_order(ids: "array[int]", next_ids: "array[int]") -> Sequence[int]:
-    """Return the places of arrival in the order of the links; raise LinkFault for the first broken rule."""
+    """Return the indices of the nodes in the order of the links; raise LinkFault for the first violated rule."""
     count = len(ids)
-    # What the clients send: 0, 1, 2, ... each linked to the next. Compared as arrays this costs next to nothing.
+    # The clients send 0, 1, 2, ... each linked to the next. Comparing arrays is almost free.
     if count == 0 or (
         next_ids[-1] == LAST_ID and ids == array("i", range(count)) and next_ids[:-1] == array("i", range(1, count))
     ):
         return range(count)
     targets = _targets(ids, next_ids)
-    _refuse_cycles(ids, targets)
+    _check_cycles(ids, targets)
     at = _only_head(ids, targets)
     order = array("i")
     while at != _END:
@@ -43,25 +43,25 @@ def chain_order(ids: "array[int]", next_ids: "array[int]") -> Sequence[int]:
 
 
 def _targets(ids: "array[int]", next_ids: "array[int]") -> "array[int]":
-    """Return for each node the place that its link leads to."""
-    places: dict[int, int] = {}
-    for place, node_id in enumerate(ids):
-        if node_id in places:
-            raise LinkFault(DuplicateIdError, place, f"{node_id} is the id of node {places[node_id]} already")
-        places[node_id] = place
+    """Return the index of the next node for each node."""
+    indices: dict[int, int] = {}
+    for index, node_id in enumerate(ids):
+        if node_id in indices:
+            raise LinkFault(DuplicateIdError, index, f"node {indices[node_id]} also has the id {node_id}")
+        indices[node_id] = index
     targets = array("i")
-    for place, next_id in enumerate(next_ids):
+    for index, next_id in enumerate(next_ids):
         if next_id == LAST_ID:
             targets.append(_END)
-        elif next_id in places:
-            targets.append(places[next_id])
+        elif next_id in indices:
+            targets.append(indices[next_id])
         else:
-            raise LinkFault(DanglingNextIdError, place, f"no node has the id {next_id}")
+            raise LinkFault(DanglingNextIdError, index, f"no node has the id {next_id}")
     return targets
 
 
-def _refuse_cycles(ids: "array[int]", targets: "array[int]") -> None:
-    """Walk from every node in turn and leave its number on the way: meeting one's own number again is a cycle."""
+def _check_cycles(ids: "array[int]", targets: "array[int]") -> None:
+    """Follow the links from every node and mark the nodes of each walk; a walk that reaches its own mark is a cycle."""
     walked_by = array("i", [_END]) * len(targets)
     for start in range(len(targets)):
         at = start
@@ -69,7 +69,7 @@ def _refuse_cycles(ids: "array[int]", targets: "array[int]") -> None:
             walked_by[at] = start
             at = targets[at]
         if at != _END and walked_by[at] == start:
-            raise LinkFault(CycleError, start, f"the links from {ids[start]} never end")
+            raise LinkFault(CycleError, start, f"the links from node {ids[start]} lead into a cycle")
 
 
 def _only_head(ids: "array[int]", targets: "array[int]") -> int:
@@ -80,5 +80,5 @@ def _only_head(ids: "array[int]", targets: "array[int]") -> int:
     head = linked.find(0)
     second = linked.find(0, head + 1)
     if second != _END:
-        raise LinkFault(UnreachableError, second, f"no link leads to {ids[second]}, nor to {ids[head]}")
+        raise LinkFault(UnreachableError, second, f"no link leads to node {ids[second]}, nor to node {ids[head]}")
     return head

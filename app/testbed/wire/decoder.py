@@ -1,12 +1,12 @@
-"""Bytes to nodes: incremental, without I/O, in constant memory but for 12 bytes per node of the list under way.
+"""Bytes to nodes: incremental, without I/O, in constant memory plus 12 bytes per node of the current list.
 
-`feed` takes whatever a receive call brought and yields a Node as its last byte arrives, and a ListEnd once the list
-is complete and its links are valid. A violation is raised at its place, after everything before it was yielded, so that
-the result does not depend on how the stream was cut.
+`feed` accepts the bytes of a receive call and yields a Node when its last byte arrives, and a ListEnd once the list is
+complete and its links are valid. A violation is raised after everything before it was yielded, so that the result does
+not depend on how the stream was split.
 
-How it works: the decoder waits for a number of bytes, `_missing`, of one of three things: header, record, content.
-Records are unpacked from the caller's buffer in place; only one that was cut is put together in `_partial`. The digest
-runs over the caller's buffers, not over nodes: one update per feed and list.
+The decoder waits for a number of bytes, `_missing`, of a header, a record or a content. It unpacks records in place
+from the caller's buffer, and assembles only a split one in `_partial`. The digest runs over the caller's buffers, not
+over nodes: one update per feed and list.
 """
 
 import hashlib
@@ -48,8 +48,8 @@ class _Wait(Enum):
 class Decoder:
     """Decode the stream of one connection.
 
-    `lists` is the number of lists expected, 0 = any number until the end of the stream. With `keep` each Node holds
-    its content; without, contents are only digested.
+    `lists` is the number of lists expected, 0 = any number until the end of the stream. With `keep` each Node has its
+    content; otherwise contents are only digested.
     """
 
     def __init__(self, *, caps: Caps | None = None, lists: int = 1, keep: bool = False) -> None:
@@ -75,7 +75,7 @@ class Decoder:
 
     @property
     def position(self) -> Position:
-        """The place of the next byte expected: between two `feed` calls, or within one after a ListEnd."""
+        """The position of the next byte expected: between two `feed` calls, or within one after a ListEnd."""
         if self._wait is _Wait.END:
             return Position(self._list_start, self._list_index, None, "end")
         if self._wait is _Wait.HEADER:
@@ -88,27 +88,27 @@ class Decoder:
         return Position(self._base, self._list_index, len(self._ids), name)
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Node | ListEnd]:
-        """Take the next bytes of the stream and yield what they complete; raise RemoteError at a violation.
+        """Decode the next bytes of the stream and yield what they complete; raise RemoteError on a violation.
 
-        The result must be used up before the next call; the buffer may be used again afterwards.
+        The caller must exhaust the result before the next call; it may reuse the buffer afterwards.
         """
         view = memoryview(data)
         base, end = self._base, len(view)
         pos = hashed = 0
         while pos < end:
-            take = min(self._missing, end - pos)
-            start, pos = pos, pos + take
+            used = min(self._missing, end - pos)
+            start, pos = pos, pos + used
             if self._wait is _Wait.CONTENT:
                 if self._keep:
                     self._content += view[start:pos]
-                self._missing -= take
+                self._missing -= used
                 if self._missing:
                     break
             elif self._wait is _Wait.END:
                 raise TrailingBytesError(self._at(base + start, None, "end"), "nothing may follow the last list")
-            elif self._partial or take < self._missing:
+            elif self._partial or used < self._missing:
                 self._partial += view[start:pos]
-                self._missing -= take
+                self._missing -= used
                 if self._missing:
                     break
                 self._begin(self._partial, 0, base + pos)
@@ -125,7 +125,7 @@ class Decoder:
         self._base = base + end
 
     def finish(self) -> None:
-        """Take the end of the stream; raise EarlyEndError where it may not end."""
+        """End the stream; raise EarlyEndError if it must not end here."""
         at_boundary = self._wait is _Wait.HEADER and self._missing == HEADER_STRUCT.size
         if self._wait is _Wait.END or (self._lists == 0 and at_boundary):
             return
@@ -136,7 +136,7 @@ class Decoder:
         return Position(offset, self._list_index, node_index, field)
 
     def _begin(self, buffer: bytearray | memoryview, start: int, offset: int) -> None:
-        """Take the whole header or record at `start`; `offset` is that of the byte behind it."""
+        """Unpack the header or record at `start`; `offset` is that of the byte after it."""
         if self._wait is _Wait.HEADER:
             self._begin_nodes(HEADER_STRUCT.unpack_from(buffer, start)[0], offset - HEADER_STRUCT.size)
         else:

@@ -10,31 +10,31 @@ from testbed.wire.layout import HEADER_STRUCT, LAST_ID, NODE_STRUCT, TITLE_BYTES
 from testbed.wire.records import MIB, Node
 
 BLOCK_BYTES: Final = 64 * 1024
-"""Bytes made at a time: the work per block does not count, and the block stays in the second-level cache."""
+"""Size of a block: the overhead per block is negligible, and the block stays in the second-level cache."""
 CONTENT_BYTE: Final = b"a"
-KEPT_LIST_BYTES: Final = 4 * MIB
-"""A list up to this size is encoded once and sent again and again when it is repeated."""
+MAX_CACHED_LIST_BYTES: Final = 4 * MIB
+"""A repeated list up to this size is encoded once."""
 
 Block = bytes | bytearray | memoryview
 
 _ID: Final = struct.Struct("<i")
 _NUMBERED: Final = struct.Struct(NODE_STRUCT.format.partition(f"{TITLE_BYTES}s")[0] + f"{len('Book by 2147483647')}s")
-"""The beginning of a record, as far as one of our nodes differs from the next."""
+"""The first fields of a record, the only ones that differ between the clients' nodes."""
 
 
 def encode_header(count: int) -> bytes:
-    """Return the header of a list; raise LocalError when `count` does not fit."""
+    """Return the header of a list; raise LocalError if `count` does not fit."""
     if not 0 <= count < 1 << 31:
         raise LocalError(f"a list cannot have {count} nodes")
     return HEADER_STRUCT.pack(count)
 
 
 def encode_node(node: Node) -> bytes:
-    """Return a node's record and content; raise LocalError when a value does not fit its field."""
+    """Return a node's record and content; raise LocalError if a value does not fit its field."""
     title = node.title.encode()
     content = node.content or b""
     if len(title) >= TITLE_BYTES or b"\0" in title:
-        raise LocalError(f"the title of node {node.id} is longer than {TITLE_BYTES - 1} bytes or holds a NUL")
+        raise LocalError(f"the title of node {node.id} is longer than {TITLE_BYTES - 1} bytes or contains a NUL")
     if len(content) != node.content_length:
         raise LocalError(f"node {node.id} announces {node.content_length} bytes and has {len(content)}")
     try:
@@ -45,13 +45,13 @@ def encode_node(node: Node) -> bytes:
 
 
 def encode_list(nodes: Iterable[Node]) -> bytes:
-    """Return a whole list, in the order given and with the links given; raise LocalError as `encode_node`."""
+    """Return a whole list, with nodes and links as given; raise LocalError like `encode_node`."""
     encoded = [encode_node(node) for node in nodes]
     return encode_header(len(encoded)) + b"".join(encoded)
 
 
 def list_bytes(nodes: int, content_bytes: int) -> int:
-    """Return the length in bytes of the list that `list_blocks` makes."""
+    """Return the length in bytes of the list that `list_blocks` yields."""
     return HEADER_STRUCT.size + nodes * (NODE_STRUCT.size + content_bytes)
 
 
@@ -61,21 +61,21 @@ def list_blocks(nodes: int, content_bytes: int) -> Iterator[bytes]:
 
 
 def stream_chunks(nodes: int, content_bytes: int, lists: int, chunk_bytes: int) -> Iterator[memoryview]:
-    """Yield the same list `lists` times over (0 = without end), in chunks of `chunk_bytes`, the last one shorter.
+    """Yield the same list `lists` times (0 = endlessly), in chunks of `chunk_bytes`, the last one shorter.
 
-    A chunk holds until the next one is asked for.
+    A chunk is valid until the next one is requested.
     """
-    turns: Iterable[None] = repeat(None) if lists == 0 else repeat(None, lists)
-    if lists != 1 and list_bytes(nodes, content_bytes) <= KEPT_LIST_BYTES:
-        kept = b"".join(list_blocks(nodes, content_bytes))
-        return cut((kept for _ in turns), chunk_bytes)
-    return cut(chain.from_iterable(_blocks(nodes, content_bytes) for _ in turns), chunk_bytes)
+    repetitions: Iterable[None] = repeat(None) if lists == 0 else repeat(None, lists)
+    if lists != 1 and list_bytes(nodes, content_bytes) <= MAX_CACHED_LIST_BYTES:
+        encoded = b"".join(list_blocks(nodes, content_bytes))
+        return rechunk((encoded for _ in repetitions), chunk_bytes)
+    return rechunk(chain.from_iterable(_blocks(nodes, content_bytes) for _ in repetitions), chunk_bytes)
 
 
-def cut(blocks: Iterable[Block], chunk_bytes: int) -> Iterator[memoryview]:
-    """Cut a stream of blocks into chunks of exactly `chunk_bytes`, the last one shorter.
+def rechunk(blocks: Iterable[Block], chunk_bytes: int) -> Iterator[memoryview]:
+    """Split a stream of blocks into chunks of exactly `chunk_bytes`, the last one shorter.
 
-    A chunk is a view of its block where it can be. A block is done with when the next one is asked for.
+    A chunk is a view of its block where possible. A block is released when the next one is requested.
     """
     parts: list[Block] = []
     missing = chunk_bytes
@@ -100,7 +100,7 @@ def cut(blocks: Iterable[Block], chunk_bytes: int) -> Iterator[memoryview]:
 
 
 def _blocks(nodes: int, content_bytes: int) -> Iterator[Block]:
-    """Yield the list in blocks of which each holds only until the next one is asked for."""
+    """Yield the list in blocks; each is valid until the next one is requested."""
     yield encode_header(nodes)
     node_bytes = NODE_STRUCT.size + content_bytes
     record = NODE_STRUCT.pack(0, 0, 0, 0, b"", content_bytes)
@@ -128,7 +128,7 @@ def _large_nodes(record: bytearray, nodes: int, content_bytes: int) -> Iterator[
 
 
 def _number(block: bytearray, indexes: range, node_bytes: int, nodes: int) -> None:
-    """Write into a block of equal nodes what differs between them."""
+    """Write the fields that differ between nodes into a block of equal nodes."""
     pack_into = _NUMBERED.pack_into
     at = 0
     for index in indexes:

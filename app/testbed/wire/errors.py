@@ -1,4 +1,4 @@
-"""The errors of the wire format: LocalError is our misuse of the encoder, RemoteError what a peer's bytes did wrong.
+"""The errors of the wire format: LocalError is misuse of the encoder, RemoteError a violation by the peer.
 
 Kinds, offsets and fields are defined in `docs/wire-format.md`; every kind is one class here.
 """
@@ -11,11 +11,11 @@ class WireError(Exception):
 
 
 class LocalError(WireError):
-    """A value that the format cannot carry was given to the encoder."""
+    """The encoder got a value that the format cannot represent."""
 
 
 class Position(NamedTuple):
-    """A place in the stream of a connection; `offset` in bytes from its start, `node_index` None outside of nodes."""
+    """A position in the stream of a connection: `offset` in bytes from its start, `node_index` None outside nodes."""
 
     offset: int
     list_index: int
@@ -28,7 +28,7 @@ class Position(NamedTuple):
 
 
 class RemoteError(WireError):
-    """A peer broke the format: `kind`, `position` and a sentence."""
+    """A peer violated the format: `kind`, `position` and a sentence."""
 
     kind: ClassVar[str]
 
@@ -59,13 +59,13 @@ class RemoteError(WireError):
 
 
 class CountNegativeError(RemoteError):
-    """A list announces fewer than no nodes."""
+    """A list announces a negative number of nodes."""
 
     kind = "count-negative"
 
 
 class CountCapError(RemoteError):
-    """A list announces more nodes than the receiver takes."""
+    """A list announces more nodes than the receiver accepts."""
 
     kind = "count-cap"
 
@@ -83,13 +83,13 @@ class TitleUtf8Error(RemoteError):
 
 
 class ContentCapError(RemoteError):
-    """A node announces more content than the receiver takes."""
+    """A node announces more content than the receiver accepts."""
 
     kind = "content-cap"
 
 
 class TotalCapError(RemoteError):
-    """A list is longer than the receiver takes."""
+    """A list is longer than the receiver accepts."""
 
     kind = "total-cap"
 
@@ -107,7 +107,7 @@ class DanglingNextIdError(RemoteError):
 
 
 class CycleError(RemoteError):
-    """Following the links from a node never ends."""
+    """The links from a node lead into a cycle."""
 
     kind = "cycle"
 

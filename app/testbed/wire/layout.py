@@ -1,10 +1,10 @@
-"""Own the layout of the wire format: every offset, size, byte order and meaning stands in this table only.
+"""Define the layout of the wire format: this table is the only place with offsets, sizes, byte order and meanings.
 
-The Python structs are made from it at import; the C header (`app/c/wire_layout.h`) and the table in
-`docs/wire-format.md` are written from it by `tools/generate.py`, and a test compares them.
-Little-endian throughout; integers are two's complement. This is what a C compiler lays out on x86-64 for
+The Python structs derive from it at import. `tools/generate.py` writes the C header (`app/c/wire_layout.h`) and the
+table in `docs/wire-format.md` from it, and a test compares them.
+Little-endian; integers are two's complement. A C compiler on x86-64 produces the same layout for
 `{int id; int next_id; short rating; unsigned price; char title[255]; unsigned content_length;}`, so its
-padding is a pair of named fields here: zero when sent, ignored when received.
+padding appears here as two named fields: zero when sent, ignored when received.
 """
 
 import struct
@@ -57,9 +57,9 @@ def _struct_of(fields: tuple[Field, ...]) -> struct.Struct:
             codes += f"{field.size}x"
         else:
             codes += _STRUCT_CODES[field.kind]
-    made = struct.Struct(codes)
-    assert made.size == end
-    return made
+    layout = struct.Struct(codes)
+    assert layout.size == end
+    return layout
 
 
 HEADER_STRUCT: Final = _struct_of(HEADER)
@@ -70,5 +70,5 @@ TITLE_BYTES: Final = next(field.size for field in NODE if field.name == "title")
 
 
 def node_offset(name: str) -> int:
-    """Return the offset in bytes of a node's field; KeyError when there is no such field."""
+    """Return the offset in bytes of a node's field; raise KeyError if there is no such field."""
     return {field.name: field.offset for field in NODE}[name]

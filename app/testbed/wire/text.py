@@ -1,9 +1,9 @@
-"""Text from the wire made safe to print: what a terminal would act upon, and what would blur where a title ends."""
+"""Make text from the wire safe to print: escape what a terminal would interpret, and quotes, which end a title."""
 
 from typing import Final
 
 _WIDE: Final = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-"""Line separators, and what changes the direction of writing (Unicode Standard Annex 9)."""
+"""Line separators, and controls of the writing direction (Unicode Standard Annex 9)."""
 
 _ESCAPES: Final = {
     **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))},
@@ -12,12 +12,12 @@ _ESCAPES: Final = {
     ord("\\"): "\\\\",
 }
 
-_ACTED_UPON: Final = {code: text for code, text in _ESCAPES.items() if code not in map(ord, '"\\\n')}
+_INTERPRETED: Final = {code: text for code, text in _ESCAPES.items() if code not in map(ord, '"\\\n')}
 
 
 def visible(text: str) -> str:
-    """Return a message with what a terminal would act upon replaced as in a title; quotes and line ends stay."""
-    return text if text.isprintable() else text.translate(_ACTED_UPON)
+    """Return a message with everything escaped that a terminal would interpret, except quotes and line ends."""
+    return text if text.isprintable() else text.translate(_INTERPRETED)
 
 
 def escape(text: str) -> str:

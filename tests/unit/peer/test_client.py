@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from testbed.peer.client import Transfer
-from testbed.peer.options import read_settings
+from testbed.peer.options import read_options
 from testbed.peer.output import Output
 from testbed.wire import list_blocks
 from tests.support.wire_programs import PY_CLIENT, STOPS_WITHIN_S, read_events, run, running
@@ -126,10 +126,10 @@ class TakesLess:
 
 def test_a_short_send_is_resumed_and_logged_as_what_it_was(tmp_path, capfd):
     words = ["v4", "h", "1", "1", "0", "--chunk-bytes=100", f"--events={tmp_path}/events.csv", "--verbose"]
-    transfer = Transfer(read_settings("client", words, {}), Output())
+    transfer = Transfer(read_options("client", words, {}), Output())
     sock = TakesLess()
     transfer._send(sock)
-    transfer._log.close()
+    transfer._recorder.close()
     assert b"".join(sock.sent) == b"".join(list_blocks(1, 0))
     assert [len(part) for part in sock.sent] == [30, 30, 30, 10, 30, 30, 30, 10, 30, 30, 20]
     assert [size for _, _, _, size, _ in read_events(tmp_path / "events.csv")] == [len(part) for part in sock.sent]
@@ -141,4 +141,4 @@ def test_a_host_that_is_not_utf8(tmp_path):
         ended = client.process.wait(20)
     assert ended == 1
     assert (tmp_path / "0.out").read_bytes() == b"Will connect to \xffhost : 1\n"
-    assert (tmp_path / "0.err").read_bytes() == b"client: resolve \xffhost over ipv4: this is no host name\n"
+    assert (tmp_path / "0.err").read_bytes() == b"client: resolve \xffhost over ipv4: invalid host name\n"

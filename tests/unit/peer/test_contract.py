@@ -1,5 +1,5 @@
 from netem.contract import limits
-from testbed.peer.contract import OPTIONS, PORT, Option
+from testbed.peer.contract import OPTION_SPECS, PORT, OptionSpec
 
 
 def test_the_sidecar_watches_the_port_that_the_programs_use():
@@ -7,24 +7,24 @@ def test_the_sidecar_watches_the_port_that_the_programs_use():
 
 
 def test_names_are_unique_and_derived():
-    option = Option("read-delay-us", 0, "", high=5)
+    option = OptionSpec("read-delay-us", 0, "", high=5)
     assert (option.key, option.variable) == ("read_delay_us", "TESTBED_READ_DELAY_US")
-    assert len({option.name for option in OPTIONS}) == len(OPTIONS)
+    assert len({option.name for option in OPTION_SPECS}) == len(OPTION_SPECS)
 
 
 def test_a_switch_is_neither_number_nor_text():
-    assert [option.name for option in OPTIONS if option.is_switch] == ["nodelay", "verbose"]
-    assert not Option("port", 1, "", high=5).is_switch
+    assert [option.name for option in OPTION_SPECS if option.is_switch] == ["nodelay", "verbose"]
+    assert not OptionSpec("port", 1, "", high=5).is_switch
 
 
 def test_a_server_may_have_its_own_default():
-    assert Option("x", "a", "").default_of("server") == "a"
-    assert Option("x", "a", "", server_default="b").default_of("server") == "b"
-    assert Option("x", "a", "", server_default="b").default_of("client") == "a"
+    assert OptionSpec("x", "a", "").default_of("server") == "a"
+    assert OptionSpec("x", "a", "", server_default="b").default_of("server") == "b"
+    assert OptionSpec("x", "a", "", server_default="b").default_of("client") == "a"
 
 
 def test_defaults_are_allowed():
-    for option in OPTIONS:
+    for option in OPTION_SPECS:
         for role in option.roles:
             default = option.default_of(role)
             if option.high is not None:

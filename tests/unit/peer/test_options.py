@@ -4,24 +4,24 @@ import re
 
 import pytest
 
-from testbed.peer.contract import OPTIONS
+from testbed.peer.contract import OPTION_SPECS
 from testbed.peer.errors import UnsupportedError, UsageError
-from testbed.peer.options import asks_for_help, help_text, read_settings
+from testbed.peer.options import help_requested, help_text, read_options
 from testbed.wire import Caps
 
 
 def client(*arguments, **environment):
-    return read_settings("client", arguments, environment)
+    return read_options("client", arguments, environment)
 
 
 def server(*arguments, **environment):
-    return read_settings("server", arguments, environment)
+    return read_options("server", arguments, environment)
 
 
 def test_defaults():
-    settings = client()
-    assert (settings.role, settings.family, settings.host, settings.port) == ("client", "ipv4", "localhost", 8888)
-    assert (settings.nodes, settings.content_bytes, settings.chunk_bytes, settings.repeat) == (10, 1000, 10000, 1)
+    options = client()
+    assert (options.role, options.family, options.host, options.port) == ("client", "ipv4", "localhost", 8888)
+    assert (options.nodes, options.content_bytes, options.chunk_bytes, options.repeat) == (10, 1000, 10000, 1)
     assert server().family == "dual"
     assert server().caps == Caps()
 
@@ -32,9 +32,9 @@ def test_kept_content_has_a_smaller_total():
 
 
 def test_positional():
-    settings = client("v6", "::1", "9000", "5", "100")
-    assert (settings.family, settings.host, settings.port, settings.nodes) == ("ipv6", "::1", 9000, 5)
-    assert settings.content_bytes == 100
+    options = client("v6", "::1", "9000", "5", "100")
+    assert (options.family, options.host, options.port, options.nodes) == ("ipv6", "::1", 9000, 5)
+    assert options.content_bytes == 100
     short = client("9000", "5")
     assert (short.family, short.host, short.port, short.nodes) == ("ipv4", "localhost", 9000, 5)
     assert client("v4").host == "localhost"
@@ -43,7 +43,7 @@ def test_positional():
 
 
 def test_all_from_the_environment():
-    settings = client(
+    options = client(
         TESTBED_ROLE="client",
         TESTBED_FAMILY="ipv6",
         TESTBED_HOST="server",
@@ -52,8 +52,8 @@ def test_all_from_the_environment():
         TESTBED_EVENTS="/testbed/events.csv",
         TESTBED_VERBOSE="",
     )
-    assert (settings.family, settings.host, settings.chunk_bytes) == ("ipv6", "server", 100)
-    assert (settings.nodelay, settings.verbose, settings.events) == (True, False, "/testbed/events.csv")
+    assert (options.family, options.host, options.chunk_bytes) == ("ipv6", "server", 100)
+    assert (options.nodelay, options.verbose, options.events) == (True, False, "/testbed/events.csv")
 
 
 def test_the_command_line_wins():
@@ -93,8 +93,8 @@ def test_what_the_role_does_not_use():
 )
 def test_unsupported(role, arguments, environment):
     with pytest.raises(UnsupportedError) as caught:
-        read_settings(role, arguments, environment)
-    assert caught.value.exit_status == 127
+        read_options(role, arguments, environment)
+    assert caught.value.exit_code == 127
 
 
 @pytest.mark.parametrize(
@@ -123,18 +123,18 @@ def test_unsupported(role, arguments, environment):
 )
 def test_usage_errors_name_the_argument(role, arguments, environment, named):
     with pytest.raises(UsageError, match=re.escape(named)) as caught:
-        read_settings(role, arguments, environment)
-    assert caught.value.exit_status == 1
+        read_options(role, arguments, environment)
+    assert caught.value.exit_code == 1
 
 
 def test_help():
-    assert asks_for_help(["v4", "--help"])
-    assert not asks_for_help(["v4", "--", "--help"])
+    assert help_requested(["v4", "--help"])
+    assert not help_requested(["v4", "--", "--help"])
     for role in ("client", "server"):
         text = help_text(role)
         named = set(re.findall(r"^  --([a-z-]+)", text, re.MULTILINE))
-        assert named == {option.name for option in OPTIONS if role in option.roles} | {"help"}
+        assert named == {option.name for option in OPTION_SPECS if role in option.roles} | {"help"}
         assert max(map(len, text.splitlines())) <= 100
-    assert "pause after each read that brought bytes (0)" in help_text("server")
+    assert "read delay, after each read that brought bytes (0)" in help_text("server")
     assert "(dual)" in help_text("server")
     assert "(ipv4)" in help_text("client")

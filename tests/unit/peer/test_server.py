@@ -178,7 +178,7 @@ def test_lists_are_printed_in_one_piece(tmp_path):
         (["--bind=192.0.2.1", "--family=ipv4"], "server: listen on 192.0.2.1 port 8888 over ipv4: Cannot assign"),
         (["--bind=::1", "--family=ipv4"], "server: listen on ::1 port 8888 over ipv4: Address family"),
         (["--events=/none/events.csv"], "server: create event log /none/events.csv: No such file"),
-        (["8888"], "server: '8888': a server takes options only"),
+        (["8888"], "server: unexpected argument '8888': the server has options only"),
     ],
 )
 def test_errors_name_the_attempt(options, message, tmp_path):

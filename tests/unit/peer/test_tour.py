@@ -1,12 +1,12 @@
 import pytest
 
 from testbed.peer.errors import UsageError
-from testbed.peer.options import read_settings
+from testbed.peer.options import read_options
 from testbed.peer.tour import stages
 
 
 def tour(**environment):
-    return [(s.host, s.family, s.events) for s in stages(read_settings("client", [], environment))]
+    return [(s.host, s.family, s.events) for s in stages(read_options("client", [], environment))]
 
 
 def test_every_host_over_every_family():

@@ -2,7 +2,7 @@ import pytest
 
 from netem.contract.route_metrics import RouteMetrics
 from netem.contract.settings import from_environment, variables
-from testbed.peer.contract import OPTIONS
+from testbed.peer.contract import OPTION_SPECS
 from testbed.run.contract import endpoint_environment, sidecar_environment, sidecar_seed
 from testbed.scenario.ends import ROLES, Role
 from testbed.scenario.model import Cell
@@ -135,5 +135,5 @@ def test_an_emulated_machine_does_not_start_the_server_during_the_probes() -> No
 @pytest.mark.parametrize("role", ROLES)
 def test_only_variables_of_the_contracts_are_set(role: Role) -> None:
     cell = Cell(congestion="cubic", mtu=1400, advmss=1000, initcwnd=4, initrwnd=5, rto_min="300ms", quickack="on")
-    assert set(endpoint_environment(cell, role)) <= {option.variable for option in OPTIONS}
+    assert set(endpoint_environment(cell, role)) <= {option.variable for option in OPTION_SPECS}
     assert set(sidecar_environment(cell, role, emulated=True)) <= {variable.name for variable, _ in variables()}

@@ -4,7 +4,7 @@ import re
 
 from netem.contract.events import EVENT_KINDS
 from netem.contract.settings import variables
-from testbed.peer.contract import OPTIONS
+from testbed.peer.contract import OPTION_SPECS
 from tools.contract_tables import (
     contract_h,
     endpoint_variables,
@@ -38,8 +38,8 @@ def test_each_event_has_its_row() -> None:
 def test_each_option_has_a_row_in_both_tables() -> None:
     options = {row[0].strip("`"): row[1:] for row in rows(program_options())}
     environment = {row[0].strip("`"): row[1:] for row in rows(endpoint_variables())}
-    assert list(options) == [*(f"--{option.name}" for option in OPTIONS), "--help"]
-    assert environment == {option.variable: options[f"--{option.name}"] for option in OPTIONS}
+    assert list(options) == [*(f"--{option.name}" for option in OPTION_SPECS), "--help"]
+    assert environment == {option.variable: options[f"--{option.name}"] for option in OPTION_SPECS}
     assert options["--family"][:4] == ["x", "x", "client `ipv4`, server `dual`", "`ipv4`, `ipv6`, `dual`"]
     assert options["--read-bytes"][:4] == ["", "x", "8192", "1 to 67108864"]
     assert options["--nodelay"][2:4] == ["0", "0, 1"]
@@ -47,13 +47,13 @@ def test_each_option_has_a_row_in_both_tables() -> None:
 
 def test_the_rows_of_the_c_programs() -> None:
     found = dict(re.findall(r'^\{"([a-z-]+)", (.*)\},$', option_rows_h(), re.MULTILINE))
-    assert list(found) == [option.name for option in OPTIONS]
+    assert list(found) == [option.name for option in OPTION_SPECS]
     assert found["read-bytes"].startswith(
-        'NUMBER, SERVER, AT(read_bytes), .initial = "8192", .min = 1u, .max = UINT64_C('
+        'NUMBER, SERVER, AT(read_bytes), .default_value = "8192", .min = 1u, .max = UINT64_C('
     )
-    assert found["nodelay"].startswith('SWITCH, BOTH, AT(nodelay), .initial = "0", .max = 1u, ')
+    assert found["nodelay"].startswith('SWITCH, BOTH, AT(nodelay), .default_value = "0", .max = 1u, ')
     assert found["events"].startswith("TEXT, BOTH, AT(events), .help = ")
-    assert '.initial_server = "dual", .choices = {"ipv4", "ipv6", "dual"}' in found["family"]
+    assert '.server_default = "dual", .choices = {"ipv4", "ipv6", "dual"}' in found["family"]
 
 
 def test_the_constants_of_the_c_programs() -> None:

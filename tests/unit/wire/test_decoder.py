@@ -46,12 +46,12 @@ def test_cut_short_at_every_place(vector):
     whole = decode(vector.decoder(), [vector.stream])
     known_at = vector.position.offset if vector.position else len(vector.stream)
     for at in range(min(known_at, 3000)):
-        cut = decode(vector.decoder(), [vector.stream[:at]])
-        if cut.error is None:  # only between lists, where any number of them is expected
+        rechunk = decode(vector.decoder(), [vector.stream[:at]])
+        if rechunk.error is None:  # only between lists, where any number of them is expected
             assert vector.lists == 0
             continue
-        assert (cut.error.kind, cut.error.offset) == ("early-end", at)
-        assert len(cut.lists) <= len(whole.lists)
+        assert (rechunk.error.kind, rechunk.error.offset) == ("early-end", at)
+        assert len(rechunk.lists) <= len(whole.lists)
 
 
 @every_vector

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.wire import LocalError, Node, cut, encode_list, encode_node, list_blocks, list_bytes, stream_chunks
+from testbed.wire import LocalError, Node, encode_list, encode_node, list_blocks, list_bytes, rechunk, stream_chunks
 from testbed.wire.encoder import BLOCK_BYTES, encode_header
 from tests.support.wire_vectors import VECTORS
 
@@ -49,7 +49,7 @@ def test_ratings_wrap():
 
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(1, 60))
 def test_cut(blocks, chunk_bytes):
-    chunks = [bytes(chunk) for chunk in cut(blocks, chunk_bytes)]
+    chunks = [bytes(chunk) for chunk in rechunk(blocks, chunk_bytes)]
     assert b"".join(chunks) == b"".join(blocks)
     assert all(len(chunk) == chunk_bytes for chunk in chunks[:-1])
     assert all(0 < len(chunk) <= chunk_bytes for chunk in chunks)

@@ -1,7 +1,7 @@
-"""The event log of one connection (docs/programs.md): every system call of the data path with its times.
+"""Record the system calls of one connection in its event log (docs/programs.md).
 
-An event costs a few stores while the connection runs: events are packed into a fixed piece of memory and made into text
-when it is full and at the end. The log belongs to one thread; `close` may come from another once that one has stopped.
+Recording costs a few stores while the connection runs: events are packed into a fixed buffer, and formatted when it is
+full and at the end. A recorder belongs to one thread; another thread may call `close` once that one has stopped.
 """
 
 import os
@@ -14,15 +14,15 @@ from typing import Final
 from testbed.peer.descriptor import write_all
 from testbed.peer.errors import SystemCallError
 
-KEPT_EVENTS: Final = 65536
-"""2 MiB of memory, used up in not less than 0.1 s; made into text in about 0.02 s."""
+MAX_BUFFERED_CALLS: Final = 65536
+"""2 MiB of memory, which last at least 0.1 s; formatting them takes about 0.02 s."""
 _EVENT: Final = struct.Struct("<qqqq")
-_LIMIT: Final = KEPT_EVENTS * _EVENT.size
+_LIMIT: Final = MAX_BUFFERED_CALLS * _EVENT.size
 _BYTES_PER_WRITE: Final = 4096 * _EVENT.size
 
 
 class Op(IntEnum):
-    """The system call that an event is about."""
+    """The system call of an event."""
 
     CONNECT = 0
     ACCEPT = 1
@@ -36,8 +36,8 @@ class Op(IntEnum):
 _NAMES: Final = [op.name.lower() for op in Op]
 
 
-class EventLog:
-    """Write events to `path`, or nothing at all when it is empty; raise SystemCallError when it cannot be created."""
+class CallRecorder:
+    """Write events to `path`, or nothing if it is empty; raise SystemCallError if the file cannot be created."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -56,8 +56,8 @@ class EventLog:
             self._close_file()
             raise SystemCallError(f"create event log {path}", error) from error
 
-    def add(self, op: Op, start_ns: int, end_ns: int, size_bytes: int = 0) -> None:
-        """Note one call with its times (CLOCK_MONOTONIC) and the bytes that it moved."""
+    def record(self, op: Op, start_ns: int, end_ns: int, size_bytes: int = 0) -> None:
+        """Record one call with its times (CLOCK_MONOTONIC) and the bytes that it sent or received."""
         if self._fd is None:
             return
         used = self._used
@@ -74,14 +74,14 @@ class EventLog:
         view = memoryview(self._memory)
         try:
             for at in range(0, used, _BYTES_PER_WRITE):
-                write_all(self._fd, self._text(view[at : min(at + _BYTES_PER_WRITE, used)]))
+                write_all(self._fd, self._format(view[at : min(at + _BYTES_PER_WRITE, used)]))
         except OSError as error:
-            # A log that cannot be written must not end the transfer: `close` reports it.
+            # A failure to write the log must not end the transfer: `close` reports it.
             self._failure = error
             self._close_file()
 
-    def _text(self, events: memoryview) -> bytes:
-        """Return the lines for packed events; column by column, which takes half the time of line by line."""
+    def _format(self, events: memoryview) -> bytes:
+        """Return the lines for packed events; formatting by columns takes half the time of formatting by lines."""
         count = len(events) // _EVENT.size
         values = struct.unpack(f"<{4 * count}q", events)
         ops, starts_ns, ends_ns, sizes = (values[column::4] for column in range(4))
@@ -96,7 +96,7 @@ class EventLog:
             self._fd = None
 
     def close(self) -> None:
-        """Write what is left; raise SystemCallError when not everything could be written. May be called again."""
+        """Write the remaining events; raise SystemCallError if any event could not be written. May be called again."""
         self._flush()
         self._close_file()
         if self._failure is not None:
