@@ -1,10 +1,9 @@
-"""The analysis of a capture, with every mark, against tshark with its analysis fields on the same file.
+"""Compare the speed of packet analysis with that of tshark and its analysis fields, on the same file.
 
-The capture is real: 100-byte writes over loopback, half of them IPv4 and half IPv6, recorded at snaplen 128 as the
-sidecar does. Both read the same file on the same machine, each on one processor; of five runs the one that took the
-least processor time (user and system) counts, for that depends least on what else the machine does. Memory is the peak
-of a process of its own above what it had before it read, by the kernel's count, so that mapped pages of the file are
-in it.
+The capture is real traffic: 100-byte writes over loopback, half of them IPv4 and half IPv6, recorded at snaplen 128 as
+in the sidecar. Both programs read the same file on the same machine, each on one processor. The figure is the least
+processor time (user and system) of five runs, which depends least on other load. Memory is the kernel's peak count of a
+separate process minus its count before reading; it includes mapped pages of the file.
 """
 
 import shutil
@@ -23,14 +22,14 @@ from tests.support.tshark_tools import Tools, lend_tools
 
 RUNS: Final = 5
 MILLION: Final = 1_000_000
-LEAST_PACKETS: Final = 1_200_000
-MOST_RECORDINGS: Final = 40
+MIN_PACKETS: Final = 1_200_000
+MAX_RECORDINGS: Final = 40
 WRITES: Final = {"bytes": 10_000_000, "chunk": 100, "nodelay": True, "burst": 20}
 RECORD_BYTES: Final = 82
 MARKS: Final = "zero_window,window_full,window_update,keep_alive,duplicate_ack,retransmission,lost_segment,out_of_order"
 
-RECORD: Final = (  # of a long capture: its header, Ethernet, IPv4, TCP
-    *(("s", "<u4", 0), ("ns", "<u4", 4), ("kept", "<u4", 8), ("length", "<u4", 12), ("type", ">u2", 28)),
+RECORD: Final = (  # a record of a long capture: pcap header, Ethernet, IPv4, TCP
+    *(("s", "<u4", 0), ("ns", "<u4", 4), ("captured", "<u4", 8), ("length", "<u4", 12), ("type", ">u2", 28)),
     *(("ip", "u1", 30), ("total", ">u2", 32), ("proto", "u1", 39), ("src", ">u4", 42), ("dst", ">u4", 46)),
     *(("sport", ">u2", 50), ("dport", ">u2", 52), ("seq", ">u4", 54), ("ack", ">u4", 58)),
     *(("off", "u1", 62), ("flags", "u1", 63), ("win", ">u2", 64)),
@@ -50,7 +49,7 @@ print(time.process_time() - started, peak_kb() - before, capture.facts.packets)
 
 
 def measure() -> Iterator[Figure]:
-    """Record, read with both, and yield the figures."""
+    """Record a capture, analyse it with both programs and yield the figures."""
     folder = Path(tempfile.mkdtemp(prefix="bench-packets-"))
     try:
         capture = folder / "capture.pcap"
@@ -71,7 +70,7 @@ def measure() -> Iterator[Figure]:
 
 
 def _read(path: Path) -> tuple[float, float, int]:
-    """Return seconds, megabytes a million packets, and packets."""
+    """Return seconds, megabytes per million packets, and packets."""
     run = subprocess.run([sys.executable, "-c", READ, str(path)], capture_output=True, text=True, check=True)
     seconds, peak_kb, packets = run.stdout.split()
     return float(seconds), int(peak_kb) / 1024 / (int(packets) / MILLION), int(packets)
@@ -85,19 +84,20 @@ def _record_and_time_tshark(path: Path) -> list[float]:
 
 
 def _record_enough(tools: Tools, path: Path) -> None:
-    """Record connections of both families in turn: how many writes share a packet depends on the machine's mood.
+    """Record connections of both families alternately, until there are enough packets.
 
-    Recordings from which the capture itself lost packets are left out: they would measure how gaps are handled.
+    How many writes share a packet varies. Recordings in which the capture itself dropped packets are discarded, because
+    they would measure the handling of gaps.
     """
-    whole = b""
-    for number in range(MOST_RECORDINGS):
+    joined = b""
+    for number in range(MAX_RECORDINGS):
         family = 4 + 2 * (number % 2)
         recorded, _ = tools.try_to_record("none", WRITES | {"family": family})
-        whole += recorded[24:] if whole else recorded
-        if whole and analyse_capture(whole).facts.packets >= LEAST_PACKETS:
-            path.write_bytes(whole)
+        joined += recorded[24:] if joined else recorded
+        if joined and analyse_capture(joined).facts.packets >= MIN_PACKETS:
+            path.write_bytes(joined)
             return
-    raise RuntimeError(f"{MOST_RECORDINGS} recordings without drops have less than {LEAST_PACKETS} packets")
+    raise RuntimeError(f"{MAX_RECORDINGS} recordings without drops have fewer than {MIN_PACKETS} packets")
 
 
 def _time_tshark(tools: Tools) -> float:
@@ -105,12 +105,12 @@ def _time_tshark(tools: Tools) -> float:
     fields += [f"tcp.analysis.{name}" for name in (*MARKS.split(","), "bytes_in_flight", "ack_rtt")]
     words = [word for name in fields for word in ("-e", name)]
     read = f"tshark -n -r /tools/capture -T fields {' '.join(words)} > /dev/null 2> /dev/null"
-    told = tools.run("bash", "-c", f"TIMEFORMAT='%U %S'; {{ time {read}; }} 2>&1")
-    return sum(float(seconds) for seconds in told.split())
+    output = tools.run("bash", "-c", f"TIMEFORMAT='%U %S'; {{ time {read}; }} 2>&1")
+    return sum(float(seconds) for seconds in output.split())
 
 
 def _write_long(path: Path, packets: int) -> None:
-    """Write one connection of two data segments and an acknowledgement in turn, headers only, a microsecond apart."""
+    """Write one connection: repeatedly two data segments and an ACK, headers only, a microsecond apart."""
     names, formats, offsets = (list(column) for column in zip(*RECORD, strict=True))
     kind = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": RECORD_BYTES})
     with path.open("wb") as file:
@@ -121,7 +121,7 @@ def _write_long(path: Path, packets: int) -> None:
             sent = (number // 3 * 2 + np.minimum(number % 3, 2)) * 100
             rows = np.zeros(len(number), kind)
             rows["s"], rows["ns"] = 1_700_000_000 + number // MILLION, number % MILLION * 1000
-            rows["kept"], rows["length"] = RECORD_BYTES - 16, np.where(answers, 66, 154)
+            rows["captured"], rows["length"] = RECORD_BYTES - 16, np.where(answers, 66, 154)
             rows["type"], rows["ip"], rows["proto"], rows["off"], rows["flags"] = 0x0800, 0x45, 6, 0x50, 0x10
             rows["total"] = np.where(answers, 40, 140)
             ends = (0x0A000001, 0x0A000002, 40_000, 8888)
