@@ -114,7 +114,7 @@ def format_seconds(seconds: float) -> str:
 
 def percent(share: float) -> str:
     """Return a share: `98 %`, `0.04 %`."""
-    return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1g} %"
+    return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{format_figures(100 * share, 1)} %"
 
 
 def times(count: int) -> str:

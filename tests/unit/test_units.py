@@ -134,7 +134,9 @@ def test_no_number_has_an_exponent() -> None:
     )
 
 
-@pytest.mark.parametrize(("share", "text"), [(0.984, "98 %"), (0.0, "0 %"), (0.034, "3 %"), (0.0004, "0.04 %")])
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.984, "98 %"), (0.0, "0 %"), (0.034, "3 %"), (0.0952, "10 %"), (0.0004, "0.04 %")]
+)
 def test_percent(share: float, text: str) -> None:
     assert percent(share) == text
 

@@ -1,118 +1,153 @@
-"""Closing: who ended the connection, when, with what still unread, and whether it was reset."""
+"""Closing: who closed the connection, when, with what still unread, and whether it was reset."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.measured import Measured, Source, not_applicable, unobservable
-from testbed.analysis.findings.rule import Answer, Rule
-from testbed.analysis.findings.untyped import Untyped, untyped
-from testbed.analysis.join.observation import End, Observation
+from testbed.analysis.findings.measured import Fact, Measured, not_applicable, unobservable
+from testbed.analysis.findings.rule import NO_CAPTURE, Answer, Rule
+from testbed.analysis.join.observation import End, Observation, Role
 from testbed.analysis.join.samples import ABSENT
 from testbed.analysis.packets.flags import FIN, RST
 from testbed.analysis.packets.model import Frames
-from testbed.units import format_bytes, format_seconds, percent
-
-NAME: Final = "closing"
 
 EARLY_SHARE: Final = 0.1
 QUEUED_S: Final = 0.001
 """A FIN that goes out sooner did not wait."""
 
 
+@dataclass(frozen=True, slots=True)
+class StrayReset(Fact):
+    """Both ends had closed; this one answered with RST what came late or twice after that."""
+
+    resets: int
+    reset_by: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Reset(Fact):
+    """The connection was reset; `unread_bytes` had arrived and were never read, null = not known."""
+
+    resets: int
+    reset_by: Role
+    by_sender: bool
+    unread_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotClosed(Fact):
+    """The capture has neither FIN nor RST."""
+
+    fins: int = 0
+    resets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedByReceiver(Fact):
+    """Only the receiver closed. `acknowledged` says whether everything that was to be sent had been acknowledged."""
+
+    fins: int
+    resets: int
+    receiver: Role
+    sender: Role
+    acknowledged: bool
+    unread_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedEarly(Fact):
+    """The sender's program was done `ahead_s` before the receiver had read everything.
+
+    `fin_queued_s` is for how long the FIN waited behind the data, null = not at all.
+    """
+
+    ahead_s: float
+    ahead_share: float
+    fin_queued_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Regular(Fact):
+    """The connection was closed in the regular way; `not_closed_by` did not close it while it was observed.
+
+    `late` says that the sender ended the stream when nearly all was read.
+    """
+
+    not_closed_by: Role | None
+    late: bool
+
+
 def measure(observation: Observation) -> Answer:
-    """Speak when the connection was reset, not ended, or ended by the sender long before all was read."""
+    """Find how the connection ended, unless both ends closed it when nearly all was read."""
     end = observation.wire()
     if end is None or end.connection is None:
-        return unobservable("there is no capture")
+        return unobservable(NO_CAPTURE)
     marked = end.connection.frames
     sent = observation.from_sender(marked)
     resets = (marked.tcp_flags & RST) != 0
-    ends = (marked.tcp_flags & FIN) != 0
-    over = _over_at(sent, ends)
-    if resets.any() and over is not None and int(np.flatnonzero(resets)[0]) > over:
-        return _stray(end, observation, marked, resets)
+    fins = (marked.tcp_flags & FIN) != 0
     if resets.any():
-        return _reset(observation, marked, resets)
-    if not ends.any():
-        return untyped(
-            sentence="The connection was not closed while it was watched: the capture has neither FIN nor RST.",
-            numbers={"fins": 0, "resets": 0},
+        return _reset(end, observation, marked, resets, _closed_at(sent, fins))
+    if not fins.any():
+        return Measured(
+            NotClosed(),
             evidence=frames(end, np.ones(len(marked), np.bool_), "all frames, none with FIN or RST"),
             confidence="medium",
             strength=0.2,
         )
-    if not (ends & sent).any():
-        return _left_alone(end, observation, ends)
-    how = f"the {observation.receiver.role} did not close the connection while it was watched"
-    return _early(observation, marked, ends & sent, "both ends closed with FIN" if (ends & ~sent).any() else how)
+    if not (fins & sent).any():
+        return _by_receiver(end, observation, fins)
+    return _by_sender(end, observation, marked, fins)
 
 
-def _over_at(sent: NDArray[np.bool_], ends: NDArray[np.bool_]) -> int | None:
+def _closed_at(sent: NDArray[np.bool_], fins: NDArray[np.bool_]) -> int | None:
     """Return at which frame both sides had ended their streams; None when they did not."""
-    first = [np.flatnonzero(ends & side) for side in (sent, ~sent)]
+    first = [np.flatnonzero(fins & side) for side in (sent, ~sent)]
     return max(int(side[0]) for side in first) if all(len(side) for side in first) else None
 
 
-def _stray(end: End, observation: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Measured[Untyped]:
-    who = observation.sender.role if observation.from_sender(marked)[resets][0] else observation.receiver.role
-    return untyped(
-        sentence=(
-            f"Both ends closed the connection with FIN; the {who} answered what came late or twice after that with "
-            "RST, which harms nothing."
-        ),
-        numbers={"resets": int(resets.sum()), "reset_by": who},
-        evidence=frames(end, resets, "RST after the end", "tcp.flags.reset == 1"),
-        strength=0.1,
-    )
-
-
-def _reset(observation: Observation, marked: Frames, resets: NDArray[np.bool_]) -> Measured[Untyped]:
-    end = observation.wire()
-    assert end is not None
+def _reset(
+    end: End, observation: Observation, marked: Frames, resets: NDArray[np.bool_], closed_at: int | None
+) -> Answer:
     by_sender = bool(observation.from_sender(marked)[resets][0])
     who = observation.sender.role if by_sender else observation.receiver.role
-    unread = _unread(observation)
-    numbers: dict[str, float | int | str] = {"resets": int(resets.sum()), "reset_by": who}
-    why = ""
-    if unread is not None:
-        numbers["unread_bytes"] = unread
-        if unread and not by_sender:
-            why = f" with {format_bytes(unread)} in its queue that its program never read"
-    return untyped(
-        sentence=f"The {who} reset the connection (RST){why}.",
-        numbers=numbers,
+    count = int(resets.sum())
+    if closed_at is not None and int(np.flatnonzero(resets)[0]) > closed_at:
+        return Measured(
+            StrayReset(count, who),
+            evidence=frames(end, resets, "RST after the end", "tcp.flags.reset == 1"),
+            strength=0.1,
+        )
+    unread_bytes = _unread_bytes(observation)
+    return Measured(
+        Reset(count, who, by_sender, unread_bytes),
         evidence=frames(end, resets, "RST", "tcp.flags.reset == 1"),
-        not_observed=[] if unread is not None else ["what the receiver had not read"],
+        not_observed=["what the receiver had not read"] if unread_bytes is None else [],
         strength=0.8,
     )
 
 
-def _left_alone(end: End, observation: Observation, fins: NDArray[np.bool_]) -> Measured[Untyped]:
-    """Tell of a receiver that closed and of a sender that did not."""
-    numbers: dict[str, float | int | str] = {"fins": int(fins.sum()), "resets": 0}
-    broken_off = ""
-    if observation.acked_ns is None:
-        broken_off = " before everything was acknowledged that was to be sent"
-    unread = _unread(observation)
-    if unread:
-        numbers["unread_bytes"] = unread
-        broken_off += f"{', with' if broken_off else ' with'} {format_bytes(unread)} that its program never read"
-    return untyped(
-        sentence=(
-            f"The {observation.receiver.role} closed the connection with FIN{broken_off}; "
-            f"the {observation.sender.role} did not close it while it was watched."
+def _by_receiver(end: End, observation: Observation, fins: NDArray[np.bool_]) -> Answer:
+    acknowledged, unread_bytes = observation.acked_ns is not None, _unread_bytes(observation)
+    return Measured(
+        ClosedByReceiver(
+            fins=int(fins.sum()),
+            resets=0,
+            receiver=observation.receiver.role,
+            sender=observation.sender.role,
+            acknowledged=acknowledged,
+            unread_bytes=unread_bytes or None,
         ),
-        numbers=numbers,
         evidence=frames(end, fins, "the receiver's FIN", "tcp.flags.fin == 1"),
-        strength=0.6 if broken_off else 0.2,
+        strength=0.2 if acknowledged and not unread_bytes else 0.6,
     )
 
 
-def _unread(observation: Observation) -> int | None:
-    """Return what had come and was never read: by the log of reads, else by the last sample."""
+def _unread_bytes(observation: Observation) -> int | None:
+    """Return what had arrived and was never read: by the log of reads, else by the last sample."""
     reads, connection = observation.receiver.calls("read"), observation.receiver.connection
     if reads is not None and connection is not None:
         marked = connection.frames
@@ -127,48 +162,38 @@ def _unread(observation: Observation) -> int | None:
     return int(queue[-1]) if len(queue) else None
 
 
-def _early(observation: Observation, marked: Frames, fins: NDArray[np.bool_], how: str) -> Answer:
+def _by_sender(end: End, observation: Observation, marked: Frames, fins: NDArray[np.bool_]) -> Answer:
+    sent = observation.from_sender(marked)
+    receiver = None if (fins & ~sent).any() else observation.receiver.role
     if observation.end_ns is None or not observation.duration_s or not observation.all_read:
-        return not_applicable(how)
-    requested_ns = _close_asked_ns(observation)
-    fin_ns = int(observation.at_ns(marked)[fins][0])
-    ahead_s = (observation.end_ns - min(fin_ns, requested_ns or fin_ns)) / 1e9
+        return not_applicable(Regular(receiver, late=False))
+    close_ns = _close_ns(observation)
+    fin_ns = int(observation.at_ns(marked)[fins & sent][0])
+    ahead_s = (observation.end_ns - min(fin_ns, close_ns or fin_ns)) / 1e9
     if ahead_s < EARLY_SHARE * observation.duration_s or observation.duration_s < 1.0:
-        return not_applicable(f"the sender ended the stream when nearly all was read, and {how}")
-    queued_s = (fin_ns - requested_ns) / 1e9 if requested_ns is not None else None
-    numbers: dict[str, float | int | str] = {
-        "ahead_s": round(ahead_s, 6),
-        "ahead_share": round(ahead_s / observation.duration_s, 4),
-    }
-    waited = ""
-    if queued_s is not None and queued_s > QUEUED_S:
-        numbers["fin_queued_s"] = round(queued_s, 6)
-        waited = f"; the FIN itself stood {format_seconds(queued_s)} in the queue behind the data"
-    end = observation.wire()
-    assert end is not None
-    evidence: list[Source] = frames(end, fins, "the sender's FIN", "tcp.flags.fin == 1")
-    return untyped(
-        sentence=(
-            f"The sender's program was done {format_seconds(ahead_s)} before the receiver had read everything "
-            f"({percent(ahead_s / observation.duration_s)} of the time){waited}. "
-            "What is queued is delivered all the same."
+        return not_applicable(Regular(receiver, late=True))
+    queued_s = (fin_ns - close_ns) / 1e9 if close_ns is not None else 0.0
+    return Measured(
+        ClosedEarly(
+            ahead_s=round(ahead_s, 6),
+            ahead_share=round(ahead_s / observation.duration_s, 4),
+            fin_queued_s=round(queued_s, 6) if queued_s > QUEUED_S else None,
         ),
-        numbers=numbers,
-        evidence=evidence,
+        evidence=frames(end, fins & sent, "the sender's FIN", "tcp.flags.fin == 1"),
         strength=round(0.5 * min(1.0, ahead_s / observation.duration_s), 3),
     )
 
 
-def _close_asked_ns(observation: Observation) -> int | None:
+def _close_ns(observation: Observation) -> int | None:
     """Return when the sender's program ended the stream: when its last write returned."""
     writes = observation.sender.calls("write")
     return int(writes.end_ns[-1]) if writes is not None else None
 
 
 RULE: Final = Rule(
-    NAME,
+    "closing",
     "Who closed the connection, how, when, and was anything unread?",
     "FIN and RST, the receive queue, the logs",
-    (Untyped,),
+    (StrayReset, Reset, NotClosed, ClosedByReceiver, ClosedEarly),
     measure,
 )

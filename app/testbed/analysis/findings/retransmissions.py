@@ -1,67 +1,137 @@
-"""Retransmissions: whether data was sent again because it was lost, or for nothing."""
+"""Retransmissions: whether data was retransmitted because it was lost, or spuriously."""
 
-from typing import Final
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
 
 import numpy as np
 
 from testbed.analysis.findings.evidence import file, frames
-from testbed.analysis.findings.measured import Source, not_applicable, unobservable
+from testbed.analysis.findings.measured import Fact, Measured, Phrase, Source, not_applicable, unobservable
 from testbed.analysis.findings.rule import Answer, Rule
-from testbed.analysis.findings.untyped import Untyped, untyped
-from testbed.analysis.join.observation import Observation
+from testbed.analysis.join.observation import Observation, Role
 from testbed.analysis.join.samples import Samples
 from testbed.analysis.packets.flags import RETRANSMISSIONS, Mark
-from testbed.units import percent, pluralize
 
-NAME: Final = "retransmissions"
+
+class LossCause(StrEnum):
+    """Why data was retransmitted."""
+
+    LINK = "link"
+    """The link dropped or corrupted frames."""
+    SPURIOUS = "spurious"
+    """The receiver had all of it already and reported so (D-SACK, RFC 2883)."""
+    UNKNOWN = "unknown"
+    """Neither the receiver nor the link shows whether it was lost."""
+    LATE = "late"
+    """The link dropped nothing: segments that were late or out of order were taken for lost."""
+    SOME_LOST = "some lost"
+    """The receiver had a part of it already."""
+    NETWORK = "network"
+    """The network lost or delayed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retransmissions(Fact):
+    """Data that was sent again, as the sender's kernel counts it and as the capture shows it; null = not known.
+
+    `retransmissions` is the kernel's count, else that of the capture. `lost_on_link` counts the frames that the link
+    dropped or corrupted; `link_corrupts` says that it may have corrupted some.
+    """
+
+    retransmissions: int
+    cause: LossCause
+    retransmitted_segments: int | None = None
+    dsack_segments: int | None = None
+    rto_count: int | None = None
+    retransmitted_bytes: int | None = None
+    data_segments: int | None = None
+    retransmitted_frames: int | None = None
+    fast_frames: int | None = None
+    spurious_frames: int | None = None
+    dsack_frames: int | None = None
+    tail_loss_probes: int | None = None
+    lost_on_link: int | None = None
+    lost_on_link_from_client: int | None = None
+    lost_on_link_from_server: int | None = None
+    link_corrupts: bool = False
+
+    @property
+    def duplicates(self) -> int | None:
+        """How many the receiver reported as duplicates; None when nothing shows it: it need not support D-SACK."""
+        return self.dsack_frames or None if self.dsack_segments is None else self.dsack_segments
+
+    @property
+    def spurious(self) -> bool:
+        """Whether the receiver had all of them already."""
+        return self.duplicates is not None and self.duplicates >= self.retransmissions
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivedTwice(Fact):
+    """So many of the retransmitted segments had arrived before."""
+
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureShowsMore(Fact):
+    """The capture shows more retransmitted frames than the kernel counts segments."""
+
+    frames: int
+    kernel_segments: int
 
 
 def measure(observation: Observation) -> Answer:
-    """Speak when the sender sent data again."""
+    """Count what the sender retransmitted, and judge why."""
     end, samples = observation.wire(), observation.sender.samples
     if (end is None or end.connection is None) and samples is None:
-        return unobservable("neither a capture nor samples of the sender are there")
-    numbers = _from_kernel(samples)
+        return unobservable("neither a capture nor samples of the sender exist")
+    counts = _from_kernel(samples)
     evidence: list[Source] = []
     if end is not None and end.connection is not None:
         marked = end.connection.frames
         sent = observation.from_sender(marked)
         again = sent & marked.having(RETRANSMISSIONS)
-        numbers |= {
-            "frames_again": int(again.sum()),
+        counts |= {
+            "retransmitted_frames": int(again.sum()),
             "fast_frames": int((sent & marked.having(Mark.FAST_RETRANSMISSION)).sum()),
             "spurious_frames": int((sent & marked.having(Mark.SPURIOUS_RETRANSMISSION)).sum()),
             "dsack_frames": int((~sent & marked.having(Mark.DUPLICATE_SACK)).sum()),
         }
-        evidence += frames(end, again, "data sent again", "tcp.analysis.retransmission")
-    loss_probes = observation.sender.counter("TcpExtTCPLossProbes")
-    if loss_probes is not None:
-        numbers["tail_loss_probes"] = loss_probes
-    lost = sum(observation.link_losses.values()) if observation.link_losses else None
-    if lost:
-        numbers["lost_on_link"] = lost
-        where = [role for role, count in observation.link_losses.items() if count]
-        evidence += [e for role in where for e in file(f"{role}/link.json", "frames that the link lost")]
-    count = int(numbers.get("retransmitted_segments", numbers.get("frames_again", 0)))
-    if not count:
-        return not_applicable("nothing was sent again" + (", though the link lost frames" if lost else ""))
-    why_lost = _lost_on_link(observation)
-    if why_lost and _needless(numbers, count) and not observation.link_losses.get(observation.sender.role):
-        why_lost = ""  # what the receiver sent was lost, and all of the data had come
-    what, share = _judge(numbers, count, why_lost)
-    numbers["segments_again"] = count
-    return untyped(
-        sentence=f"{pluralize(count, 'segment')} {'was' if count == 1 else 'were'} sent again{share}: {what}.",
-        numbers=numbers,
+        evidence += frames(end, again, "retransmitted data", "tcp.analysis.retransmission")
+    losses = observation.link_losses
+    for role in (role for role, count in losses.items() if count):
+        evidence += file(f"{role}/link.json", "frames that the link dropped or corrupted")
+    retransmitted = counts.get("retransmitted_segments", counts.get("retransmitted_frames", 0))
+    if not retransmitted:
+        return not_applicable(_nothing(lost=any(losses.values())))
+    fact = Retransmissions(
+        retransmissions=retransmitted,
+        cause=LossCause.UNKNOWN,
+        tail_loss_probes=observation.sender.counter("TcpExtTCPLossProbes"),
+        lost_on_link=sum(losses.values()) if losses else None,
+        lost_on_link_from_client=losses.get("client"),
+        lost_on_link_from_server=losses.get("server"),
+        link_corrupts=_corrupts(observation),
+        **counts,
+    )
+    fact = replace(fact, cause=_cause(fact, observation.sender.role))
+    return Measured(
+        fact,
         evidence=evidence,
-        confidence="high" if "dsack_segments" in numbers else "medium",
-        contradicted_by=_contradicting(numbers, count, lost=bool(why_lost)),
-        not_observed=["which of them the receiver had already (D-SACK)"] if _twice(numbers) is None else [],
-        strength=round(_strength(numbers, count), 3),
+        confidence="medium" if fact.dsack_segments is None else "high",
+        contradicted_by=_contradictions(fact),
+        not_observed=["which of them the receiver had already (D-SACK)"] if fact.duplicates is None else [],
+        strength=round(_strength(fact), 3),
     )
 
 
-def _from_kernel(samples: Samples | None) -> dict[str, float | int | str]:
+def _nothing(*, lost: bool) -> str:
+    return "nothing was retransmitted, though the link lost frames" if lost else "nothing was retransmitted"
+
+
+def _from_kernel(samples: Samples | None) -> dict[str, Any]:
     if samples is None:
         return {}
     names = {
@@ -71,89 +141,53 @@ def _from_kernel(samples: Samples | None) -> dict[str, float | int | str]:
         "bytes_retrans": "retransmitted_bytes",
         "data_segs_out": "data_segments",
     }
-    told = {key: samples.most(name) for name, key in names.items()}
-    return {key: value for key, value in told.items() if value is not None}
+    counts = {key: samples.most(name) for name, key in names.items()}
+    return {key: value for key, value in counts.items() if value is not None}
 
 
-def _twice(numbers: dict[str, float | int | str]) -> int | None:
-    """Return how many the receiver said it had already; None when nothing tells: it need not have learnt to say so."""
-    told = numbers.get("dsack_segments", numbers.get("dsack_frames") or None)
-    return told if isinstance(told, int) else None
-
-
-def _needless(numbers: dict[str, float | int | str], count: int) -> bool:
-    twice = _twice(numbers)
-    return twice is not None and twice >= count
-
-
-def _lost_on_link(observation: Observation) -> str | None:
-    """Return what the link lost, and of whom; empty when it lost nothing, None when nobody counted."""
-    if not observation.link_losses:
-        return None
-    losses = [(count, role) for role, count in sorted(observation.link_losses.items()) if count]
-    if not losses:
-        return ""
-    # A corrupted frame arrives and counts as lost, but the link's own figures call it otherwise.
-    corrupts = bool(observation.requested.get("profile")) or any(
+def _corrupts(observation: Observation) -> bool:
+    """Tell whether frames counted as lost may have been corrupted: these arrive, and the receiver drops them."""
+    return bool(observation.requested.get("profile")) or any(
         "corrupt" in requested for requested in observation.impairment.values()
     )
-    (first, whose), *others = losses
-    told = [f"{pluralize(first, 'frame')} of the {whose}'s", *(f"{count} of the {role}'s" for count, role in others)]
-    return f"the link lost {'or corrupted ' if corrupts else ''}{' and '.join(told)}"
 
 
-def _judge(numbers: dict[str, float | int | str], count: int, lost: str | None) -> tuple[str, str]:
-    """Return why, and which share of all; `lost` is what the link lost, None where nobody counted."""
-    segments = numbers.get("data_segments")
-    share = f" ({percent(count / segments)} of {segments})" if isinstance(segments, int) and segments else ""
-    timeouts = numbers.get("rto_count")
-    how = f"; {pluralize(timeouts, 'time-out')} ran out" if isinstance(timeouts, int) and timeouts else ""
-    twice = _twice(numbers)
-    if lost:
-        return lost + how, share
-    if _needless(numbers, count):
-        which = "it" if count == 1 else "all of them"
-        already = f"the receiver had {which} already and said so (D-SACK); no data was lost"
-        return f"{already}. {_why_needless(numbers)}", share
-    if twice is None:
-        return "whether lost, or only acknowledged late, packets alone do not tell", share
-    if lost is not None:
-        return "the link lost none, but what is late or out of order is taken for lost" + how, share
-    which = "it" if count == 1 else "them"
-    return ("some of them were lost" if twice else f"the network lost or delayed {which}") + how, share
+def _cause(fact: Retransmissions, sender: Role) -> LossCause:
+    data_lost = fact.lost_on_link_from_client if sender == "client" else fact.lost_on_link_from_server
+    # Where only what the receiver sent was lost, all of the data arrived.
+    if fact.lost_on_link and (data_lost or not fact.spurious):
+        return LossCause.LINK
+    if fact.spurious:
+        return LossCause.SPURIOUS
+    if fact.duplicates is None:
+        return LossCause.UNKNOWN
+    if fact.lost_on_link is not None:
+        return LossCause.LATE
+    return LossCause.SOME_LOST if fact.duplicates else LossCause.NETWORK
 
 
-def _why_needless(numbers: dict[str, float | int | str]) -> str:
-    if numbers.get("tail_loss_probes"):
-        return "Tail loss probes are such: they go out when an acknowledgement is delayed"
-    return "Their acknowledgements were late, or the segments came out of order"
-
-
-def _contradicting(numbers: dict[str, float | int | str], count: int, *, lost: bool) -> list[str]:
-    found = []
-    twice = _twice(numbers)
-    if lost and twice:
-        found.append(f"{min(twice, count)} of them arrived twice: sent again for nothing")
-    seen_again = numbers.get("frames_again")
-    if isinstance(seen_again, int) and seen_again > count:
-        found.append(
-            f"the capture shows {seen_again} frames sent again, the kernel counts {pluralize(count, 'segment')}"
-        )
+def _contradictions(fact: Retransmissions) -> list[Phrase]:
+    found: list[Phrase] = []
+    if fact.cause is LossCause.LINK and fact.duplicates:
+        found.append(ArrivedTwice(min(fact.duplicates, fact.retransmissions)))
+    if fact.retransmitted_frames is not None and fact.retransmitted_frames > fact.retransmissions:
+        found.append(CaptureShowsMore(fact.retransmitted_frames, fact.retransmissions))
     return found
 
 
-def _strength(numbers: dict[str, float | int | str], count: int) -> float:
-    if _needless(numbers, count):
+def _strength(fact: Retransmissions) -> float:
+    if fact.spurious:
         return 0.15
-    segments = numbers.get("data_segments")
-    return float(np.clip(0.4 + 5 * count / segments, 0, 0.9)) if isinstance(segments, int) and segments else 0.5
+    if not fact.data_segments:
+        return 0.5
+    return float(np.clip(0.4 + 5 * fact.retransmissions / fact.data_segments, 0, 0.9))
 
 
 RULE: Final = Rule(
-    NAME,
-    "Was data sent again, and because of loss, a time-out or for nothing?",
+    "retransmissions",
+    "Was data retransmitted, and because of loss, a time-out or spuriously?",
     "retransmission and D-SACK marks, `total_retrans`, `dsack_dups`, `total_rto`, TCPLossProbes, the link's own losses",
-    (Untyped,),
+    (Retransmissions,),
     measure,
     without_connection=True,
 )

@@ -1,22 +1,20 @@
-"""Segmentation: how writes were glued or cut into frames and segments, and why."""
+"""Segmentation: how writes were coalesced or split into frames and segments, and why."""
 
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import calls, frames
-from testbed.analysis.findings.limits import find_limits
-from testbed.analysis.findings.measured import not_applicable, unobservable
-from testbed.analysis.findings.rule import Answer, NoLog, Rule
-from testbed.analysis.findings.untyped import Untyped, untyped
+from testbed.analysis.findings.limits import Limit, find_limits
+from testbed.analysis.findings.measured import Fact, Measured, not_applicable, unobservable
+from testbed.analysis.findings.rule import NO_SENDER_FRAMES, Answer, NoLog, Rule
 from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.flags import RETRANSMISSIONS
 from testbed.analysis.packets.model import Connection, Frames
-from testbed.units import format_bytes, percent, pluralize
-
-NAME: Final = "segmentation"
 
 NOTICEABLE: Final = 1.25
 """A ratio between writes and segments nearer to one than this needs no reason."""
@@ -25,31 +23,71 @@ WHOLE_SHARE: Final = 0.8
 """A capture that shows less of the data than this counts too few frames; what was lost before it is little."""
 
 
+class SegmentationCause(StrEnum):
+    """Why writes and segments do not correspond one to one."""
+
+    WINDOW_CLOSED = "window closed"
+    """Coalesced: the data waited in the send buffer for a closed window."""
+    SENDER_WAITED = "sender waited"
+    """Coalesced: it waited for acknowledgements or window."""
+    FAST_WRITES = "fast writes"
+    """Coalesced: writes came faster than the kernel sends, with TCP_NODELAY."""
+    NAGLE = "nagle"
+    """Coalesced: Nagle's algorithm (RFC 9293, 3.7.4) held small segments back."""
+    SEGMENT_SIZE = "segment size"
+    """Split: a write is larger than a segment."""
+    LITTLE_ROOM = "little room"
+    """Split: the window or the send buffer had room for a part only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation(Fact):
+    """How many writes went out in how many frames and segments; a captured frame may stand for several segments.
+
+    `closed_share` is how much of the time of sending the window was closed; `mss_bytes` what one segment takes.
+    """
+
+    writes: int
+    frames: int
+    segments: int
+    writes_per_frame: float
+    writes_per_segment: float
+    write_median_bytes: int
+    frame_median_bytes: int
+    frame_max_bytes: int
+    segment_mean_bytes: float
+    cause: SegmentationCause
+    closed_share: float
+    mss_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OneToOne(Fact):
+    """Writes and segments correspond."""
+
+    writes: int
+    segments: int
+
+
 def measure(observation: Observation) -> Answer:
-    """Speak when writes and segments do not correspond one to one."""
+    """Measure how writes and segments correspond."""
     writes, end = observation.sender.calls("write"), observation.wire()
     if writes is None:
         return unobservable(NoLog(observation.sender.role))
     if end is None or end.connection is None:
-        return unobservable("no capture shows the sender's frames")
+        return unobservable(NO_SENDER_FRAMES)
     marked = end.connection.frames
     data = observation.from_sender(marked) & (marked.payload_bytes > 0) & ~marked.having(RETRANSMISSIONS)
     if not data.any():
         return not_applicable("no frame with data was captured")
     if _lacks_frames(marked, data):
-        return unobservable("the sender's capture lacks frames with data, and so their number says nothing")
-    numbers = _numbers(writes, end.connection, marked, data)
-    segments = int(numbers["segments"])
-    ratio = len(writes) / segments
+        return unobservable("the sender's capture lacks frames with data, so their number shows nothing")
+    fact = _fact(observation, writes, end.connection, data)
+    ratio = fact.writes / fact.segments
     if 1 / NOTICEABLE < ratio < NOTICEABLE:
-        return not_applicable(f"{pluralize(len(writes), 'write')} went out in {pluralize(segments, 'segment')}")
-    how = _glued(observation, ratio) if ratio > 1 else _cut(observation, writes, ratio)
-    return untyped(
-        sentence=(
-            f"{pluralize(len(writes), 'write')} of {format_bytes(int(np.median(writes.size_bytes)))} went out in "
-            f"{pluralize(segments, 'segment')} ({int(numbers['frames'])} captured frames): {how}."
-        ),
-        numbers=numbers,
+        return not_applicable(OneToOne(fact.writes, fact.segments))
+    return Measured(
+        fact,
         evidence=[
             *frames(end, data, "the sender's frames with data", "tcp.len > 0"),
             *calls(observation.sender, writes, np.ones(len(writes), np.bool_), "the writes"),
@@ -59,56 +97,53 @@ def measure(observation: Observation) -> Answer:
 
 
 def _lacks_frames(marked: Frames, data: NDArray[np.bool_]) -> bool:
-    """Tell whether there is much less data in the capture than its sequence numbers run through."""
+    """Tell whether there is much less data in the capture than its sequence numbers span."""
     first = marked.relative_seq_bytes[data]
     payload = marked.payload_bytes[data].astype(np.int64)
     span = int((first + payload).max() - first.min())
     return int(payload.sum()) < WHOLE_SHARE * span
 
 
-def _numbers(writes: Calls, connection: Connection, marked: Frames, data: np.ndarray) -> dict[str, float | int | str]:
-    payload = marked.payload_bytes[data].astype(np.int64)
+def _fact(observation: Observation, writes: Calls, connection: Connection, data: NDArray[np.bool_]) -> Segmentation:
+    payload = connection.frames.payload_bytes[data].astype(np.int64)
     wire = connection.segments()[data]
     segments = int(wire.sum()) if (wire > 0).all() else len(payload)
-    return {
-        "writes": len(writes),
-        "frames": len(payload),
-        "segments": segments,
-        "writes_per_frame": round(len(writes) / len(payload), 3),
-        "writes_per_segment": round(len(writes) / segments, 3),
-        "write_median_bytes": int(np.median(writes.size_bytes)),
-        "frame_median_bytes": int(np.median(payload)),
-        "frame_max_bytes": int(payload.max()),
-        "segment_mean_bytes": round(float(payload.sum()) / segments, 1),
-    }
-
-
-def _glued(observation: Observation, ratio: float) -> str:
-    closed = observation.closed_ns / 1e9 / (observation.sending_s or 1.0)
-    limits = find_limits(observation)
-    if closed >= CLOSED_SHARE:
-        why = f"while the window was closed ({percent(closed)} of the time) they gathered in the sender's buffer"
-    elif limits is not None and limits.limit in ("network", "window", "receiver"):
-        why = "they gathered in the sender's buffer while it waited for acknowledgements or window"
-    elif observation.requested.get("nodelay"):
-        why = "they gathered in the sender's buffer, as they came faster than the kernel sends (TCP_NODELAY was set)"
+    closed_share = observation.closed_ns / 1e9 / (observation.sending_s or 1.0)
+    median_bytes, mss_bytes = float(np.median(writes.size_bytes)), observation.mss_bytes
+    if len(writes) > segments:
+        cause = _coalesced(observation, closed_share)
     else:
-        why = "Nagle's algorithm holds a small segment back until what is in flight is acknowledged"
-    return f"{ratio:.3g} writes were glued into each segment; {why}"
+        little = mss_bytes is not None and median_bytes <= mss_bytes
+        cause = SegmentationCause.LITTLE_ROOM if little else SegmentationCause.SEGMENT_SIZE
+    return Segmentation(
+        writes=len(writes),
+        frames=len(payload),
+        segments=segments,
+        writes_per_frame=round(len(writes) / len(payload), 3),
+        writes_per_segment=round(len(writes) / segments, 3),
+        write_median_bytes=int(median_bytes),
+        frame_median_bytes=int(np.median(payload)),
+        frame_max_bytes=int(payload.max()),
+        segment_mean_bytes=round(float(payload.sum()) / segments, 1),
+        cause=cause,
+        closed_share=round(closed_share, 4),
+        mss_bytes=mss_bytes,
+    )
 
 
-def _cut(observation: Observation, writes: Calls, ratio: float) -> str:
-    mss = observation.mss_bytes
-    why = "a segment takes less" if mss is None else f"a segment takes {format_bytes(mss)} at most"
-    if mss is not None and float(np.median(writes.size_bytes)) <= mss:
-        why = "the window or the send buffer had room for a part only"
-    return f"each write was cut into {1 / ratio:.3g} segments; {why}"
+def _coalesced(observation: Observation, closed_share: float) -> SegmentationCause:
+    limits = find_limits(observation)
+    if closed_share >= CLOSED_SHARE:
+        return SegmentationCause.WINDOW_CLOSED
+    if limits is not None and limits.limit in (Limit.NETWORK, Limit.WINDOW, Limit.RECEIVER):
+        return SegmentationCause.SENDER_WAITED
+    return SegmentationCause.FAST_WRITES if observation.requested.get("nodelay") else SegmentationCause.NAGLE
 
 
 RULE: Final = Rule(
-    NAME,
-    "How do writes correspond to frames and segments: glued, cut, and why?",
+    "segmentation",
+    "How do writes correspond to frames and segments: coalesced, split, and why?",
     "the log of writes, payload of the sender's frames, `nodelay`",
-    (Untyped,),
+    (Segmentation,),
     measure,
 )

@@ -1,79 +1,68 @@
-"""Window reopening: how far a closed window opened at once, and whether a silly one was avoided (RFC 9293, 3.8.6)."""
+"""Window reopening: by how much a closed window opened, and whether a silly window was avoided (RFC 9293, 3.8.6.2)."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.measured import not_applicable, unobservable
+from testbed.analysis.findings.measured import Fact, Measured, not_applicable, unobservable
 from testbed.analysis.findings.rule import NO_WINDOW, Answer, Rule
-from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.zero_window import ZeroWindowEnd, ZeroWindowPeriod
-from testbed.units import format_bytes, pluralize, times
 
-NAME: Final = "window-reopening"
+
+@dataclass(frozen=True, slots=True)
+class WindowReopening(Fact):
+    """By how much closed windows opened.
+
+    A window under `silly_below_bytes` is silly: less than a segment, and less than half of the receiver's buffer (RFC
+    9293, 3.8.6.2.2); `silly_windows` counts them. Both are null when the size of a segment is not known.
+    """
+
+    reopenings: int
+    reopened_min_bytes: int
+    reopened_median_bytes: int
+    reopened_max_bytes: int
+    mss_bytes: int | None
+    silly_below_bytes: int | None
+    silly_windows: int | None
+    reads_per_period_median: int | None
 
 
 def measure(observation: Observation) -> Answer:
-    """Speak when a closed window opened again with a known size."""
+    """Measure by how much closed windows opened, where their size is known."""
     end = observation.window_end
     if end is None or end.connection is None:
         return unobservable(NO_WINDOW)
-    opened = [c for c in observation.zero_window_periods if c.end is ZeroWindowEnd.REOPENED and c.reopened_bytes > 0]
+    periods = observation.zero_window_periods
+    opened = [period for period in periods if period.end is ZeroWindowEnd.REOPENED and period.reopened_bytes > 0]
     if not opened:
-        return not_applicable(
-            "no closed window opened again" if observation.zero_window_periods else "the receive window never closed",
-        )
-    sizes = [closure.reopened_bytes for closure in opened]
+        return not_applicable("no closed window reopened" if periods else "the receive window never closed")
+    sizes = [period.reopened_bytes for period in opened]
     mss = observation.mss_bytes
-    # A receiver may offer less than a segment where that is half of its buffer (RFC 9293, 3.8.6.2.2).
-    least = None if mss is None else min(mss, _greatest_window_bytes(observation) // 2)
-    numbers: dict[str, float | int | str] = {
-        "reopenings": len(opened),
-        "reopened_min_bytes": min(sizes),
-        "reopened_median_bytes": int(np.median(sizes)),
-        "reopened_max_bytes": max(sizes),
-    }
-    if mss is not None:
-        numbers |= {"mss_bytes": mss, "silly_windows": sum(size < (least or 0) for size in sizes)}
-    reads = _reads_per_closure(observation, opened)
-    if reads is not None:
-        numbers["reads_per_closure_median"] = reads
+    least = None if mss is None else min(mss, _largest_window_bytes(observation) // 2)
+    fact = WindowReopening(
+        reopenings=len(opened),
+        reopened_min_bytes=min(sizes),
+        reopened_median_bytes=int(np.median(sizes)),
+        reopened_max_bytes=max(sizes),
+        mss_bytes=mss,
+        silly_below_bytes=least,
+        silly_windows=None if least is None else sum(size < least for size in sizes),
+        reads_per_period_median=_reads_per_period(observation, opened),
+    )
     marked = end.connection.frames
-    chosen = np.isin(marked.number, [closure.last_frame for closure in opened])
-    return untyped(
-        sentence=_sentence(sizes, mss, least, reads),
-        numbers=numbers,
-        evidence=frames(end, chosen, "the window opens again", "tcp.analysis.window_update"),
-        not_observed=[] if reads is not None else ["how many reads it took: no log of the receiver"],
-        strength=0.6 if least is not None and min(sizes) < least else 0.3,
+    chosen = np.isin(marked.number, [period.last_frame for period in opened])
+    return Measured(
+        fact,
+        evidence=frames(end, chosen, "the window reopens", "tcp.analysis.window_update"),
+        not_observed=["how many reads it took: no log of the receiver"] if fact.reads_per_period_median is None else [],
+        strength=0.6 if fact.silly_windows else 0.3,
     )
 
 
-def _sentence(sizes: list[int], mss: int | None, least: int | None, reads: int | None) -> str:
-    span = (
-        format_bytes(min(sizes))
-        if min(sizes) == max(sizes)
-        else f"{format_bytes(min(sizes))} to {format_bytes(max(sizes))}"
-    )
-    sentence = f"A closed window opened again {times(len(sizes))}, by {span} at once"
-    if reads:
-        sentence += f", after {pluralize(reads, 'read')}{' (median)' if len(sizes) > 1 else ''}"
-    if mss is None or least is None:
-        return sentence + "."
-    if least <= min(sizes) < mss:
-        return sentence + f": less than a segment ({format_bytes(mss)}), but half of the buffer, so no silly window."
-    if min(sizes) < mss:
-        return sentence + f": less than a segment ({format_bytes(mss)}), a silly window."
-    return (
-        sentence
-        + f": never less than a segment ({format_bytes(mss)}), so silly windows were avoided. The kernel waits "
-        "until whole buffers are free, not single bytes."
-    )
-
-
-def _greatest_window_bytes(observation: Observation) -> int:
+def _largest_window_bytes(observation: Observation) -> int:
     end = observation.window_end
     assert end is not None
     assert end.connection is not None
@@ -81,11 +70,11 @@ def _greatest_window_bytes(observation: Observation) -> int:
     return int(marked.window_bytes[~observation.from_sender(marked)].max(initial=0))
 
 
-def _reads_per_closure(observation: Observation, closures: list[ZeroWindowPeriod]) -> int | None:
+def _reads_per_period(observation: Observation, periods: list[ZeroWindowPeriod]) -> int | None:
     reads = observation.receiver.calls("read")
     if reads is None:
         return None
-    bounds = np.array([(c.start_ns, c.end_ns) for c in closures], np.int64) - observation.realtime_offset_ns
+    bounds = np.array([(p.start_ns, p.end_ns) for p in periods], np.int64) - observation.realtime_offset_ns
     # The read that opens the window sends the update before it returns, so it is counted by its start.
     counts = np.searchsorted(reads.start_ns, bounds[:, 1], side="right") - np.searchsorted(
         reads.start_ns, bounds[:, 0], side="right"
@@ -94,9 +83,9 @@ def _reads_per_closure(observation: Observation, closures: list[ZeroWindowPeriod
 
 
 RULE: Final = Rule(
-    NAME,
-    "By how much did a closed window open again, and after how many reads?",
-    "first window after each closure, MSS, the log of reads",
-    (Untyped,),
+    "window-reopening",
+    "By how much did a closed window open, and after how many reads?",
+    "first window after each zero-window period, MSS, the log of reads",
+    (WindowReopening,),
     measure,
 )

@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.findings.closing import measure
+from testbed.analysis.findings.closing import NotClosed, StrayReset, measure
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.observation import End, Observation
+from testbed.report.sentences.registry import words
 from tests.support.captures import ACK, FIN, RST
 from tests.support.transfers import broken_off, fast_reader, slow_network, slow_reader, swallowed
 
@@ -12,8 +13,8 @@ from tests.support.transfers import broken_off, fast_reader, slow_network, slow_
 def test_a_sender_that_is_done_long_before() -> None:
     found = measure(swallowed().observe())
     assert isinstance(found, Measured)
-    assert found.fact.numbers["ahead_s"] == pytest.approx(2.1, abs=0.01)
-    assert "The sender's program was done 2.1 s before" in found.fact.sentence
+    assert found.fact.ahead_s == pytest.approx(2.1, abs=0.01)
+    assert found.fact.ahead_s == pytest.approx(2.1, abs=0.01)
 
 
 @pytest.mark.parametrize(("by_server", "who"), [(True, "server"), (False, "client")])
@@ -28,9 +29,9 @@ def test_a_reset(by_server: bool, who: str, *, logged: bool) -> None:
         transfer.logs["server"] = []
     found = measure(transfer.observe())
     assert isinstance(found, Measured)
-    assert found.fact.numbers["reset_by"] == who
-    assert int(found.fact.numbers["unread_bytes"]) > 0
-    assert ("never read" in found.fact.sentence) is by_server
+    assert found.fact.reset_by == who
+    assert int(found.fact.unread_bytes) > 0
+    assert ("never read" in words(found.fact)) is by_server
     assert found.evidence[0].numbers.tolist() == [len(transfer.segments)]
 
 
@@ -42,7 +43,7 @@ def test_a_reset_after_the_end_is_harmless() -> None:
     transfer.segments += [stray, replace(stray, flags=RST, from_server=True)]
     found = measure(transfer.observe())
     assert isinstance(found, Measured)
-    assert "harms nothing" in found.fact.sentence
+    assert isinstance(found.fact, StrayReset)
     assert found.strength < 0.2
     assert len(found.evidence[0].numbers) == 1
 
@@ -53,8 +54,8 @@ def test_a_reset_when_all_was_read_leaves_nothing_unread() -> None:
     transfer.sockets["server"] = transfer.sockets["server"][:20]  # the last sample still shows a queue
     found = measure(transfer.observe())
     assert isinstance(found, Measured)
-    assert found.fact.numbers["unread_bytes"] == 0
-    assert "never read" not in found.fact.sentence
+    assert found.fact.unread_bytes == 0
+    assert "never read" not in words(found.fact)
 
 
 def test_a_reset_without_samples() -> None:
@@ -71,7 +72,7 @@ def test_a_connection_that_does_not_end() -> None:
     del transfer.segments[-3:]
     found = measure(transfer.observe())
     assert isinstance(found, Measured)
-    assert "neither FIN nor RST" in found.fact.sentence
+    assert found.fact == NotClosed()
 
 
 @pytest.mark.parametrize("transfer", [fast_reader, slow_network])
@@ -96,10 +97,8 @@ def test_a_receiver_that_closed_alone() -> None:
     transfer.segments.append(closes)
     found = measure(transfer.observe())
     assert isinstance(found, Measured)
-    assert found.fact.sentence.startswith(
-        "The server closed the connection with FIN before everything was acknowledged"
-    )
-    assert "that its program never read; the client did not close it" in found.fact.sentence
+    assert (found.fact.receiver, found.fact.sender, found.fact.acknowledged) == ("server", "client", False)
+    assert found.fact.unread_bytes
     assert len(found.evidence[0].numbers) == 1
 
 
@@ -108,4 +107,4 @@ def test_a_receiver_that_did_not_close() -> None:
     del transfer.segments[-2:]
     found = measure(transfer.observe())
     assert isinstance(found, NotMeasured)
-    assert found.reason.endswith("the server did not close the connection while it was watched")
+    assert found.reason.not_closed_by == "server"

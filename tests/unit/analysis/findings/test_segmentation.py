@@ -3,37 +3,39 @@ from dataclasses import replace
 import pytest
 
 from testbed.analysis.findings.measured import Measured, NotMeasured
-from testbed.analysis.findings.segmentation import measure
+from testbed.analysis.findings.segmentation import SegmentationCause, measure
 from testbed.analysis.join.observation import End
+from testbed.report.sentences.registry import words
 from tests.support.transfers import Transfer, fast_reader, seen_in, slow_reader
 
 
 def test_small_writes_are_glued_while_the_window_is_closed() -> None:
     found = measure(slow_reader(chunk_bytes=100).observe())
     assert isinstance(found, Measured)
-    assert found.fact.numbers["writes"] == 600
-    assert float(found.fact.numbers["writes_per_segment"]) > 10
-    assert "while the window was closed" in found.fact.sentence
+    assert found.fact.writes == 600
+    assert float(found.fact.writes_per_segment) > 10
+    assert found.fact.cause is SegmentationCause.WINDOW_CLOSED
 
 
 @pytest.mark.parametrize(("nodelay", "why"), [(False, "Nagle"), (True, "TCP_NODELAY")])
 def test_small_writes_are_glued_into_an_open_window(nodelay: bool, why: str) -> None:
     found = measure(Transfer(total_bytes=50_000, chunk_bytes=100).run().observe(requested={"nodelay": nodelay}))
     assert isinstance(found, Measured)
-    assert why in found.fact.sentence
+    assert why in words(found.fact)
 
 
 def test_great_writes_are_cut() -> None:
     found = measure(fast_reader(chunk_bytes=14_480).observe())
     assert isinstance(found, Measured)
-    assert "each write was cut into 10 segments" in found.fact.sentence
-    assert found.fact.numbers["segments"] == 70
+    assert found.fact.cause is SegmentationCause.SEGMENT_SIZE
+    assert found.fact.writes_per_segment == 0.1
+    assert found.fact.segments == 70
 
 
 def test_small_segments_of_a_slow_link() -> None:
     found = measure(Transfer(total_bytes=6000, chunk_bytes=1000, rate_bytes_per_ms=100).run().observe())
     assert isinstance(found, Measured)
-    assert "had room for a part only" in found.fact.sentence
+    assert found.fact.cause is SegmentationCause.LITTLE_ROOM
 
 
 def test_silent_when_writes_and_segments_correspond() -> None:
