@@ -109,8 +109,8 @@ def _flaws_of_file(capture: CaptureState) -> list[tuple[str, tuple[str, ...]]]:
         flaws.append((f"{capture.file} is not complete ({capture.why})", FRAMES))
     if capture.note:
         flaws.append((f"{capture.file}: {capture.note}", TIMES))
-    if capture.facts is not None and capture.facts.cut_at_byte is not None:
-        flaws.append((f"{capture.file} ends within a record, at byte {capture.facts.cut_at_byte}", FRAMES + END))
+    if capture.facts is not None and capture.facts.truncated_at_byte is not None:
+        flaws.append((f"{capture.file} ends within a record, at byte {capture.facts.truncated_at_byte}", FRAMES + END))
     if capture.facts is not None and capture.facts.dropped_packets:
         flaws.append((f"{capture.file} lacks {pluralize(capture.facts.dropped_packets, 'dropped packet')}", FRAMES))
     return flaws

@@ -41,7 +41,7 @@ def analyse_capture(buffer: Buffer) -> Capture:
         file_format=progress.file_format,
         resolution_ns=progress.resolution_ns,
         link_types=tuple(sorted(progress.link_types)),
-        cut_at_byte=progress.cut_at_byte,
+        truncated_at_byte=progress.truncated_at_byte,
         dropped_packets=progress.dropped_packets,
         packets=read.packets,
         skipped=read.skipped,

@@ -4,7 +4,7 @@ from testbed.errors import TestbedError
 
 
 class CaptureError(TestbedError):
-    """Reports a malformed capture: `reason` says what is wrong at `offset_bytes` of the file."""
+    """Reports a malformed capture: `reason` describes the fault at `offset_bytes` of the file."""
 
     def __init__(self, offset_bytes: int, reason: str) -> None:
         self.offset_bytes = offset_bytes

@@ -75,7 +75,7 @@ class Connection:
     """One connection. The client is the sender of the SYN or, without one, of the first frame.
 
     `stream` is Wireshark's `tcp.stream`. `initial_rtt_ns` is the time from the last SYN to the first ACK after it, -1
-    without a handshake. `complete_handshake` tells whether SYN and SYN/ACK are in the capture.
+    without a handshake. `complete_handshake` is whether SYN and SYN/ACK are in the capture.
     """
 
     stream: int
@@ -116,7 +116,7 @@ class ConnectionTable:
 
 @dataclass(frozen=True, slots=True)
 class CaptureFacts:
-    """Facts about the file. `cut_at_byte` is the offset of a truncated last record, None if there is none.
+    """Facts about the file. `truncated_at_byte` is the offset of a truncated last record, None if there is none.
 
     `resolution_ns` is the coarsest of its timestamps' resolutions; `dropped_packets` the capturing program's count,
     None if the file has none. `packets` counts all packets, `skipped` those that are not in the analysis, by reason.
@@ -125,7 +125,7 @@ class CaptureFacts:
     file_format: str
     resolution_ns: float
     link_types: tuple[int, ...]
-    cut_at_byte: int | None
+    truncated_at_byte: int | None
     dropped_packets: int | None
     packets: int
     skipped: Skipped

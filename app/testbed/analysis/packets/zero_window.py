@@ -37,7 +37,7 @@ class ZeroWindowEnd(StrEnum):
 class ZeroWindowPeriod:
     """One period in which an endpoint advertised a window of zero.
 
-    `of_client` tells whose receive window it was. `first_frame` closed it at `start_ns`, `last_frame` ended it at
+    `of_client` is True for the client's receive window. `first_frame` closed it at `start_ns`, `last_frame` ended it at
     `end_ns` with a window of `reopened_bytes` (-1: not reopened, or scale unknown). `zero_window_frames` counts the
     frames that advertised zero, `probes` the peer's window probes during the period.
     """

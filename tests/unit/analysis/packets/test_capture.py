@@ -61,8 +61,8 @@ def test_mutated(source: bytes, seed: int, changes: int) -> None:
 @pytest.mark.parametrize("source", range(len(SOURCES)))
 def test_truncated_anywhere(source: int) -> None:
     data = SOURCES[source]
-    for cut in range(0, len(data), 7):
-        survives(data[:cut])
+    for size in range(0, len(data), 7):
+        survives(data[:size])
 
 
 @settings(max_examples=30, deadline=None)

@@ -62,8 +62,8 @@ def number_endpoints(
 class Runs:
     """Runs of consecutive frames between the same two endpoints, in either direction.
 
-    `head` is the first frame of each run, `run` the number of each frame's run. `reversed` tells whether a frame was
-    sent in the opposite direction to the first of its run.
+    `head` is the first frame of each run, `run` the number of each frame's run. `reversed` is True for frames
+    sent in the opposite direction to the first of their run.
     """
 
     head: NDArray[np.int64]

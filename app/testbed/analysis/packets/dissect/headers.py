@@ -146,7 +146,7 @@ class Skipped:
     not_ip: int = 0
     not_tcp: int = 0
     fragment: int = 0
-    cut: int = 0
+    truncated: int = 0
     malformed: int = 0
 
 
@@ -171,12 +171,12 @@ class Dissection:
             self.skipped.link_type += len(frames)
 
     def _require(self, frames: RawFrames, end: int) -> RawFrames:
-        """Return the frames that have `end` bytes; count the others as cut, or list them as deep."""
+        """Return the frames that have `end` bytes; count the others as truncated, or list them as deep."""
         if end > frames.width:
             self.deep.append(frames.which)
             return frames.take(np.zeros(len(frames), np.bool_))
         captured = frames.with_bytes(end)
-        self.skipped.cut += len(frames) - len(captured)
+        self.skipped.truncated += len(frames) - len(captured)
         return captured
 
     def _raw(self, frames: RawFrames, network_at: int) -> None:
@@ -250,7 +250,7 @@ class Dissection:
             self.deep.append(frames.which)
             return
         captured = frames.captured_bytes >= at + 8
-        self.skipped.cut += len(frames) - int(captured.sum())
+        self.skipped.truncated += len(frames) - int(captured.sum())
         frames, length = frames.take(captured), length[captured]
         if kind == FRAGMENT:
             whole = frames.u16(at + 2) & 0xFFF9 == 0  # offset 0, no more fragments: atomic (RFC 6946)
@@ -271,7 +271,7 @@ class Dissection:
             self.deep.append(frames.which)
             return
         captured = frames.captured_bytes >= tcp_at + TCP_NEEDED_BYTES
-        self.skipped.cut += len(frames) - int(captured.sum())
+        self.skipped.truncated += len(frames) - int(captured.sum())
         frames, segment_bytes = frames.take(captured), segment_bytes[captured]
         header_bytes = frames.u8(tcp_at + 12) >> 4 << 2
         good = segment_bytes >= header_bytes

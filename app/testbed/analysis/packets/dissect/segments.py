@@ -45,8 +45,8 @@ class Conversations:
     """The endpoints of each segment of a chunk.
 
     Segments come in runs between two endpoints. `head` is the first segment of each run, `source` and `target` are its
-    endpoints as numbered by `numbering`. `run` is each segment's run, `reversed` tells whether the segment was sent
-    from the run's target to its source.
+    endpoints as numbered by `numbering`. `run` is each segment's run, `reversed` is True for segments
+    sent from their run's target to its source.
     """
 
     head: NDArray[np.int64]

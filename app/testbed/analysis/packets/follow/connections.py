@@ -50,7 +50,7 @@ class EndpointPairs:
 class ConnectionRanges:
     """Where connections are in the sorted segments: connection c has [first[c], first[c + 1]).
 
-    `pair` is its pair of endpoints, `reused` tells whether the pair had an earlier connection.
+    `pair` is its pair of endpoints, `reused` whether the pair had an earlier connection.
     """
 
     first: Index

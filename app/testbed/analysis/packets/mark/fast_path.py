@@ -101,11 +101,11 @@ def needs_reference(fwd: Direction, rev: Direction, peer: PeerState) -> Flags:
     is_acked &= peer.ack != 0
     needs |= is_acked
     needs |= (peer.window == 0) & (fwd.length == 1)
-    acks_unseen = fwd.ack_gap > 0
-    acks_unseen |= fwd.ack_gap < -TOO_FAR
-    acks_unseen |= fwd.tcp_flags & ACK == 0
-    acks_unseen &= fwd.has_peer
-    needs |= acks_unseen
+    acks_uncaptured = fwd.ack_gap > 0
+    acks_uncaptured |= fwd.ack_gap < -TOO_FAR
+    acks_uncaptured |= fwd.tcp_flags & ACK == 0
+    acks_uncaptured &= fwd.has_peer
+    needs |= acks_uncaptured
     needs |= ~fwd.has_peer & has_data & (fwd.end_seq == NO_WINDOW)
     repeats_syn = fwd.tcp_flags & SYN != 0
     repeats_syn[fwd.starts] = False

@@ -131,4 +131,4 @@ class PcapFile:
             if captured > self._format.max_frame_bytes:
                 limit = self._format.max_frame_bytes
                 raise CaptureError(at + 8, f"a record claims {captured} bytes, more than the maximum of {limit}")
-        self.progress.cut_at_byte = at
+        self.progress.truncated_at_byte = at

@@ -151,7 +151,7 @@ class PcapngFile:
         if length < MIN_SECTION_BYTES or length % 4:
             raise CaptureError(at + 4, f"invalid section header length {length}")
         if at + length > self._size_bytes:
-            self.progress.cut_at_byte = at
+            self.progress.truncated_at_byte = at
             return self._size_bytes
         return at + length
 
@@ -165,7 +165,7 @@ class PcapngFile:
                 raise CaptureError(at + 4, f"invalid block length {length}")
             if at + length <= self._size_bytes:
                 raise CaptureError(at + length - 4, "a block's second length differs from its first")
-        self.progress.cut_at_byte = at
+        self.progress.truncated_at_byte = at
 
     def _chunk(self, blocks: Offsets, number: int) -> RecordChunk:
         kinds = self._format.words[blocks]

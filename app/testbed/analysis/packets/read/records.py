@@ -1,4 +1,4 @@
-"""The records of a capture file: where each packet is and what the file says about it."""
+"""The records of a capture file: the offset, length and time of each packet."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,14 +57,14 @@ class RecordChunk:
 class Progress:
     """What is known about a file while it is read and afterwards.
 
-    `cut_at_byte` is the offset of a truncated last record (of a capture that was killed), None where the file ends with
-    a whole record. `dropped_packets` is the capturing program's own count, None where the file has none.
+    `truncated_at_byte` is the offset of a truncated last record (of a capture that was killed), None where the file
+    ends with a whole record. `dropped_packets` is the capturing program's own count, None where the file has none.
     """
 
     file_format: str
     resolution_ns: float
     link_types: set[int]
-    cut_at_byte: int | None = None
+    truncated_at_byte: int | None = None
     dropped_packets: int | None = None
 
 

@@ -73,7 +73,7 @@ def test_a_snaplen_of_any_length(link: Link, version: int) -> None:
     for snaplen in range(1, header_at + 40):
         capture = analyse_capture(pcap(segments, wrapping, snaplen=snaplen))
         if snaplen < header_at + 16:
-            assert capture.facts.skipped.cut == len(segments), snaplen
+            assert capture.facts.skipped.truncated == len(segments), snaplen
         else:
             assert capture.frames.payload_bytes.tolist() == [s.length for s in segments], snaplen
 

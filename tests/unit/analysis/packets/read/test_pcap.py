@@ -41,17 +41,17 @@ def test_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert numbers(data) == expected
 
 
-@given(cut=st.integers(24, 24 + 20 * 77))
-def test_a_truncated_tail(cut: int) -> None:
+@given(size=st.integers(24, 24 + 20 * 77))
+def test_a_truncated_tail(size: int) -> None:
     data = pcap(SEGMENTS[:20], Wrapping("raw"))
-    cut = min(cut, len(data))
+    size = min(size, len(data))
     whole, at = 0, 24
-    while at + 16 <= cut and at + 16 + struct.unpack_from("<I", data, at + 8)[0] <= cut:
+    while at + 16 <= size and at + 16 + struct.unpack_from("<I", data, at + 8)[0] <= size:
         at += 16 + struct.unpack_from("<I", data, at + 8)[0]
         whole += 1
-    file = PcapFile(data[:cut])
+    file = PcapFile(data[:size])
     assert sum(chunk.packets for chunk in file.chunks()) == whole
-    assert file.progress.cut_at_byte == (None if at == cut else at)
+    assert file.progress.truncated_at_byte == (None if at == size else at)
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_malformed_file_is_one_error_with_its_offset(data: bytes, offset: int,
 def test_an_empty_capture_has_no_packets() -> None:
     file = PcapFile(pcap([]))
     assert not list(file.chunks())
-    assert file.progress.cut_at_byte is None
+    assert file.progress.truncated_at_byte is None

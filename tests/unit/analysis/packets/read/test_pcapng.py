@@ -85,11 +85,11 @@ def test_simple_packets() -> None:
 GOOD = file().packet(FRAME, EPOCH_NS).data()
 
 
-@pytest.mark.parametrize("cut", range(28, len(GOOD)))
-def test_a_truncated_tail(cut: int) -> None:
-    read = PcapngFile(GOOD[:cut])
+@pytest.mark.parametrize("size", range(28, len(GOOD)))
+def test_a_truncated_tail(size: int) -> None:
+    read = PcapngFile(GOOD[:size])
     assert sum(chunk.packets for chunk in read.chunks()) == 0
-    assert read.progress.cut_at_byte == {28: None, 48: None}.get(cut, 28 if cut < 48 else 48)
+    assert read.progress.truncated_at_byte == {28: None, 48: None}.get(size, 28 if size < 48 else 48)
 
 
 @pytest.mark.parametrize(
