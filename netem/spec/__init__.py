@@ -2,10 +2,10 @@
 
     impairment = parse("delay 40ms 5ms loss 1% drop-list 3")
     format_impairment(impairment)  # the canonical text; parse() reads it back as the same model
-    kernel_obstacles(impairment)   # sentences: what the kernel engine cannot do of it; empty when it can do all
+    kernel_obstacles(impairment)   # sentences: what the kernel engine does not support; empty if it supports everything
     tc_words(impairment)           # the words for `tc qdisc replace dev eth0 root netem ...`
 
-`netem.spec.model` has the parts; every error is a `SpecError` with token, position, reason and hint.
+`netem.spec.model` defines the parts; every error is a `SpecError` with token, position, reason and hint.
 """
 
 from netem.spec.errors import SpecError

@@ -1,11 +1,11 @@
-"""The one error family of the grammar and the model."""
+"""The error of the grammar and the model."""
 
 
 class SpecError(ValueError):
-    """Say why an impairment, profile, table or trace cannot be used.
+    """An impairment, profile, table or trace is invalid.
 
-    `token` is the word that is wrong, `position` its index among the words of the text (0 is the first; None when the
-    model was built without a text), `reason` what is wrong with it, `hint` what to write instead.
+    `token` is the invalid word, `position` its index in the text (0 is the first; None for a model built without a
+    text), `reason` why it is invalid, `hint` what to write instead.
     """
 
     def __init__(self, reason: str, *, word: str = "", position: int | None = None, hint: str = "") -> None:
@@ -18,10 +18,10 @@ class SpecError(ValueError):
     def __str__(self) -> str:
         where = f"word {self.position + 1} " if self.position is not None else ""
         what = f'"{self.token}"' if self.token else ""
-        place = f"{where}{what}".strip()
-        text = f"{place}: {self.reason}" if place else self.reason
+        location = f"{where}{what}".strip()
+        text = f"{location}: {self.reason}" if location else self.reason
         return f"{text}; {self.hint}" if self.hint else text
 
     def at(self, position: int | None) -> "SpecError":
-        """Return the same error with its place in the text."""
+        """Return the same error with a position in the text."""
         return SpecError(self.reason, word=self.token, position=position, hint=self.hint)

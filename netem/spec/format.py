@@ -17,7 +17,7 @@ from netem.spec.model import (
 from netem.spec.quantity import complement, format_probability, format_rate, format_time
 
 
-def _chance(name: str, part: Corrupt | Duplicate | Reorder | RandomLoss) -> list[str]:
+def _random(name: str, part: Corrupt | Duplicate | Reorder | RandomLoss) -> list[str]:
     words = [name, format_probability(part.probability)]
     return [*words, format_probability(part.correlation)] if part.correlation else words
 
@@ -40,7 +40,7 @@ def _without_defaults(values: tuple[float, ...], defaults: tuple[float, ...]) ->
 
 def _loss(loss: Loss) -> list[str]:
     if isinstance(loss, RandomLoss):
-        return _chance("loss", loss)
+        return _random("loss", loss)
     if isinstance(loss, StateLoss):
         states = (loss.p13, loss.p31, loss.p32, loss.p23, loss.p14)
         return ["loss", "state", *_without_defaults(states, (0.0, complement(loss.p13), 0.0, 1.0, 0.0))]
@@ -49,7 +49,7 @@ def _loss(loss: Loss) -> list[str]:
 
 
 def _reorder(reorder: Reorder) -> list[str]:
-    words = _chance("reorder", reorder)
+    words = _random("reorder", reorder)
     return words if reorder.gap == 1 else [*words, "gap", str(reorder.gap)]
 
 
@@ -70,8 +70,8 @@ def _slot(slot: Slot) -> list[str]:
     return [*words, "bytes", str(slot.max_bytes)] if slot.max_bytes else words
 
 
-def _filter(given: Filter) -> list[str]:
-    fields = (("family", given.family), ("protocol", given.protocol), ("port", given.port))
+def _filter(rule: Filter) -> list[str]:
+    fields = (("family", rule.family), ("protocol", rule.protocol), ("port", rule.port))
     return ["filter", *(str(word) for name, value in fields if value is not None for word in (name, value))]
 
 
@@ -79,26 +79,26 @@ def _drop_list(ranges: tuple[tuple[int, int], ...]) -> list[str]:
     return ["drop-list", ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)]
 
 
-def format_ours(ours: Extension) -> list[str]:
-    """Return the words that tc does not know."""
-    words = _drop_list(ours.drop_list) if ours.drop_list else []
-    for hole in ours.blackholes:
+def format_extension(extension: Extension) -> list[str]:
+    """Return the words of the extensions to tc."""
+    words = _drop_list(extension.drop_list) if extension.drop_list else []
+    for hole in extension.blackholes:
         words += ["blackhole", format_time(hole.start_ns), format_time(hole.duration_ns)]
-    flags = ((ours.keep_order, "keep-order"), (ours.per_segment, "per-segment"), (ours.impair_nd, "nd"))
-    words += [word for given, word in flags if given]
-    words += ["correlation", "true"] if ours.true_correlation else []
-    words += ["trace", ours.trace] if ours.trace is not None else []
-    return [*words, *_filter(ours.filter)] if ours.filter is not None else words
+    flags = ((extension.keep_order, "keep-order"), (extension.per_segment, "per-segment"), (extension.impair_nd, "nd"))
+    words += [word for enabled, word in flags if enabled]
+    words += ["correlation", "true"] if extension.true_correlation else []
+    words += ["trace", extension.trace] if extension.trace is not None else []
+    return [*words, *_filter(extension.filter)] if extension.filter is not None else words
 
 
 def format_netem(impairment: Impairment) -> list[str]:
-    """Return the words that tc knows too."""
+    """Return the words of tc-netem(8)."""
     words = [] if impairment.limit_packets is None else ["limit", str(impairment.limit_packets)]
     words += _delay(impairment.delay) if impairment.delay else []
     words += _loss(impairment.loss) if impairment.loss else []
     words += ["ecn"] if impairment.ecn else []
-    words += _chance("corrupt", impairment.corrupt) if impairment.corrupt else []
-    words += _chance("duplicate", impairment.duplicate) if impairment.duplicate else []
+    words += _random("corrupt", impairment.corrupt) if impairment.corrupt else []
+    words += _random("duplicate", impairment.duplicate) if impairment.duplicate else []
     words += _reorder(impairment.reorder) if impairment.reorder else []
     words += _rate(impairment.rate) if impairment.rate else []
     words += _slot(impairment.slot) if impairment.slot else []
@@ -106,5 +106,5 @@ def format_netem(impairment: Impairment) -> list[str]:
 
 
 def format_impairment(impairment: Impairment) -> str:
-    """Return the canonical text; the empty text is the plain link."""
-    return " ".join(format_netem(impairment) + format_ours(impairment.extension))
+    """Return the canonical text; it is empty for an unimpaired link."""
+    return " ".join(format_netem(impairment) + format_extension(impairment.extension))

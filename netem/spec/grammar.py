@@ -1,4 +1,4 @@
-"""The keywords, in the order in which tc tries them: a shortened word means the first one that it begins."""
+"""The keywords, in the order in which tc tries them: an abbreviation means the first keyword with that prefix."""
 
 NETEM_KEYWORDS = (
     "limit",
@@ -16,9 +16,9 @@ NETEM_KEYWORDS = (
     "rate",
     "slot",
 )
-SAME_AS = {"latency": "delay", "drop": "loss"}
+ALIASES = {"latency": "delay", "drop": "loss"}
 
-OUR_KEYWORDS = (
+EXTENSION_KEYWORDS = (
     "drop-list",
     "blackhole",
     "keep-order",
@@ -29,12 +29,12 @@ OUR_KEYWORDS = (
     "filter",
     "nd",
 )
-"""Words that tc does not know: never shortened, so that no shortened word of tc's can mean one of them."""
+"""Extensions to tc. They have no abbreviations, so that no abbreviation of a tc keyword is ambiguous."""
 
 
 def keyword(word: str) -> str | None:
-    """Return the keyword that `word` stands for, None if there is none."""
-    if word in OUR_KEYWORDS:
+    """Return the keyword for `word`, None if there is none."""
+    if word in EXTENSION_KEYWORDS:
         return word
     full = next((known for known in NETEM_KEYWORDS if known.startswith(word)), None) if word else None
-    return SAME_AS.get(full, full) if full else None
+    return ALIASES.get(full, full) if full else None

@@ -1,4 +1,4 @@
-"""What the kernel engine gets, and what it cannot do: known before anything starts."""
+"""The tc words for the kernel engine, and what it does not support: checked before anything starts."""
 
 from dataclasses import replace
 
@@ -7,16 +7,16 @@ from netem.spec.model import Delay, Impairment, Loss, Slot, StateLoss
 from netem.spec.quantity import fixed_point
 
 DEFAULT_LIMIT_PACKETS = 1000  # netem's own (`q_netem.c`)
-MAX_SIZED_LIMIT_PACKETS = 100_000  # of 1500 B: 150 MB; an unlimited queue would turn a flood into lost memory
-_ASSUMED_RATE_BPS = 10**9  # where no rate is asked
+MAX_SIZED_LIMIT_PACKETS = 100_000  # of 1500 B: 150 MB; an unlimited queue could exhaust memory
+_ASSUMED_RATE_BPS = 10**9  # if no rate is requested
 _FRAME_BITS = 1500 * 8
-_HEADROOM = 2  # times bandwidth and delay: a full path and as much again in the queue
+_HEADROOM = 2  # times the bandwidth-delay product: a full path and the same again in the queue
 
 
 def limit_packets(impairment: Impairment) -> int:
-    """Return the limit asked for, or one that holds twice what the delay keeps in flight.
+    """Return the requested limit, or one of twice the bandwidth-delay product.
 
-    netem's 1000 packets are 12 Mbit in flight: with 1 s of delay they cap a flow of 1500 B packets at 12 Mbit/s.
+    netem's default of 1000 packets is 12 Mbit in flight: a delay of 1 s limits a flow of 1500 B packets to 12 Mbit/s.
     """
     if impairment.limit_packets is not None:
         return impairment.limit_packets
@@ -35,33 +35,36 @@ def _state_sums_overflow(loss: Loss | None) -> bool:
 
 
 def kernel_obstacles(impairment: Impairment) -> tuple[str, ...]:
-    """Return one sentence for each part that `sch_netem` cannot carry out; empty when it can do all of it."""
-    ours, delay, rate = impairment.extension, impairment.delay, impairment.rate
+    """Return one sentence for each part that `sch_netem` does not support; empty if it supports everything."""
+    extension, delay, rate = impairment.extension, impairment.delay, impairment.rate
     others = (delay, impairment.loss, impairment.reorder, impairment.corrupt)
     correlated = any(getattr(part, "correlation", 0) for part in others)
     checks = (
-        (ours.drop_list, "drop-list: netem cannot choose packets by their number."),
-        (ours.blackholes, "blackhole: netem has no clock of its own to begin and end by."),
-        (ours.keep_order, "keep-order: netem sends in the order of the drawn times, so jitter reorders."),
-        (ours.per_segment, "per-segment: netem decides per socket buffer, and a super-packet is one."),
-        (ours.true_correlation, "correlation true: netem's generator is biased, see docs/link.md."),
-        (ours.trace is not None, "trace: netem knows a rate, not a list of delivery opportunities."),
-        (ours.filter is not None, "filter: netem impairs whatever is queued to it."),
-        (rate and rate.rate_bps % 8, "rate: netem counts whole bytes a second, and this is no multiple of 8 bit/s."),
+        (extension.drop_list, "drop-list: netem cannot select packets by number."),
+        (extension.blackholes, "blackhole: netem has no schedule."),
+        (extension.keep_order, "keep-order: netem sends packets by their drawn times, so jitter reorders."),
+        (extension.per_segment, "per-segment: netem decides per socket buffer, and a super-packet is one."),
+        (extension.true_correlation, "correlation true: netem's generator is biased, see docs/link.md."),
+        (extension.trace is not None, "trace: netem supports a rate, not a list of delivery opportunities."),
+        (extension.filter is not None, "filter: netem impairs every packet queued to it."),
+        (
+            rate and rate.rate_bps % 8,
+            "rate: netem counts whole bytes per second, and this is no multiple of 8 bit/s.",
+        ),
         (
             _state_sums_overflow(impairment.loss),
-            "loss state: the ways out of a state add to more than 100%, and the kernel's 32-bit sum wraps.",
+            "loss state: the transitions out of a state exceed 100%, and the kernel's 32-bit sum overflows.",
         ),
         (
             impairment.duplicate and impairment.duplicate.correlation and not correlated,
-            "duplicate: tc sends its correlation only together with one of delay, loss, reorder or corrupt.",
+            "duplicate: tc sends its correlation only together with that of delay, loss, reorder or corrupt.",
         ),
     )
-    return tuple(sentence for given, sentence in checks if given)
+    return tuple(sentence for unsupported, sentence in checks if unsupported)
 
 
 def as_netem(impairment: Impairment) -> Impairment:
-    """Return the same in netem's terms: a limit, and no table for the uniform distribution, its draw without one."""
+    """Return the same impairment as netem expects it: with a limit, and without a name for the uniform distribution."""
     delay, slot = impairment.delay, impairment.slot
     if delay is not None and delay.distribution == "uniform":
         delay = replace(delay, distribution=None)
@@ -72,5 +75,5 @@ def as_netem(impairment: Impairment) -> Impairment:
 
 
 def tc_words(impairment: Impairment) -> list[str]:
-    """Return the words after `netem` for tc: units always given, the limit always explicit."""
+    """Return the words after `netem` for tc: always with units and an explicit limit."""
     return format_netem(as_netem(impairment))

@@ -1,7 +1,7 @@
-"""What a link does to frames, as frozen values: nanoseconds, bits per second, packets, probabilities from 0 to 1.
+"""Impairments as frozen values: nanoseconds, bits per second, packets, probabilities from 0 to 1.
 
-The parts have the names of tc-netem(8). What netem cannot do is in `Extension`, apart and marked as ours. Whatever is
-checked here holds for every impairment, written or built; the parser adds only the place in the text.
+The parts have the names of tc-netem(8). `Extension` has the parts that netem does not support. The checks here apply to
+every impairment, parsed or built in code; the parser adds only the position in the text.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,13 @@ MAX_TIME_NS = 2**63 - 1  # s64 in TCA_NETEM_LATENCY64
 MAX_U32 = 2**32 - 1
 MAX_S32 = 2**31 - 1
 MAX_U64 = 2**64 - 1
-MAX_JITTER_NS = MAX_S32  # sch_netem clips silently above; a clipped value would not be what was asked
-_LEAST_CHANCE = "write 0%, or 2.4e-8% (one in 2^32) or more"
+MAX_JITTER_NS = MAX_S32  # sch_netem silently clips a larger value
+_MIN_PROBABILITY_HINT = "write 0%, or 2.4e-8% (one in 2^32) or more"
 
 Family = Literal["ipv4", "ipv6"]
 
 
-def _within(token: str, value: int, low: int, high: int, show: Callable[[int], str] = str) -> None:
+def _check_range(token: str, value: int, low: int, high: int, show: Callable[[int], str] = str) -> None:
     if not low <= value <= high:
         raise SpecError(f"{show(value)} is outside {show(low)}..{show(high)}", word=token)
 
@@ -34,12 +34,12 @@ def _packets(count: int) -> str:
     return f"{count} packets"
 
 
-def _probabilities(token: str, *values: float) -> None:
+def _check_probabilities(token: str, *values: float) -> None:
     for value in values:
         if not 0.0 <= value <= 1.0:
             raise SpecError(f"{value * 100:g}% is not a probability", word=token, hint="write 0% to 100%")
         if value and not fixed_point(value):
-            raise SpecError(f"{value * 100:g}% is too little: it would become 0", word=token, hint=_LEAST_CHANCE)
+            raise SpecError(f"{value * 100:g}% is too small: it would become 0", word=token, hint=_MIN_PROBABILITY_HINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class Delay:
     """`uniform`, `normal`, `pareto`, `paretonormal` or the name of a table; None is netem's own uniform draw."""
 
     def __post_init__(self) -> None:
-        _within("delay", self.delay_ns, 0, MAX_TIME_NS, format_time)
-        _within("delay", self.jitter_ns, 0, MAX_JITTER_NS, format_time)
-        _probabilities("delay", self.correlation)
+        _check_range("delay", self.delay_ns, 0, MAX_TIME_NS, format_time)
+        _check_range("delay", self.jitter_ns, 0, MAX_JITTER_NS, format_time)
+        _check_probabilities("delay", self.correlation)
         if self.distribution is not None and not (self.delay_ns and self.jitter_ns):
             raise SpecError(
-                "a distribution needs a delay and a jitter above zero",
+                "a distribution requires a delay and a jitter above zero",
                 word="distribution",
                 hint="write delay TIME JITTER distribution NAME",
             )
@@ -72,7 +72,7 @@ class RandomLoss:
     correlation: float = 0.0
 
     def __post_init__(self) -> None:
-        _probabilities("loss", self.probability, self.correlation)
+        _check_probabilities("loss", self.probability, self.correlation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class StateLoss:
     p14: float = 0.0
 
     def __post_init__(self) -> None:
-        _probabilities("loss", self.p13, self.p31, self.p32, self.p23, self.p14)
+        _check_probabilities("loss", self.p13, self.p31, self.p32, self.p23, self.p14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class GilbertElliottLoss:
     good_loss: float = 0.0
 
     def __post_init__(self) -> None:
-        _probabilities("loss", self.to_bad, self.to_good, self.bad_loss, self.good_loss)
+        _check_probabilities("loss", self.to_bad, self.to_good, self.bad_loss, self.good_loss)
 
 
 Loss = RandomLoss | StateLoss | GilbertElliottLoss
@@ -113,7 +113,7 @@ class Corrupt:
     correlation: float = 0.0
 
     def __post_init__(self) -> None:
-        _probabilities("corrupt", self.probability, self.correlation)
+        _check_probabilities("corrupt", self.probability, self.correlation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Duplicate:
     correlation: float = 0.0
 
     def __post_init__(self) -> None:
-        _probabilities("duplicate", self.probability, self.correlation)
+        _check_probabilities("duplicate", self.probability, self.correlation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +136,13 @@ class Reorder:
     gap: int = 1
 
     def __post_init__(self) -> None:
-        _probabilities("reorder", self.probability, self.correlation)
-        _within("gap", self.gap, 1, MAX_U32)
+        _check_probabilities("reorder", self.probability, self.correlation)
+        _check_range("gap", self.gap, 1, MAX_U32)
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Send each packet for as long as a link of `rate_bps` takes."""
+    """Send each packet at `rate_bps`."""
 
     rate_bps: int
     overhead_bytes: int = 0
@@ -150,12 +150,12 @@ class Rate:
     cell_overhead_bytes: int = 0
 
     def __post_init__(self) -> None:
-        _within("rate", self.rate_bps, 8, MAX_TIME_NS, format_rate)  # netem counts whole bytes per second
-        _within("rate", self.overhead_bytes, -MAX_S32 - 1, MAX_S32, _bytes)
-        _within("rate", self.cell_bytes, 0, MAX_U32, _bytes)
-        _within("rate", self.cell_overhead_bytes, -MAX_S32 - 1, MAX_S32, _bytes)
+        _check_range("rate", self.rate_bps, 8, MAX_TIME_NS, format_rate)  # netem counts whole bytes per second
+        _check_range("rate", self.overhead_bytes, -MAX_S32 - 1, MAX_S32, _bytes)
+        _check_range("rate", self.cell_bytes, 0, MAX_U32, _bytes)
+        _check_range("rate", self.cell_overhead_bytes, -MAX_S32 - 1, MAX_S32, _bytes)
         if self.cell_bytes and self.cell_bytes + self.cell_overhead_bytes <= 0:
-            raise SpecError("a cell of no bytes takes no time", word="rate", hint="give the cell a positive size")
+            raise SpecError("a cell must have more than 0 bytes", word="rate", hint="give the cell a positive size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,46 +168,46 @@ class Slot:
     delay_ns: int = 0
     jitter_ns: int = 0
     max_packets: int = 0
-    """0 is no bound."""
+    """0 means unlimited."""
     max_bytes: int = 0
-    """0 is no bound."""
+    """0 means unlimited."""
 
     def __post_init__(self) -> None:
-        _within("slot", self.min_ns, 0, MAX_TIME_NS, format_time)
-        _within("slot", self.max_ns, 0, MAX_TIME_NS, format_time)
-        _within("slot", self.delay_ns, 0, MAX_TIME_NS, format_time)
-        _within("slot", self.jitter_ns, 0, MAX_JITTER_NS, format_time)
-        _within("slot", self.max_packets, 0, MAX_S32, _packets)
-        _within("slot", self.max_bytes, 0, MAX_S32, _bytes)
+        _check_range("slot", self.min_ns, 0, MAX_TIME_NS, format_time)
+        _check_range("slot", self.max_ns, 0, MAX_TIME_NS, format_time)
+        _check_range("slot", self.delay_ns, 0, MAX_TIME_NS, format_time)
+        _check_range("slot", self.jitter_ns, 0, MAX_JITTER_NS, format_time)
+        _check_range("slot", self.max_packets, 0, MAX_S32, _packets)
+        _check_range("slot", self.max_bytes, 0, MAX_S32, _bytes)
         if self.max_ns < self.min_ns:
-            raise SpecError("the longest pause is shorter than the shortest", word="slot", hint="write slot MIN MAX")
+            raise SpecError("MAX is less than MIN", word="slot", hint="write slot MIN MAX")
         if self.distribution is not None and not self.jitter_ns:
             raise SpecError(
-                "a slot distribution needs a jitter above zero",
+                "a slot distribution requires a jitter above zero",
                 word="slot",
                 hint="write slot distribution NAME DELAY JITTER",
             )
         if self.distribution is not None and (self.min_ns or self.max_ns):
-            raise SpecError("slots come either from MIN and MAX or from a distribution", word="slot")
+            raise SpecError("a slot has either MIN and MAX or a distribution", word="slot")
         if self.distribution is None and (self.delay_ns or self.jitter_ns):
-            raise SpecError("slot delay and jitter belong to a distribution", word="slot")
+            raise SpecError("slot delay and jitter require a distribution", word="slot")
 
 
 @dataclass(frozen=True, slots=True)
 class Blackhole:
-    """Lose everything for `duration_ns`, from `start_ns` after the first packet that meets the impairment."""
+    """Drop every packet for `duration_ns`, from `start_ns` after the first packet that meets the impairment."""
 
     start_ns: int
     duration_ns: int
 
     def __post_init__(self) -> None:
-        _within("blackhole", self.start_ns, 0, MAX_TIME_NS, format_time)
-        _within("blackhole", self.duration_ns, 1, MAX_TIME_NS, format_time)
+        _check_range("blackhole", self.start_ns, 0, MAX_TIME_NS, format_time)
+        _check_range("blackhole", self.duration_ns, 1, MAX_TIME_NS, format_time)
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Impair only the packets that match everything given; `port` is that of either side."""
+    """Impair only packets that match all fields given; `port` is the source or destination port."""
 
     family: Family | None = None
     protocol: str | None = None
@@ -216,26 +216,26 @@ class Filter:
 
     def __post_init__(self) -> None:
         if self.family is None and self.protocol is None and self.port is None:
-            raise SpecError("a filter of nothing", word="filter", hint="add family, protocol or port")
+            raise SpecError("the filter is empty", word="filter", hint="add family, protocol or port")
         if self.family not in (None, "ipv4", "ipv6"):
             raise SpecError(f"no family {self.family!r}", word="filter", hint="write ipv4 or ipv6")
         if self.port is not None:
-            _within("filter", self.port, 1, 65535)
+            _check_range("filter", self.port, 1, 65535)
             if self.protocol not in (None, "tcp", "udp"):
                 raise SpecError("only TCP and UDP have ports", word="filter", hint="write protocol tcp or udp")
         known = self.protocol in (None, "tcp", "udp", "icmp")
         if not known and not (str(self.protocol).isdecimal() and str(int(str(self.protocol))) == self.protocol):
             raise SpecError(f"no protocol {self.protocol!r}", word="filter", hint="write tcp, udp, icmp or a number")
         if not known:
-            _within("filter", int(str(self.protocol)), 0, 255)
+            _check_range("filter", int(str(self.protocol)), 0, 255)
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What netem does not have: every field is ours, and only the user engine carries it out."""
+    """Extensions that netem does not support; only the user engine applies them."""
 
     drop_list: tuple[tuple[int, int], ...] = ()
-    """Inclusive ranges of packet numbers, the first packet that meets the impairment being 1; ascending, apart."""
+    """Inclusive ranges of packet numbers, ascending and disjoint; the first packet that meets the impairment is 1."""
     blackholes: tuple[Blackhole, ...] = ()
     keep_order: bool = False
     per_segment: bool = False
@@ -250,19 +250,19 @@ class Extension:
         for first, last in self.drop_list:
             if first <= previous or last < first:
                 raise SpecError(
-                    "packet numbers must ascend, from 1",
+                    "packet numbers must start at 1 and ascend",
                     word="drop-list",
-                    hint="write them as in drop-list 2,3,7-9",
+                    hint="for example drop-list 2,3,7-9",
                 )
             previous = last
 
 
 @dataclass(frozen=True, slots=True)
 class Impairment:
-    """Everything that one direction of a link does to its frames; the empty one is a plain link."""
+    """The impairment of one direction of a link; the empty one impairs nothing."""
 
     limit_packets: int | None = None
-    """Most packets held at once; None is not given: see `netem.spec.kernel.limit_packets`."""
+    """Maximum number of queued packets; None selects `netem.spec.kernel.limit_packets`."""
     delay: Delay | None = None
     loss: Loss | None = None
     ecn: bool = False
@@ -276,20 +276,18 @@ class Impairment:
 
     def __post_init__(self) -> None:
         if self.limit_packets is not None:
-            _within("limit", self.limit_packets, 0, MAX_U32)
+            _check_range("limit", self.limit_packets, 0, MAX_U32)
         if self.seed is not None:
-            _within("seed", self.seed, 0, MAX_U64)
+            _check_range("seed", self.seed, 0, MAX_U64)
         self._check_combinations()
 
     def _check_combinations(self) -> None:
         reorders = self.reorder is not None and self.reorder.probability > 0
         if reorders and not (self.delay and self.delay.delay_ns):
-            raise SpecError("nothing can be overtaken without a delay", word="reorder", hint="add delay TIME")
+            raise SpecError("reorder requires a delay", word="reorder", hint="add delay TIME")
         if self.ecn and (self.loss is None or (isinstance(self.loss, RandomLoss) and not self.loss.probability)):
-            raise SpecError(
-                "ecn marks what a loss model would lose, and there is none", word="ecn", hint="add loss ..."
-            )
+            raise SpecError("ecn requires a loss model", word="ecn", hint="add loss ...")
         if self.extension.keep_order and reorders:
             raise SpecError("reorder and keep-order contradict each other", word="keep-order", hint="drop one")
         if self.extension.trace is not None and self.rate is not None:
-            raise SpecError("a trace is the rate of the link", word="trace", hint="drop rate or trace")
+            raise SpecError("a trace replaces the rate", word="trace", hint="drop rate or trace")

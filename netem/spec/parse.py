@@ -1,7 +1,8 @@
-"""Text to model: the grammar of tc-netem(8) as `iproute2 tc/q_netem.c` reads it, and our own words beside it.
+"""Text to model: the grammar of tc-netem(8) as `iproute2 tc/q_netem.c` parses it, and the extensions.
 
-One function per keyword takes words from the cursor and fills the draft; what needs two keywords is settled at the
-end. What tc takes only by accident (hexadecimal numbers, a repeated keyword) is refused; docs/link.md lists these.
+One function per keyword reads words from the cursor and fills the draft; settings that combine two keywords are joined
+at the end. Texts that tc accepts only by accident (hexadecimal numbers, a repeated keyword) are rejected; docs/link.md
+lists them.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from netem.spec.model import (
     Slot,
     StateLoss,
 )
-from netem.spec.parse_ours import OUR_READERS
+from netem.spec.parse_extension import EXTENSION_READERS
 from netem.spec.quantity import (
     complement,
     parse_integer,
@@ -35,9 +36,9 @@ from netem.spec.quantity import (
 )
 from netem.spec.words import Words
 
-MAX_TEXT = 64 * 1024  # characters; a long drop list is a few thousand
+MAX_TEXT_CHARACTERS = 64 * 1024  # characters; a long drop list is a few thousand
 
-# tc up to 6.8 reads a bare delay as microseconds, later ones as nanoseconds; every tc reads a bare slot as nanoseconds
+# tc up to 6.8 reads a delay without unit as microseconds, later versions as nanoseconds; a slot is always nanoseconds
 _delay_time = partial(parse_time_ns, bare_ns=1000)
 _slot_time = partial(parse_time_ns, bare_ns=1)
 _integer = partial(parse_integer, what="integer")
@@ -57,18 +58,18 @@ def _read_delay(words: Words, draft: Draft) -> None:
 
 
 def _read_distribution(words: Words, draft: Draft) -> None:
-    draft["distribution"] = words.take("a distribution")
+    draft["distribution"] = words.next("a distribution")
 
 
 def _read_loss(words: Words, draft: Draft) -> None:
     if words.peek()[:1].isdecimal():
         draft["loss"] = RandomLoss(*words.probability_and_correlation())
         return
-    model = words.take("a percentage or a loss model")
+    model = words.next("a percentage or a loss model")
     reader = _LOSS_READERS.get(model)
     if reader is None:
         raise SpecError(
-            "is no loss model",
+            "is not a loss model",
             word=model,
             position=words.position,
             hint="write loss PERCENT, loss random, loss state or loss gemodel",
@@ -80,9 +81,9 @@ def _read_random(words: Words) -> Loss:
     return RandomLoss(*words.probability_and_correlation())
 
 
-def _probabilities(words: Words, at_most: int) -> list[float]:
+def _probabilities(words: Words, max_count: int) -> list[float]:
     values = [words.read("a percentage", parse_probability)]
-    while len(values) < at_most and words.peek()[:1].isdecimal():
+    while len(values) < max_count and words.peek()[:1].isdecimal():
         values.append(words.read("a percentage", parse_probability))
     return values
 
@@ -141,15 +142,15 @@ def _read_slot(words: Words, draft: Draft) -> None:
     if words.peek()[:1].isdecimal():
         slot["min_ns"] = words.read("a time", _slot_time)
         slot["max_ns"] = words.optional("a time", _slot_time, slot["min_ns"])
-    elif words.take("a time or the word distribution") == "distribution":
-        slot["distribution"] = words.take("a distribution")
+    elif words.next("a time or distribution") == "distribution":
+        slot["distribution"] = words.next("a distribution")
         slot["delay_ns"] = words.read("a delay", _slot_time)
         slot["jitter_ns"] = words.read("a jitter", _slot_time)
     else:
-        raise SpecError("is neither a time nor the word distribution", word=words.word, position=words.position)
+        raise SpecError("is neither a time nor distribution", word=words.word, position=words.position)
     for name, field in (("packets", "max_packets"), ("bytes", "max_bytes")):
         if words.peek() and name.startswith(words.peek()):
-            words.take(name)
+            words.next(name)
             slot[field] = words.read(f"a number of {name}", _integer if name == "packets" else parse_size)
     draft["slot"] = Slot(**slot)
 
@@ -170,16 +171,16 @@ READERS: dict[str, Callable[[Words, Draft], None]] = {
 }
 
 
-def _settle_reorder(draft: Draft) -> Reorder | None:
-    """Join `reorder` and `gap` as tc does: no gap given is a gap of 1."""
+def _join_reorder(draft: Draft) -> Reorder | None:
+    """Join `reorder` and `gap` as tc does: the default gap is 1."""
     gap: int = draft.pop("gap", 0)
     probability, correlation = draft.pop("reorder", (0.0, None))
     if gap and not probability:
-        raise SpecError("has nothing to count without a reorder probability", word="gap", hint="add reorder PERCENT")
+        raise SpecError("requires a reorder probability", word="gap", hint="add reorder PERCENT")
     return None if correlation is None else Reorder(probability, correlation, gap or 1)
 
 
-def _settle_delay(draft: Draft) -> Delay | None:
+def _join_delay(draft: Draft) -> Delay | None:
     distribution: str | None = draft.pop("distribution", None)
     delay_ns, jitter_ns, correlation = draft.pop("delay", (None, 0, 0.0))
     if delay_ns is None and distribution is None:
@@ -187,39 +188,39 @@ def _settle_delay(draft: Draft) -> Delay | None:
     return Delay(delay_ns or 0, jitter_ns, correlation, distribution)
 
 
-def _settle(draft: Draft) -> Impairment:
-    """Join the keywords that belong together and check the whole."""
-    return Impairment(reorder=_settle_reorder(draft), delay=_settle_delay(draft), **draft)
+def _build_impairment(draft: Draft) -> Impairment:
+    """Join the keywords that belong together and check the combination."""
+    return Impairment(reorder=_join_reorder(draft), delay=_join_delay(draft), **draft)
 
 
-def _read_one(words: Words, draft: Draft, ours: Draft, seen: dict[str, int]) -> None:
-    word = words.take("a keyword")
+def _read_one(words: Words, draft: Draft, extension: Draft, positions: dict[str, int]) -> None:
+    word = words.next("a keyword")
     name = keyword(word)
     start = words.position
     if name is None:
-        raise SpecError("is no keyword", word=word, position=start, hint="see docs/link.md for the words")
-    if name in seen and name != "blackhole":
-        raise SpecError("is given twice", word=word, position=start, hint="give each keyword once")
-    seen[name] = start
-    if name in OUR_READERS:
-        OUR_READERS[name](words, ours)
+        raise SpecError("is not a keyword", word=word, position=start, hint="docs/link.md lists the keywords")
+    if name in positions and name != "blackhole":
+        raise SpecError("is repeated", word=word, position=start, hint="give each keyword once")
+    positions[name] = start
+    if name in EXTENSION_READERS:
+        EXTENSION_READERS[name](words, extension)
     else:
         READERS[name](words, draft)
 
 
 def parse(text: str) -> Impairment:
-    """Return the impairment that `text` describes; an empty text is a plain link.
+    """Return the impairment that `text` describes; an empty text impairs nothing.
 
     Raises SpecError with the word, its position, the reason and the hint.
     """
-    if len(text) > MAX_TEXT:
-        raise SpecError(f"a text of {len(text)} characters; {MAX_TEXT} are the most")
-    words, draft, ours = Words(text), Draft(), Draft()
-    seen: dict[str, int] = {}
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise SpecError(f"the text has {len(text)} characters; the maximum is {MAX_TEXT_CHARACTERS}")
+    words, draft, extension = Words(text), Draft(), Draft()
+    positions: dict[str, int] = {}
     try:
         while words.more():
-            _read_one(words, draft, ours, seen)
-        draft["extension"] = Extension(**ours)
-        return _settle(draft)
+            _read_one(words, draft, extension, positions)
+        draft["extension"] = Extension(**extension)
+        return _build_impairment(draft)
     except SpecError as error:
-        raise error if error.position is not None else error.at(seen.get(error.token)) from None
+        raise error if error.position is not None else error.at(positions.get(error.token)) from None

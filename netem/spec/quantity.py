@@ -1,7 +1,7 @@
-"""Numbers with tc's units: text to integers and back, exactly.
+"""Numbers with the units of tc: text to integers and back, exactly.
 
-tc reads a double and cuts what does not fit (`iproute2 lib/utils.c get_time64`, `lib/utils_math.c`). Here a value that
-is no whole number of nanoseconds, bits per second or bytes is refused: a rewritten value is not what was asked.
+tc parses a double and truncates it (`iproute2 lib/utils.c get_time64`, `lib/utils_math.c`). Here a value must be a
+whole number of nanoseconds, bits per second or bytes, so that no value changes silently.
 """
 
 import re
@@ -11,9 +11,9 @@ from netem.spec.errors import SpecError
 
 _NUMBER = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 _INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
-_MAX_WORD = 40  # characters; no sensible number is longer
+_MAX_WORD_CHARACTERS = 40  # characters; no sensible number is longer
 _MAX_MAGNITUDE = 20  # decimal digits before the point; 2^64 has 20
-_MIN_PLAIN_MAGNITUDE = -6  # 0.000001 is plain, below that the exponent is written
+_MIN_DECIMAL_MAGNITUDE = -6  # 0.000001; smaller values are written with an exponent
 _PERCENT = Decimal(100)
 
 _TIME_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -53,9 +53,9 @@ _SIZE_SUFFIXES = {
 
 
 def _split(word: str, what: str) -> tuple[Decimal, str]:
-    match = _NUMBER.match(word) if len(word) <= _MAX_WORD else None
+    match = _NUMBER.match(word) if len(word) <= _MAX_WORD_CHARACTERS else None
     if match is None:
-        raise SpecError(f"is no {what}", word=word, hint="write a plain decimal number with its unit")
+        raise SpecError(f"is not a {what}", word=word, hint="write a decimal number with its unit")
     value = Decimal(match.group())
     if value and value.adjusted() > _MAX_MAGNITUDE:
         raise SpecError(f"is too large for a {what}", word=word)
@@ -66,37 +66,37 @@ def _scaled(word: str, suffixes: dict[str, int], bare: int, what: str, unit: str
     value, suffix = _split(word, what)
     scale = suffixes.get(suffix.lower()) if suffix else bare
     if scale is None:
-        raise SpecError(f"has no unit of {what}", word=word, hint=f"use one of {', '.join(suffixes)}")
+        raise SpecError(f"has an unknown unit of {what}", word=word, hint=f"use one of {', '.join(suffixes)}")
     scaled = value * scale
     if scaled != scaled.to_integral_value():
-        raise SpecError(f"is no whole number of {unit}", word=word, hint="write fewer decimals")
+        raise SpecError(f"is not a whole number of {unit}", word=word, hint="write fewer decimals")
     return int(scaled)
 
 
 def parse_time_ns(word: str, *, bare_ns: int | None) -> int:
-    """Return a time in ns; `bare_ns` is what a number without unit counts, None where a unit is required."""
+    """Return a time in ns; `bare_ns` is the unit of a number without one, None if a unit is required."""
     if bare_ns is None and _NUMBER.fullmatch(word):
         raise SpecError("has no unit", word=word, hint=f"write {word}ms or another unit of time")
     return _scaled(word, _TIME_SUFFIXES, bare_ns or 1, "time", "nanoseconds")
 
 
 def parse_rate_bps(word: str) -> int:
-    """Return a rate in bit/s; a bare number is bit/s, `kbps` is kilobytes a second as in tc."""
+    """Return a rate in bit/s; a number without unit is bit/s, `kbps` is kilobytes per second as in tc."""
     if "%" in word:
-        raise SpecError("is a share of the speed of a device", word=word, hint="write the rate itself, as 10mbit")
+        raise SpecError("must not be a percentage of the device speed", word=word, hint="write a rate such as 10mbit")
     return _scaled(word, _RATE_SUFFIXES, 1, "rate", "bits per second")
 
 
 def parse_size(word: str) -> int:
-    """Return a size (bytes, or packets where tc counts them so); k, m, g are powers of 1024 as in tc."""
+    """Return a size in bytes (or packets, for `limit`); k, m, g are powers of 1024 as in tc."""
     return _scaled(word, _SIZE_SUFFIXES, 1, "size", "units")
 
 
 def parse_probability(word: str) -> float:
-    """Return a probability from 0 to 1; a bare number is percent."""
+    """Return a probability from 0 to 1; a number without unit is a percentage."""
     value, suffix = _split(word, "percentage")
     if suffix not in ("", "%"):
-        raise SpecError("is no percentage", word=word, hint="write a number with or without %")
+        raise SpecError("is not a percentage", word=word, hint="write a number with or without %")
     if value > _PERCENT:
         raise SpecError("is more than 100%", word=word)
     return float(value / _PERCENT)
@@ -104,13 +104,13 @@ def parse_probability(word: str) -> float:
 
 def parse_integer(word: str, what: str) -> int:
     """Return a plain decimal integer."""
-    if len(word) > _MAX_WORD or not _INTEGER.fullmatch(word):
-        raise SpecError(f"is no {what}", word=word, hint="write a plain decimal integer")
+    if len(word) > _MAX_WORD_CHARACTERS or not _INTEGER.fullmatch(word):
+        raise SpecError(f"is not a {what}", word=word, hint="write a decimal integer")
     return int(word)
 
 
 def format_time(time_ns: int) -> str:
-    """Return the time in the largest unit that needs no decimals, so that tc's doubles cannot change it."""
+    """Return the time in the largest unit without decimals, so that tc's doubles represent it exactly."""
     for unit, scale in _TIME_NS.items():
         if time_ns and time_ns % scale == 0:
             return f"{time_ns // scale}{unit}"
@@ -118,22 +118,22 @@ def format_time(time_ns: int) -> str:
 
 
 def format_rate(rate_bps: int) -> str:
-    """Return the rate in the largest unit that needs no decimals."""
+    """Return the rate in the largest unit without decimals."""
     unit, scale = next(item for item in _RATE_BPS.items() if rate_bps % item[1] == 0)
     return f"{rate_bps // scale}{unit}"
 
 
 def format_probability(probability: float) -> str:
-    """Return the shortest percentage that reads back as the same number."""
+    """Return the shortest percentage that parses to the same number."""
     percent = (Decimal(repr(probability)) * _PERCENT).normalize()
-    return f"{percent:f}%" if percent.adjusted() >= _MIN_PLAIN_MAGNITUDE else f"{percent:E}%"
+    return f"{percent:f}%" if percent.adjusted() >= _MIN_DECIMAL_MAGNITUDE else f"{percent:E}%"
 
 
 def complement(probability: float) -> float:
-    """Return 1 - `probability` without the rounding that doubles would add."""
+    """Return 1 - `probability` without the rounding of doubles."""
     return float(1 - Decimal(repr(probability)))
 
 
 def fixed_point(probability: float) -> int:
-    """Return the 32-bit number that tc hands to the kernel (`q_netem.c set_percent`)."""
+    """Return the 32-bit number that tc passes to the kernel (`q_netem.c set_percent`)."""
     return round(probability * (2**32 - 1))

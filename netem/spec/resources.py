@@ -1,4 +1,4 @@
-"""The files that an impairment names: which they are, and what may stand in them."""
+"""The files that an impairment names, and how to parse them."""
 
 import re
 from collections.abc import Sequence
@@ -34,19 +34,19 @@ def _integers(text: str, what: str) -> list[int]:
             continue
         for word in line.split():
             if not _INTEGER.fullmatch(word):
-                raise SpecError(f"line {number} of the {what} is no list of integers", word=word[:40])
+                raise SpecError(f"line {number} of the {what} is not a list of integers", word=word[:40])
             numbers.append(int(word))
     return numbers
 
 
 def parse_table(text: str) -> Sequence[int]:
-    """Return the entries of a distribution file: lines of 16-bit integers, `#` begins a comment line.
+    """Return the entries of a distribution file: lines of 16-bit integers; `#` starts a comment line.
 
-    tc stops reading a line at the first word that is no number and lets large numbers wrap; both are refused here.
+    tc stops reading a line at the first word that is not a number, and large numbers overflow; here both are errors.
     """
     entries = _integers(text, "distribution")
     if not 1 <= len(entries) <= MAX_TABLE_ENTRIES:
-        raise SpecError(f"a distribution of {len(entries)} entries", hint=f"give 1 to {MAX_TABLE_ENTRIES}")
+        raise SpecError(f"the distribution has {len(entries)} entries", hint=f"use 1 to {MAX_TABLE_ENTRIES}")
     wide = next((entry for entry in entries if entry not in _S16), None)
     if wide is not None:
         raise SpecError("does not fit in 16 bits", word=str(wide), hint="scale the distribution: 8192 is one sigma")
@@ -54,12 +54,12 @@ def parse_table(text: str) -> Sequence[int]:
 
 
 def parse_trace(text: str) -> Sequence[int]:
-    """Return the stamps of a Mahimahi trace in ms: one a line, never descending; each lets 1500 bytes pass."""
+    """Return the stamps of a Mahimahi trace in ms: one per line, never descending; each delivers 1500 bytes."""
     stamps = _integers(text, "trace")
     if not 1 <= len(stamps) <= MAX_TRACE_STAMPS:
-        raise SpecError(f"a trace of {len(stamps)} stamps", hint=f"give 1 to {MAX_TRACE_STAMPS}, one a line")
+        raise SpecError(f"the trace has {len(stamps)} stamps", hint=f"use 1 to {MAX_TRACE_STAMPS}, one per line")
     if stamps[0] < 0 or any(late < early for early, late in pairwise(stamps)):
-        raise SpecError("the stamps of a trace must not descend, from 0 on")
+        raise SpecError("the stamps of a trace must start at 0 or more and never descend")
     if not 0 < stamps[-1] <= _MAX_STAMP_MS:
-        raise SpecError("the last stamp of a trace is its period and must be above 0", word=str(stamps[-1]))
+        raise SpecError("the last stamp of a trace, its period, is out of range", word=str(stamps[-1]))
     return tuple(stamps)

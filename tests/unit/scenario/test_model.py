@@ -103,7 +103,10 @@ def test_route_metrics_and_settings_of_each_end() -> None:
     [
         ({"mtu": 1279, "family": "ipv6"}, "mtu 1279 is below 1280"),
         ({"engine": "kernel", "netem_server": "drop-list 3"}, "use engine user. drop-list"),
-        ({"engine": "kernel", "profile": [{"at": "1s", "netem": "blackhole 1s 1s"}]}, "blackhole: netem has no clock"),
+        (
+            {"engine": "kernel", "profile": [{"at": "1s", "netem": "blackhole 1s 1s"}]},
+            "blackhole: netem has no",
+        ),
         ({"sample_interval": "500us"}, "sample_interval 500us is not a multiple of 1ms"),
         ({"snaplen": 63}, "snaplen 63 is neither 0 .all. nor at least 64 bytes"),
         ({"capture_max": "7999kB"}, "capture_max 7999000 is neither 0 .none. nor at least 8000000 bytes"),

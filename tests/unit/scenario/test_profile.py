@@ -37,7 +37,7 @@ def test_no_profile() -> None:
         ({"sever": [PLAIN]}, "'sever': use client or server"),
         ([{"at": "1", "netem": ""}], "0.at"),
         ([PLAIN, {"at": "1s", "netem": "delai 5ms"}], "1.netem"),
-        ([PLAIN, PLAIN], "in order of time"),
+        ([PLAIN, PLAIN], "sort the entries by time"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(given: object, says: str) -> None:

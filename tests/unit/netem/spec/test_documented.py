@@ -8,14 +8,16 @@ import pytest
 
 from netem.pipeline import Counters
 from netem.spec import parse
-from netem.spec.grammar import NETEM_KEYWORDS, OUR_KEYWORDS
+from netem.spec.grammar import EXTENSION_KEYWORDS, NETEM_KEYWORDS
 from netem.spec.profile import parse_profile
 
 PAGE = (Path(__file__).resolve().parents[4] / "docs" / "link.md").read_text()
 CODE = set(re.findall(r"`(.+?)`", PAGE))
 
 
-@pytest.mark.parametrize("keyword", [*NETEM_KEYWORDS, *OUR_KEYWORDS, "packets", "bytes", "random", "state", "gemodel"])
+@pytest.mark.parametrize(
+    "keyword", [*NETEM_KEYWORDS, *EXTENSION_KEYWORDS, *["packets", "bytes", "random", "state", "gemodel"]]
+)
 def test_every_keyword_is_documented(keyword: str) -> None:
     assert any(re.search(rf"(?<![\w-]){keyword}(?![\w-])", code) for code in CODE)
 

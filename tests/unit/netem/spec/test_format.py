@@ -3,7 +3,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from netem.spec import SpecError, format_impairment, parse
-from netem.spec.format import format_netem, format_ours
+from netem.spec.format import format_extension, format_netem
 from netem.spec.model import (
     MAX_S32,
     MAX_U32,
@@ -132,4 +132,4 @@ def test_canonical_texts_stay(text: str) -> None:
 def test_words_of_tc_and_ours_are_apart() -> None:
     impairment = parse("nd delay 5ms drop-list 1")
     assert format_netem(impairment) == ["delay", "5ms"]
-    assert format_ours(impairment.extension) == ["drop-list", "1", "nd"]
+    assert format_extension(impairment.extension) == ["drop-list", "1", "nd"]

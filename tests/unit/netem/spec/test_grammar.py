@@ -1,6 +1,6 @@
 import pytest
 
-from netem.spec.grammar import NETEM_KEYWORDS, OUR_KEYWORDS, keyword
+from netem.spec.grammar import EXTENSION_KEYWORDS, NETEM_KEYWORDS, keyword
 
 
 @pytest.mark.parametrize(
@@ -28,4 +28,4 @@ def test_no_keywords(word: str) -> None:
 
 
 def test_no_word_of_ours_is_one_of_tc() -> None:
-    assert not [ours for ours in OUR_KEYWORDS for theirs in NETEM_KEYWORDS if theirs.startswith(ours)]
+    assert not [ours for ours in EXTENSION_KEYWORDS for theirs in NETEM_KEYWORDS if theirs.startswith(ours)]

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netem.spec import Impairment, SpecError, parse
-from netem.spec.profile import MAX_CHANGES, Change, Profile, blend, parse_profile
+from netem.spec.profile import MAX_CHANGES, Change, Profile, interpolate, parse_profile
 
 S, MS = 10**9, 10**6
 
@@ -42,15 +42,15 @@ def test_blend_moves_every_number() -> None:
     start = parse("delay 10ms 2ms 10% distribution normal loss gemodel 1% 25% rate 1mbit limit 10")
     end = parse("delay 20ms 4ms 20% distribution normal loss gemodel 3% 75% rate 3mbit limit 20")
     middle = parse("delay 15ms 3ms 15% distribution normal loss gemodel 2% 50% rate 2mbit limit 15")
-    assert blend(start, end, 0.5).delay == middle.delay
-    assert blend(start, end, 0.5).rate == middle.rate
-    assert blend(start, end, 0.5).limit_packets == 15
-    assert blend(start, end, 0.0) == start
+    assert interpolate(start, end, 0.5).delay == middle.delay
+    assert interpolate(start, end, 0.5).rate == middle.rate
+    assert interpolate(start, end, 0.5).limit_packets == 15
+    assert interpolate(start, end, 0.0) == start
 
 
 @given(st.integers(8, 10**10), st.integers(8, 10**10), st.floats(0, 1))
 def test_a_blended_rate_is_one_that_the_kernel_has(low: int, high: int, share: float) -> None:
-    rate = blend(parse(f"rate {low * 8}"), parse(f"rate {high * 8}"), share).rate
+    rate = interpolate(parse(f"rate {low * 8}"), parse(f"rate {high * 8}"), share).rate
     assert rate
     assert rate.rate_bps % 8 == 0
 

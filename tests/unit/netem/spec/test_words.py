@@ -5,15 +5,15 @@ from netem.spec.quantity import parse_probability
 from netem.spec.words import Words
 
 
-def test_words_are_taken_in_order() -> None:
+def test_words_are_read_in_order() -> None:
     words = Words("  a b\t5% ")
     assert words.more()
-    assert (words.peek(), words.take("x"), words.word, words.position) == ("a", "a", "a", 0)
-    assert words.take("x") == "b"
+    assert (words.peek(), words.next("x"), words.word, words.position) == ("a", "a", "a", 0)
+    assert words.next("x") == "b"
     assert words.read("a percentage", parse_probability) == 0.05
     assert (words.more(), words.peek(), words.position) == (False, "", 2)
-    with pytest.raises(SpecError, match='word 3 "5%": needs a keyword after it'):
-        words.take("a keyword")
+    with pytest.raises(SpecError, match='word 3 "5%": requires a keyword after it'):
+        words.next("a keyword")
 
 
 def test_an_optional_value_begins_with_a_digit() -> None:
@@ -21,7 +21,7 @@ def test_an_optional_value_begins_with_a_digit() -> None:
     assert words.optional("a number", int, 7) == 7
     assert words.optional("a number", int, 7, signed=True) == -5
     assert words.optional("a number", float, 7.0) == 7.0
-    assert words.take("x") == ".5"
+    assert words.next("x") == ".5"
 
 
 def test_a_wrong_value_has_its_place() -> None:

@@ -1,9 +1,9 @@
 import pytest
 
 from netem.spec import SpecError, parse
-from netem.spec.grammar import OUR_KEYWORDS
+from netem.spec.grammar import EXTENSION_KEYWORDS
 from netem.spec.model import Blackhole, Extension, Filter
-from netem.spec.parse_ours import OUR_READERS
+from netem.spec.parse_extension import EXTENSION_READERS
 
 
 @pytest.mark.parametrize(
@@ -35,17 +35,17 @@ def test_a_text_means(text: str, expected: Extension) -> None:
         ("drop-list 2-1", "ascend"),
         ("drop-list 1,", "packet number"),
         ("drop-list a", "packet number"),
-        ("blackhole 2s", "needs the time for which"),
+        ("blackhole 2s", "requires a duration"),
         ("blackhole 5 5ms", "no unit"),
         ("blackhole 5s 0ms", "outside"),
         ("per-skb per-segment", "contradicts"),
         ("correlation maybe", "kind of correlation"),
-        ("filter", "nothing"),
+        ("filter", "the filter is empty"),
         ("filter family ipx", "no family"),
         ("filter protocol sctpp", "no protocol"),
         ("filter protocol 256", "outside"),
         ("filter port 0", "outside"),
-        ("filter port 80 port 81", "twice"),
+        ("filter port 80 port 81", "repeated"),
         ("filter protocol icmp port 80", "ports"),
         ("delay 1ms reorder 5% keep-order", "contradict"),
     ],
@@ -56,4 +56,4 @@ def test_a_refusal_says_why(text: str, part: str) -> None:
 
 
 def test_every_word_of_ours_has_a_reader() -> None:
-    assert set(OUR_READERS) == set(OUR_KEYWORDS)
+    assert set(EXTENSION_READERS) == set(EXTENSION_KEYWORDS)
