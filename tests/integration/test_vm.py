@@ -28,7 +28,7 @@ from testbed.vm.build import ensure
 from testbed.vm.errors import GuestError
 from testbed.vm.guest import Guest
 from testbed.vm.run_dirs import runs_dir, sweep
-from testbed.vm.store import Image
+from testbed.vm.store import GuestImage
 from tests.support.waiting import wait_until
 
 # Not the fixtures: the first of them may have to build the guest, and its steps have deadlines of their own.
@@ -43,17 +43,17 @@ GUEST_TIMEOUT_S = 300.0
 
 
 @pytest.fixture(scope="session")
-def vm_image(testbed_images: Images) -> Image:
+def vm_image(testbed_images: Images) -> GuestImage:
     return ensure(KERNEL, [testbed_images.ours(name)[0] for name in DOCKERFILES], print)
 
 
 @pytest.fixture(scope="session")
-def guests(testbed_guests: Guests, vm_image: Image) -> Guests:
+def guests(testbed_guests: Guests, vm_image: GuestImage) -> Guests:
     return testbed_guests
 
 
 @pytest.fixture
-def run_cell(testbed_cell: Callable[..., CellShown], vm_image: Image) -> Callable[..., CellShown]:
+def run_cell(testbed_cell: Callable[..., CellShown], vm_image: GuestImage) -> Callable[..., CellShown]:
     return partial(testbed_cell, kernel=KERNEL)
 
 
@@ -77,7 +77,7 @@ def test_conformance_with_latency(run_cell: Any, client: str, server: str, famil
         assert capture["complete"], capture["why"]
         heard = {point["direction"]: point["captured"] for point in capture["points"]}
         seen[role] = heard["both"], heard["in"]
-    assert seen["client"] == seen["server"][::-1], "what one end sent is what the other end heard"
+    assert seen["client"] == seen["server"][::-1], "what one end sent is what the other end received"
     assert result.metrics.rtt_ms is not None
     assert 2 * LATENCY_MS <= result.metrics.rtt_ms.median <= 2 * LATENCY_MS + SLACK_MS
 
@@ -108,7 +108,7 @@ def test_what_the_kernel_cannot_do_is_refused(run_cell: Any) -> None:
         run_cell(nodes=1, netem="delay 10ms drop-list 2", engine="kernel")
 
 
-def test_a_guest_is_alone_with_itself(guests: Guests, vm_image: Image) -> None:
+def test_a_guest_is_alone_with_itself(guests: Guests, vm_image: GuestImage) -> None:
     url = guests.url(KERNEL)
     netem = next(tag for tag in vm_image.images if tag.startswith("testbed-netem:"))
     shown = docker(url, "run", "--rm", "--network", "host", "--entrypoint", "ip", netem, "-j", "link")
@@ -116,7 +116,7 @@ def test_a_guest_is_alone_with_itself(guests: Guests, vm_image: Image) -> None:
     assert not {name for name in names if not name.startswith(("lo", "docker", "br-", "veth", "dummy", "ifb"))}
 
 
-def test_a_change_in_place(guests: Guests, vm_image: Image) -> None:
+def test_a_change_in_place(guests: Guests, vm_image: GuestImage) -> None:
     url = guests.url(KERNEL)
     netem = next(tag for tag in vm_image.images if tag.startswith("testbed-netem:"))
     options = [
@@ -127,13 +127,13 @@ def test_a_change_in_place(guests: Guests, vm_image: Image) -> None:
         "--rm",
         "--detach",
     ]
-    told = [
+    settings = [
         "--env=NETEM_IMPAIRMENT=delay 30ms",
         "--env=NETEM_ENGINE=kernel",
         "--tmpfs=/var/lib/testbed",
         "--tmpfs=/run",
     ]
-    sidecar = docker(url, "run", *options, *told, netem).strip()
+    sidecar = docker(url, "run", *options, *settings, netem).strip()
     try:
         wait_until(lambda: '"ready"' in docker(url, "logs", sidecar), GUEST_TIMEOUT_S, pause_s=0.5)
         docker(url, "exec", sidecar, "python3", "-m", "netem", "change", "delay 70ms")
@@ -142,7 +142,7 @@ def test_a_change_in_place(guests: Guests, vm_image: Image) -> None:
         docker(url, "rm", "--force", sidecar)
 
 
-def test_two_guests_of_one_state_draw_other_numbers_and_know_the_time(vm_image: Image, guests: Guests) -> None:
+def test_two_guests_of_one_state_draw_other_numbers_and_know_the_time(vm_image: GuestImage, guests: Guests) -> None:
     guests.close()
     tag = next(tag for tag in vm_image.images if tag.startswith("testbed-netem:"))
     program = "import time, uuid; print(time.time(), uuid.uuid4())"
@@ -150,8 +150,8 @@ def test_two_guests_of_one_state_draw_other_numbers_and_know_the_time(vm_image: 
     for _ in range(2):
         with Guest(vm_image) as guest:
             before_s = time.time()
-            said = docker(guest.docker_url, "run", "--rm", "--entrypoint", "python3", tag, "-c", program)
-            now_s, number = said.split()
+            output = docker(guest.docker_url, "run", "--rm", "--entrypoint", "python3", tag, "-c", program)
+            now_s, number = output.split()
             assert before_s - CLOCK_S < float(now_s) < time.time() + CLOCK_S
             drawn.add(number)
     assert len(drawn) == 2
@@ -184,7 +184,7 @@ with Guest(find_image(cache_dir(), sys.argv[1])) as guest:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_of_an_owner_that_is_ended(vm_image: Image, run_dirs: Path, number: signal.Signals) -> None:
+def test_a_killed_owner_leaves_nothing(vm_image: GuestImage, run_dirs: Path, number: signal.Signals) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OWNER, vm_image.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -197,16 +197,16 @@ def test_nothing_is_left_of_an_owner_that_is_ended(vm_image: Image, run_dirs: Pa
         process.wait(GUEST_TIMEOUT_S)
     there, _, _ = select.select([ended], [], [], GUEST_TIMEOUT_S)
     os.close(ended)
-    assert there, "qemu lives on"
+    assert there, "qemu still runs"
     sweep(run_dirs)
     assert list(run_dirs.iterdir()) == []
 
 
-def test_a_guest_that_is_not_up_in_time_shows_its_console(vm_image: Image, run_dirs: Path) -> None:
+def test_a_guest_that_is_not_up_in_time_shows_its_console(vm_image: GuestImage, run_dirs: Path) -> None:
     console: tuple[str, ...] = ()
     timeout_s = 1
-    while not console:  # the kernel says something long before it is up, on a busy machine not so soon
-        match = f"no answer within {timeout_s} s"
+    while not console:  # the kernel prints lines long before it is up, later on a busy machine
+        match = f"no reply within {timeout_s} s"
         with pytest.raises(GuestError, match=match) as caught, Guest(vm_image, resume=False, timeout_s=timeout_s):
             pass
         console = caught.value.console
@@ -215,25 +215,25 @@ def test_a_guest_that_is_not_up_in_time_shows_its_console(vm_image: Image, run_d
     assert list(run_dirs.iterdir()) == []
 
 
-def test_a_broken_image_is_booted_then_given_up(vm_image: Image, run_dirs: Path, tmp_path: Path) -> None:
+def test_a_broken_image_is_booted_and_fails(vm_image: GuestImage, run_dirs: Path, tmp_path: Path) -> None:
     for name in ("vmlinuz", "initrd"):
         (tmp_path / name).symlink_to(vm_image.folder / name)
     with (tmp_path / "disk.raw").open("wb") as disk:
         disk.truncate(1 << 26)
     for state in vm_image.folder.glob("state-*"):
-        (tmp_path / state.name).write_bytes(b"no state of a machine")
-    said: list[str] = []
+        (tmp_path / state.name).write_bytes(b"not a saved state")
+    progress: list[str] = []
     broken = replace(vm_image, folder=tmp_path)
-    with pytest.raises(GuestError, match="has ended") as caught, Guest(broken, progress=said.append):
+    with pytest.raises(GuestError, match="has stopped") as caught, Guest(broken, progress=progress.append):
         pass
     assert list(run_dirs.iterdir()) == []
-    assert [line.split()[0] for line in said] == ["resuming", "the", "booting"], said
-    assert "is of no use" in said[1]
+    assert [line.split()[0] for line in progress] == ["restoring", "the", "booting"], progress
+    assert "cannot be restored" in progress[1]
     assert any("mount" in line for line in caught.value.console)
     assert f"testbed vm rm {broken.name}" in caught.value.hint
 
 
-def test_without_qemu_the_command_says_what_to_install(tmp_path: Path) -> None:
+def test_without_qemu_the_hint_names_the_package(tmp_path: Path) -> None:
     bin_dir = tmp_path / "bin"
     bin_dir.mkdir()
     for name in ("docker", "env", "sh"):

@@ -18,7 +18,7 @@ from testbed.analysis.join.samples import Samples, read_samples
 from testbed.pytest_plugin import CellShown
 from testbed.result import Result
 from testbed.run.machines import Guests
-from testbed.vm.store import Image
+from testbed.vm.store import GuestImage
 from tests.integration.test_vm import guests, run_cell, vm_image  # noqa: F401 - fixtures
 from tests.support.guest import KERNEL, answer, netem_container, sidecar_tag
 
@@ -141,7 +141,7 @@ print(json.dumps(told))
 
 
 @pytest.fixture(scope="module")
-def container(guests: Guests, vm_image: Image) -> Iterator[Container]:  # noqa: F811
+def container(guests: Guests, vm_image: GuestImage) -> Iterator[Container]:  # noqa: F811
     with netem_container(guests.url(KERNEL), sidecar_tag(vm_image)) as lent:
         assert lent.exec_run(["ip", "link", "set", "lo", "up"]).exit_code == 0
         yield lent

@@ -11,18 +11,18 @@ from docker.models.containers import Container
 
 from testbed.stack.images import DOCKERFILES, Images
 from testbed.vm.build import ensure
-from testbed.vm.store import Image
+from testbed.vm.store import GuestImage
 from tests.support.archives import packed
 
 KERNEL = os.environ.get("TESTBED_TEST_KERNEL", "bookworm")
 
 
-def guest_image(images: Images, kernel: str = KERNEL) -> Image:
+def guest_image(images: Images, kernel: str = KERNEL) -> GuestImage:
     """Return the image of a kernel with today's images of ours in it."""
     return ensure(kernel, [images.ours(name)[0] for name in DOCKERFILES], print)
 
 
-def sidecar_tag(image: Image) -> str:
+def sidecar_tag(image: GuestImage) -> str:
     """Return the tag of the sidecar in a guest image."""
     return next(tag for tag in image.images if tag.startswith("testbed-netem:"))
 

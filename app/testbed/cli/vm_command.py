@@ -14,7 +14,7 @@ from testbed.units import pluralize
 from testbed.vm import build as builder
 from testbed.vm.guest import Guest, ignore
 from testbed.vm.kernels import SUITES
-from testbed.vm.store import Image, cache_dir, find_image, list_images, remove_image, remove_parts
+from testbed.vm.store import GuestImage, cache_dir, find_image, list_images, remove_image, remove_parts
 
 DEFAULT_KERNEL = "bookworm"
 
@@ -41,7 +41,7 @@ def _progress(line: str) -> None:
     click.echo(f"vm: {line}", err=True)
 
 
-def _print_image(image: Image) -> None:
+def _print_image(image: GuestImage) -> None:
     click.echo(
         f"{image.name:<40} {image.release:<28} {image.size_bytes / 1e9:5.2f} GB  {image.built_at}  "
         f"built in {image.build_s:.0f} s"

@@ -1,6 +1,6 @@
 """The machines that cells run on: this host, or a guest VM with a chosen kernel, one guest at a time.
 
-A guest is up within a second when its state was stored, so changing between kernels costs little, and two emulated
+A guest is up within a second when its state was saved, so changing between kernels costs little, and two emulated
 guests at once would distort each other's times.
 """
 

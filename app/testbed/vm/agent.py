@@ -1,6 +1,7 @@
-"""The guest's end: give the host the guest's Docker engine, and tell when it is up. Runs in the guest, as root.
+"""The agent in the guest: offer the guest's Docker engine to the host, and report when it is up. Runs as root.
 
-Standard library only. The host speaks first; it is answered with `ready` and the guest's facts, once dockerd answers.
+Standard library only, as in all code inside images: hence the polling here without tenacity. The host sends first;
+the agent replies with `ready` and the guest's facts once dockerd answers.
 """
 
 import fcntl
@@ -14,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from testbed.vm.mux import Event, Kind, MuxError
+from testbed.vm.mux import FrameType, MuxError, MuxEvent
 from testbed.vm.pump import PortClosedError, Pump
 
 DOCKER_SOCKET: Final = "/run/docker.sock"
@@ -27,7 +28,7 @@ _RNDRESEEDCRNG: Final = 0x5207  # include/uapi/linux/random.h, random(4)
 
 
 def find_port(ports: Path = _PORTS) -> Path | None:
-    """Return the device of the port that the host named, or None while there is none."""
+    """Return the device of the port with our name, or None while there is none."""
     for entry in sorted(ports.glob("*/name")):
         if entry.read_text().strip() == PORT_NAME:
             return Path("/dev") / entry.parent.name
@@ -42,15 +43,15 @@ def ping_docker() -> str:
         sock.connect(DOCKER_SOCKET)
         connection.sock = sock
         connection.request("GET", "/_ping")
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status != http.client.OK:
-            raise ConnectionError(f"docker answers {answer.status}")
-        return answer.headers.get("Server", "")
+        response = connection.getresponse()
+        response.read()
+        if response.status != http.client.OK:
+            raise ConnectionError(f"docker replies {response.status}")
+        return response.headers.get("Server", "")
 
 
 def read_facts(engine: str) -> dict[str, Any]:
-    """Return what the host wants to know of this guest."""
+    """Return the facts about this guest that the host records."""
     uname = os.uname()
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
@@ -65,33 +66,32 @@ def read_facts(engine: str) -> dict[str, Any]:
 
 
 class Agent:
-    """Answer one host."""
+    """Serve one host."""
 
     def __init__(self, port_fd: int) -> None:
         self._pump = Pump(port_fd, self._on_event)
-        self._greeted = False
+        self._in_session = False
         self._engine = ""
-        self._refusal = ""
 
     def run(self) -> None:
-        """Serve until the host has gone."""
+        """Serve until the host closes the port."""
         while True:
-            self._pump.step(_POLL_S if self._greeted and not self._engine else 10)
-            if self._greeted and not self._engine:
-                self._look_for_docker()
+            self._pump.step(_POLL_S if self._in_session and not self._engine else 10)
+            if self._in_session and not self._engine:
+                self._report_docker()
 
-    def _look_for_docker(self) -> None:
+    def _report_docker(self) -> None:
         with suppress(OSError, http.client.HTTPException):
             self._engine = ping_docker()
             self._pump.mux.message(read_facts(self._engine))
 
-    def _on_event(self, event: Event) -> None:
-        if event.kind is Kind.HELLO:
-            self._greeted, self._engine = True, ""
-        elif event.kind is Kind.OPEN:
+    def _on_event(self, event: MuxEvent) -> None:
+        if event.type is FrameType.HELLO:
+            self._in_session, self._engine = True, ""
+        elif event.type is FrameType.OPEN:
             self._connect(event.channel)
-        elif event.kind is Kind.MESSAGE:
-            self._pump.mux.message(carry_out(event.message))
+        elif event.type is FrameType.MESSAGE:
+            self._pump.mux.message(execute(event.message))
 
     def _connect(self, channel: int) -> None:
         sock = socket.socket(socket.AF_UNIX)
@@ -104,8 +104,8 @@ class Agent:
         self._pump.attach(channel, sock)
 
 
-def carry_out(message: dict[str, Any]) -> dict[str, Any]:
-    """Do what the host asks for outside of Docker and return the answer."""
+def execute(message: dict[str, Any]) -> dict[str, Any]:
+    """Execute a request of the host outside of Docker and return the reply."""
     verb = message.get("do")
     if verb == "wake":
         wake(int(message["realtime_ns"]), bytes.fromhex(message["entropy"]))
@@ -120,12 +120,12 @@ def carry_out(message: dict[str, Any]) -> dict[str, Any]:
     elif verb == "poweroff":
         power_off()
     else:
-        return {"event": "refused", "do": verb}
+        return {"event": "rejected", "do": verb}
     return {"event": "done", "do": verb}
 
 
 def read_sysctls(names: Iterable[str], root: Path = _SYSCTLS) -> dict[str, str]:
-    """Return the sysctls of these paths that can be read, by their dotted names."""
+    """Return the readable sysctls of these paths, by their dotted names."""
     found = {}
     for name in names:
         with suppress(OSError):
@@ -134,7 +134,7 @@ def read_sysctls(names: Iterable[str], root: Path = _SYSCTLS) -> dict[str, str]:
 
 
 def wake(realtime_ns: int, entropy: bytes) -> None:
-    """Set the clock, and make the random numbers differ from those of other guests with the same stored past."""
+    """Set the clock, and reseed the random numbers, which a saved state would repeat."""
     time.clock_settime_ns(time.CLOCK_REALTIME, realtime_ns)
     with Path("/dev/urandom").open("wb") as device:
         device.write(entropy)
@@ -143,7 +143,7 @@ def wake(realtime_ns: int, entropy: bytes) -> None:
 
 
 def power_off() -> None:
-    """Stop Docker, make the disk clean, switch the machine off."""
+    """Stop Docker, sync the disk, power the machine off."""
     pid_file = Path("/run/docker.pid")
     if pid_file.exists():
         subprocess.run(["kill", pid_file.read_text().strip()], check=False)
@@ -151,13 +151,13 @@ def power_off() -> None:
         while pid_file.exists() and time.monotonic() < deadline_s:
             time.sleep(_POLL_S)
     os.sync()
-    for word in "sub":  # sync, remount read-only, then reset: with -no-reboot that ends the machine
+    for word in "sub":  # sync, remount read-only, then reset: with -no-reboot qemu exits
         Path("/proc/sysrq-trigger").write_text(word)
         time.sleep(0.5 if word == "u" else 0)
 
 
 def main() -> None:
-    """Serve one host after another, for ever."""
+    """Serve one host after another."""
     while True:
         device = find_port()
         if device is not None:

@@ -1,6 +1,6 @@
-"""Build a guest image: Debian's packages to a disk, booted to fill its Docker store, and again to store its state.
+"""Build a guest image: Debian's packages on a disk, booted to fill its Docker store, and again to save its state.
 
-Each image is written in a folder of its own and appears in the cache whole, by a rename.
+Each image is written to a folder of its own and appears in the cache complete, by a rename.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from testbed.stack import docker_cli
 from testbed.vm.accel import qemu_version
 from testbed.vm.errors import GuestError
 from testbed.vm.guest import Guest, Progress, ignore
-from testbed.vm.kernels import SUITES, Kernel, parse_list, select
+from testbed.vm.kernels import SUITES, DebianKernel, parse_list, select
 from testbed.vm.store import (
-    Image,
+    GuestImage,
     cache_dir,
     drop_part,
     hold,
@@ -45,14 +45,14 @@ _MAKER_TAG: Final = "testbed-vm-maker"
 
 
 def _inputs() -> dict[str, Path]:
-    """Return all files that a guest is made with, by their place in the build's context."""
+    """Return all files that a guest is made of, by their path in the build context."""
     files = {file.name: file for file in sorted(_RECIPE.iterdir()) if file.is_file()}
     files["testbed/__init__.py"] = _HERE.parent / "__init__.py"
     return files | {f"testbed/vm/{name}": _HERE / name for name in _AGENT}
 
 
 def recipe_hash() -> str:
-    """Return a short hash of all that a guest is made with, other than packages and images."""
+    """Return a short hash of all that a guest is made of, except packages and images."""
     total = hashlib.sha256(str(DISK_MIB).encode())
     for name, file in _inputs().items():
         total.update(f"\0{name}\0".encode() + file.read_bytes())
@@ -69,16 +69,16 @@ def _context() -> Iterator[Path]:
         yield Path(folder)
 
 
-def look_up_kernels(on_line: Progress = ignore) -> list[Kernel]:
-    """Return the kernels that Debian offers today; raises GuestError."""
+def look_up_kernels(on_line: Progress = ignore) -> list[DebianKernel]:
+    """Return the kernels that Debian offers today; raises HostError."""
     arguments = {"SUITES": " ".join(SUITES.values()), "LOOKED_UP": datetime.now(UTC).date().isoformat()}
     with _context() as context:
         docker_cli.build(context, "kernels.Dockerfile", _KERNELS_TAG, arguments, on_line)
     return parse_list(docker_cli.read_file(_KERNELS_TAG, "/kernels.txt"))
 
 
-def _of_today(kernel: str) -> list[Image]:
-    """Return the images of a kernel that were made with today's recipe, the newest first."""
+def _with_current_recipe(kernel: str) -> list[GuestImage]:
+    """Return the images of a kernel that were made with the current recipe, the newest first."""
     recipe = recipe_hash()
     found = [image for image in list_images(cache_dir()) if matches(image, kernel) and image.recipe == recipe]
     return found[::-1]
@@ -86,34 +86,34 @@ def _of_today(kernel: str) -> list[Image]:
 
 def ensure(
     kernel: str, images: Sequence[str] = IMAGES, progress: Progress = ignore, on_line: Progress = ignore
-) -> Image:
-    """Return a guest image of a kernel with exactly these of our images in it; raises GuestError.
+) -> GuestImage:
+    """Return a guest image of a kernel with exactly these of our images in it; raises HostError.
 
-    One that is there is taken as it is, without asking whether Debian has a newer kernel; one that holds other images
-    is made over, which takes a fifth of the time that a new one takes. Nobody removes it while this process lives.
+    An existing one is used without looking for a newer kernel; one with other images is copied and updated, which takes
+    a fifth of the time of a new one. It is protected from removal while this process runs.
     """
     qemu_version()
     ids = docker_cli.image_ids(images)
-    there = _of_today(kernel)
-    for image in there:
+    existing = _with_current_recipe(kernel)
+    for image in existing:
         if dict(image.images) == ids and hold(image):
             return image
-    there = [image for image in there if hold(image)]
-    if not there:
+    existing = [image for image in existing if hold(image)]
+    if not existing:
         return build(kernel, images, progress, on_line)
     start_s = time.monotonic()
     with _part() as part:
-        progress(f"copying {there[0].name}")
-        _copy_disk(there[0], part)
-        image = replace(there[0], folder=part, images=ids)
-        _refill(image, [name for name in ids if there[0].images.get(name) != ids[name]], progress)
+        progress(f"copying {existing[0].name}")
+        _copy_disk(existing[0], part)
+        image = replace(existing[0], folder=part, images=ids)
+        _refill(image, [name for name in ids if existing[0].images.get(name) != ids[name]], progress)
         return _finish(image, start_s)
 
 
 def build(
     kernel: str, images: Sequence[str] = IMAGES, progress: Progress = ignore, on_line: Progress = ignore
-) -> Image:
-    """Build a guest image of Debian's newest kernel of a name or version, from nothing; raises GuestError."""
+) -> GuestImage:
+    """Build a new guest image of Debian's newest kernel with a name or version; raises HostError."""
     start_s = time.monotonic()
     qemu_version()
     ids = docker_cli.image_ids(images)
@@ -127,7 +127,7 @@ def build(
 
 @contextmanager
 def _part() -> Iterator[Path]:
-    """Lend a folder beside the images, to be renamed to one; it is removed when it is not."""
+    """Create a folder beside the images; it is removed unless it has been renamed to an image."""
     cache = cache_dir()
     remove_parts(cache)
     part = make_part(cache)
@@ -139,27 +139,27 @@ def _part() -> Iterator[Path]:
         drop_part(part)
 
 
-def _finish(image: Image, start_s: float) -> Image:
+def _finish(image: GuestImage, start_s: float) -> GuestImage:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     image = replace(image, build_s=round(time.monotonic() - start_s, 1), built_at=now)
     image.write()
     final = image.folder.with_name(_name(image))
     if final.exists():
         shutil.rmtree(final)
-    made = replace(image, folder=image.folder.rename(final))
-    hold(made)
+    finished = replace(image, folder=image.folder.rename(final))
+    hold(finished)
     for old in superseded(list_images(image.folder.parent), image.kernel):
         remove_image(old)
-    return made
+    return finished
 
 
-def superseded(images: Sequence[Image], kernel: str) -> list[Image]:
-    """Return the images of a kernel that are more than the newest few, of which each checkout may use another."""
+def superseded(images: Sequence[GuestImage], kernel: str) -> list[GuestImage]:
+    """Return all but the newest few images of a kernel; checkouts may use different ones."""
     return [image for image in images if image.kernel == kernel][:-KEPT_PER_KERNEL]
 
 
-def _copy_disk(image: Image, target: Path) -> None:
-    """Copy an image's files, the disk with its holes."""
+def _copy_disk(image: GuestImage, target: Path) -> None:
+    """Copy an image's files, keeping the holes of the disk."""
     files = [str(file) for file in image.folder.iterdir()]
     done = subprocess.run(
         ["cp", "--sparse=always", "--reflink=auto", *files, str(target)], capture_output=True, text=True, check=False
@@ -168,7 +168,7 @@ def _copy_disk(image: Image, target: Path) -> None:
         raise OSError(done.stderr.strip())
 
 
-def _name(image: Image) -> str:
+def _name(image: GuestImage) -> str:
     key = hashlib.sha256(
         "\0".join(
             [image.recipe, *sorted(f"{name} {id_}" for name, id_ in image.images.items()), *image.packages]
@@ -177,10 +177,12 @@ def _name(image: Image) -> str:
     return f"{image.kernel}-{image.version}-{key[:8]}"
 
 
-def _make_disk(part: Path, kernel: Kernel, ids: dict[str, str], progress: Progress, on_line: Progress) -> Image:
+def _make_disk(
+    part: Path, kernel: DebianKernel, ids: dict[str, str], progress: Progress, on_line: Progress
+) -> GuestImage:
     tag = f"testbed-vm-guest:{kernel.name}"
     with _context() as context:
-        progress(f"getting Debian's packages and kernel {kernel.version}")
+        progress(f"installing Debian's packages and kernel {kernel.version}")
         arguments = {"SUITE": kernel.suite, "VERSION": kernel.version}
         docker_cli.build(context, "guest.Dockerfile", tag, arguments, on_line)
         docker_cli.build(context, "maker.Dockerfile", _MAKER_TAG, {}, on_line)
@@ -189,7 +191,7 @@ def _make_disk(part: Path, kernel: Kernel, ids: dict[str, str], progress: Progre
     docker_cli.write_disk(tag, [_MAKER_TAG, str(DISK_MIB), str(disk_id)], lambda stream: _unpack(stream, part))
     for name in ("vmlinuz", "initrd"):
         docker_cli.copy_out(tag, f"/boot/{name}", part / name)
-    return Image(
+    return GuestImage(
         folder=part,
         kernel=kernel.name,
         suite=kernel.suite,
@@ -204,7 +206,7 @@ def _make_disk(part: Path, kernel: Kernel, ids: dict[str, str], progress: Progre
 
 
 def _unpack(stream: IO[bytes], folder: Path) -> None:
-    """Write the disk from its tar stream, with its holes."""
+    """Extract the disk from its tar stream, keeping its holes."""
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             if member.name == "disk.raw":
@@ -213,8 +215,8 @@ def _unpack(stream: IO[bytes], folder: Path) -> None:
         pass
 
 
-def _fill(image: Image, progress: Progress) -> str:
-    """Boot the disk to put our images in, and again, clean, to store the state to resume from; return the release."""
+def _fill(image: GuestImage, progress: Progress) -> str:
+    """Boot the disk to load our images, and again to save the state; return the kernel release."""
     names = list(image.images)
     with Guest(image, keep=True, progress=progress) as guest:
         progress(f"loading {len(names)} images ({guest.facts.boot_s:.0f} s to boot)")
@@ -222,26 +224,26 @@ def _fill(image: Image, progress: Progress) -> str:
         release = guest.facts.kernel
         guest.power_off()
     with Guest(image, keep=True, progress=progress) as guest:
-        progress("storing the state to resume from, warmed up")
+        progress("saving the state after a warm-up")
         docker_cli.try_images(names, guest.docker_url)
         guest.store_state()
     return release
 
 
-def _refill(image: Image, changed: list[str], progress: Progress) -> None:
-    """Put changed images into a disk that holds the others, and store the state anew."""
+def _refill(image: GuestImage, changed: list[str], progress: Progress) -> None:
+    """Load changed images into a disk that has the others, and save a new state."""
     with Guest(image, keep=True, progress=progress) as guest:
         progress(f"loading {len(changed)} images")
         _load(guest, changed)
-        progress("storing the state to resume from, warmed up")
+        progress("saving the state after a warm-up")
         docker_cli.try_images(changed, guest.docker_url)
         guest.store_state()
 
 
 def _load(guest: Guest, names: list[str]) -> None:
-    """Load images of this machine into a guest; raises GuestError when they are no longer what the guest is for."""
+    """Load images of this machine into a guest; raises GuestError when they have changed since the start."""
     wanted = dict(guest.image.images)
     docker_cli.copy_images(names, guest.docker_url)
     docker_cli.remove_images_except(list(wanted), guest.docker_url)
     if docker_cli.image_ids(list(wanted)) != wanted:
-        raise GuestError("load our images into the guest", "they were built anew meanwhile", hint="Try again.")
+        raise GuestError("load our images into the guest", "they were rebuilt in the meantime", hint="Try again.")

@@ -1,4 +1,4 @@
-"""What can go wrong with a guest."""
+"""Errors of guest VMs."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from testbed.errors import HostError
 
 
 class GuestError(HostError):
-    """Report that a guest could not be built, booted or kept; `console` has the last lines that it wrote."""
+    """Report a guest that could not be built, booted or kept running; `console` has its last lines."""
 
     def __init__(self, attempt: str, reason: str, *, console: Sequence[str] = (), hint: str = "") -> None:
         self.attempt = attempt

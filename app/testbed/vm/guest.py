@@ -1,4 +1,4 @@
-"""Boot a guest and offer its Docker engine on a socket of this user: the one thing that the rest of the testbed needs.
+"""Boot a guest VM and offer its Docker engine on a socket of this user, which is all that the testbed needs of it.
 
 with Guest(image) as guest:
     client = docker.DockerClient(base_url=guest.docker_url)
@@ -20,12 +20,12 @@ from testbed.errors import HostError
 from testbed.vm import run_dirs
 from testbed.vm.accel import Accelerator, choose
 from testbed.vm.errors import GuestError
-from testbed.vm.qemu import KVM, TCG, Descriptors, Machine, command, state_key
+from testbed.vm.qemu import KVM, TCG, Descriptors, QemuMachine, command, state_key
 from testbed.vm.qmp import Qmp
 from testbed.vm.relay import Relay
-from testbed.vm.store import Image, cache_dir, remove_parts
+from testbed.vm.store import GuestImage, cache_dir, remove_parts
 
-BOOT_S: Final = {KVM: 60.0, TCG: 600.0}  # measured under TCG: 10 s alone on two cores, 180 s beside a load of 25
+BOOT_S: Final = {KVM: 60.0, TCG: 600.0}  # measured under TCG: 10 s on two idle cores, 180 s with a load of 25
 RESUME_S: Final = 60.0
 _STATE_S: Final = 120.0
 _LOG_S: Final = 3.0
@@ -35,12 +35,12 @@ Progress = Callable[[str], None]
 
 
 def ignore(_line: str) -> None:
-    """Show nothing."""
+    """Ignore the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Say what a running guest is; `emulated` means that its time is not to be compared with a real machine's."""
+    """What a running guest is; `emulated`: its times are not comparable with a real machine's."""
 
     kernel: str
     kernel_version: str
@@ -57,11 +57,11 @@ class Facts:
 
 
 class Guest:
-    """Hold one running guest; a context manager."""
+    """One running guest; a context manager."""
 
     def __init__(
         self,
-        image: Image,
+        image: GuestImage,
         *,
         cpus: int = 2,
         memory_mib: int = 1024,
@@ -72,7 +72,7 @@ class Guest:
         progress: Progress = ignore,
     ) -> None:
         self.image = image
-        self._machine = Machine(
+        self._machine = QemuMachine(
             image.vmlinuz,
             image.initrd,
             image.disk,
@@ -99,9 +99,9 @@ class Guest:
 
     @property
     def facts(self) -> Facts:
-        """Return what the guest is; only while it runs."""
+        """Return the facts about the guest; only while it runs."""
         if self._facts is None:
-            raise GuestError("ask a guest for its facts", "it does not run")
+            raise GuestError("read the facts of a guest", "it is not running")
         return self._facts
 
     def console(self, lines: int = 15) -> list[str]:
@@ -109,7 +109,7 @@ class Guest:
         return self._relay.console.tail(lines) if self._relay is not None else []
 
     def __enter__(self) -> Self:
-        """Boot it, or resume it; raises GuestError."""
+        """Boot it, or restore its saved state; raises GuestError."""
         try:
             self._start()
         except OSError as error:
@@ -123,14 +123,14 @@ class Guest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End it, nothing of it is left; what failed because the guest has failed says so; raises GuestError."""
-        failure = self.failure("keep a guest running") if isinstance(error, HostError) else None
+        """Stop it and remove everything; an error inside that the guest's failure caused is replaced by GuestError."""
+        failure = self.failure("run a guest") if isinstance(error, HostError) else None
         self._cleanup.close()
         if failure is not None:
             raise failure from error
 
     def failure(self, attempt: str) -> GuestError | None:
-        """Return why the guest runs no more, as what became of an attempt; None while it runs."""
+        """Return why the guest has stopped, as the error of an attempt; None while it runs."""
         reason = self._relay.failure if self._relay is not None else "it was not started"
         return GuestError(attempt, reason, console=self.console()) if reason else None
 
@@ -147,19 +147,19 @@ class Guest:
         if self._may_resume and state.exists():
             self._machine = replace(self._machine, state=state)
             try:
-                said = self._bring_up(parent)
+                ready = self._start_machine(parent)
             except GuestError as error:
                 self._cleanup.close()
                 self._machine = replace(self._machine, state=None)
-                self._progress(f"the stored state of {self.image.name} is of no use ({error.reason}), so it is booted")
-                said = self._bring_up(parent)
+                self._progress(f"the saved state of {self.image.name} cannot be restored ({error.reason}); booting")
+                ready = self._start_machine(parent)
         else:
-            said = self._bring_up(parent)
-        self._facts = self._collect(said, accelerator, time.monotonic() - start_s)
+            ready = self._start_machine(parent)
+        self._facts = self._collect(ready, accelerator, time.monotonic() - start_s)
 
-    def _bring_up(self, parent: Path) -> dict[str, Any]:
+    def _start_machine(self, parent: Path) -> dict[str, Any]:
         state = self._machine.state
-        how = "resume" if state else "boot"
+        how = "restore" if state else "boot"
         kernel = f"kernel {self.image.version}"
         self._progress(f"{how.removesuffix('e')}ing {kernel} with {self._machine.accelerator}")
         folder = run_dirs.make_run_dir(parent)
@@ -170,24 +170,24 @@ class Guest:
             if state is not None:
                 qmp.resume(state, _STATE_S)
             relay.hello()
-            said = relay.expect("ready", timeout_s, f"{how} {kernel}")
+            ready = relay.expect("ready", timeout_s, f"{how} {kernel}")
         except GuestError as error:
-            raise self._explained(error, qmp) from error
-        relay.guard()
-        self.ask("wake", realtime_ns=time.time_ns(), entropy=secrets.token_hex(64))
-        return said
+            raise self._with_reports(error, qmp) from error
+        relay.set_watchdog()
+        self.request("wake", realtime_ns=time.time_ns(), entropy=secrets.token_hex(64))
+        return ready
 
-    def _explained(self, error: GuestError, qmp: Qmp) -> GuestError:
-        """Add what qemu and the guest's dockerd have to say, as far as they still answer."""
-        ended = self.failure(error.attempt)
-        why = ended.reason if ended else qmp.stop_reason()
-        said = list(error.console) or self.console()
+    def _with_reports(self, error: GuestError, qmp: Qmp) -> GuestError:
+        """Add the reports of qemu and of the guest's dockerd, as far as they still reply."""
+        failure = self.failure(error.attempt)
+        cause = failure.reason if failure else qmp.stop_reason()
+        lines = list(error.console) or self.console()
         with suppress(GuestError):
-            said += str(self.ask("log", _LOG_S).get("text", "")).splitlines()[-_LOG_LINES:]
-        reason = error.reason + (f" ({why})" if why and why not in error.reason else "")
-        again = f"If that does not pass, `testbed vm rm {self.image.name}` has the guest built anew."
-        hint = "" if self._machine.keep else again  # a guest that is being built is gone with the attempt
-        return GuestError(error.attempt, reason, console=said, hint=hint)
+            lines += str(self.request("log", _LOG_S).get("text", "")).splitlines()[-_LOG_LINES:]
+        reason = error.reason + (f" ({cause})" if cause and cause not in error.reason else "")
+        rebuild = f"If the error persists, `testbed vm rm {self.image.name}` makes the next run build the guest again."
+        hint = "" if self._machine.keep else rebuild  # a failed build leaves no guest to remove
+        return GuestError(error.attempt, reason, console=lines, hint=hint)
 
     def _launch(self, folder: Path) -> tuple[Relay, Qmp]:
         port, port_there = socket.socketpair()
@@ -197,7 +197,7 @@ class Guest:
         descriptors = Descriptors(*(sock.fileno() for sock in theirs))
         argv = command(self._machine, descriptors)
         setpriv = shutil.which("setpriv")
-        if setpriv is not None:  # qemu dies with its owner at once; without it, at the next sweep
+        if setpriv is not None:  # qemu is killed with its owner at once; without it, by the next sweep
             argv = [setpriv, "--pdeathsig", "KILL", *argv]
         log = folder / "qemu.log"
 
@@ -209,7 +209,7 @@ class Guest:
                     stdout=out,
                     stderr=out,
                     pass_fds=[sock.fileno() for sock in theirs],
-                    start_new_session=True,  # Ctrl-C is for its owner, who ends it
+                    start_new_session=True,  # Ctrl-C goes to its owner only, which stops it
                 )
 
         listener = socket.socket(socket.AF_UNIX)
@@ -224,38 +224,38 @@ class Guest:
             sock.close()
         run_dirs.note_processes(folder, machine=pid)
         self._qmp = Qmp(control)
-        relay.explain = self._qmp.stop_reason
+        relay.stop_reason = self._qmp.stop_reason
         return relay, self._qmp
 
-    def ask(self, verb: str, timeout_s: float = 60.0, **arguments: object) -> dict[str, Any]:
-        """Have the guest's agent do something outside of Docker; return its answer; raises GuestError."""
+    def request(self, verb: str, timeout_s: float = 60.0, **arguments: object) -> dict[str, Any]:
+        """Send a request to the guest's agent and return the reply; raises GuestError."""
         if self._relay is None:
-            raise GuestError(f"ask a guest to {verb}", "it does not run")
-        self._relay.say({"do": verb, **arguments})
-        return self._relay.expect("done", timeout_s, f"ask the guest to {verb}")
+            raise GuestError(f"request {verb} from a guest", "it is not running")
+        self._relay.send({"do": verb, **arguments})
+        return self._relay.expect("done", timeout_s, f"request {verb} from the guest")
 
     def sysctls(self, names: Sequence[str]) -> dict[str, str]:
         """Return the guest's sysctls of these paths below /proc/sys, by their dotted names; raises GuestError."""
-        return dict(self.ask("sysctls", names=list(names))["sysctls"])
+        return dict(self.request("sysctls", names=list(names))["sysctls"])
 
     def power_off(self, timeout_s: float = 120.0) -> None:
-        """Stop Docker and switch the machine off, its disk clean; raises GuestError."""
+        """Stop Docker and power the machine off, with a clean disk; raises GuestError."""
         if self._relay is None:
-            raise GuestError("switch a guest off", "it does not run")
-        self._relay.guard(None)
-        self._relay.say({"do": "poweroff"})
+            raise GuestError("power off a guest", "it is not running")
+        self._relay.set_watchdog(None)
+        self._relay.send({"do": "poweroff"})
         if not self._relay.wait_exit(timeout_s):
-            raise GuestError("switch a guest off", f"it still runs after {timeout_s:g} s", console=self.console())
+            raise GuestError("power off a guest", f"it did not stop within {timeout_s:g} s", console=self.console())
 
     def store_state(self) -> Path:
-        """Store the machine's state with the image, to be resumed from later; the guest is over then.
+        """Save the machine's state with the image, to be restored later; the guest stops.
 
-        States that another qemu or accelerator has stored belong to the disk as it was: they go.
+        States of another qemu or accelerator belong to the previous disk, so they are removed.
         """
         if self._qmp is None or self._relay is None:
-            raise GuestError("store a guest's state", "it does not run")
-        self.ask("flush")
-        self._relay.guard(None)
+            raise GuestError("save a guest's state", "it is not running")
+        self.request("flush")
+        self._relay.set_watchdog(None)
         path = self.image.state(state_key(self._machine, self.facts.qemu))
         part = path.with_name(f".{path.name}.part")
         self._qmp.store(part, _STATE_S)
@@ -264,17 +264,17 @@ class Guest:
         part.replace(path)
         return path
 
-    def _collect(self, said: dict[str, Any], accelerator: Accelerator, boot_s: float) -> Facts:
+    def _collect(self, ready: dict[str, Any], accelerator: Accelerator, boot_s: float) -> Facts:
         return Facts(
-            kernel=str(said["kernel"]),
-            kernel_version=str(said["kernel_version"]),
-            engine=str(said["engine"]),
+            kernel=str(ready["kernel"]),
+            kernel_version=str(ready["kernel_version"]),
+            engine=str(ready["engine"]),
             accelerator=accelerator.name,
             accelerator_reason=accelerator.reason,
             emulated=accelerator.name == TCG,
             qemu=accelerator.qemu,
-            cpus=int(said["cpus"]),
-            memory_bytes=int(said["memory_bytes"]),
+            cpus=int(ready["cpus"]),
+            memory_bytes=int(ready["memory_bytes"]),
             boot_s=round(boot_s, 2),
             resumed=self._machine.state is not None,
             image=self.image.name,

@@ -1,10 +1,10 @@
-"""Many byte streams over one: what host and guest say to each other through a single virtio-serial port.
+"""Multiplex byte streams: the protocol of host and guest over a single virtio-serial port.
 
-No I/O here: bytes come in by `feed`, bytes to send are taken by `take`. Only the host opens channels; each is one
-connection to the guest's Docker engine. A channel has a window in each direction, so that one slow reader holds up
-nobody else, and ends in two halves, as a TCP connection does (Docker's attach needs that). Messages are JSON and
-belong to no channel. A hello makes both ends forget all channels: it starts every conversation, also the one with a
-guest that was resumed from a stored state.
+No I/O here: `feed` takes received bytes, `next_bytes` returns bytes to send. Only the host opens channels; each is one
+connection to the guest's Docker engine. A channel has a flow-control window in each direction, so that a slow reader
+does not block the others, and its directions close separately, as in TCP (Docker's attach needs that). Messages are
+JSON and belong to no channel. A HELLO makes both ends forget all channels: it starts every session, also with a guest
+that was restored from a saved state.
 """
 
 import json
@@ -15,15 +15,15 @@ from enum import IntEnum
 from typing import Any, Final
 
 WINDOW_BYTES: Final = 256 * 1024
-"""What may be under way in one direction of one channel: a few reads of a program, little for the guest's memory."""
+"""Bytes in flight in one direction of one channel: a few reads of a program, and little of the guest's memory."""
 
 _HEADER: Final = struct.Struct("<BxHI")  # kind, channel, length (for CREDIT the number of bytes itself)
 _MAX_LENGTH: Final = WINDOW_BYTES
 _MAX_CHANNEL: Final = 0xFFFF
 
 
-class Kind(IntEnum):
-    """Name the kinds of frames."""
+class FrameType(IntEnum):
+    """Name the frame types."""
 
     HELLO = 1
     MESSAGE = 2
@@ -35,14 +35,14 @@ class Kind(IntEnum):
 
 
 class MuxError(Exception):
-    """Report bytes that are no frame, or a frame that may not come: the two ends have lost each other."""
+    """Report an invalid frame, or one that is not allowed now: the two ends are out of sync."""
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """Tell what has come: `data` with DATA, `message` with MESSAGE; CREDIT means that the channel can send again."""
+class MuxEvent:
+    """A received frame: `data` with DATA, `message` with MESSAGE; after CREDIT the channel can send again."""
 
-    kind: Kind
+    type: FrameType
     channel: int = 0
     data: bytes = b""
     message: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class _Channel:
 
 
 class Mux:
-    """Hold one end of the conversation."""
+    """Be one end of a session."""
 
     def __init__(self) -> None:
         self._in = bytearray()
@@ -67,33 +67,33 @@ class Mux:
 
     @property
     def pending_bytes(self) -> int:
-        """Return how much waits to be taken."""
+        """Return how many bytes wait to be sent."""
         return len(self._out)
 
-    def take(self, limit_bytes: int = 1 << 16) -> bytes:
-        """Return the next bytes to send, at most `limit_bytes`, and forget them."""
+    def next_bytes(self, limit_bytes: int = 1 << 16) -> bytes:
+        """Return the next bytes to send, at most `limit_bytes`, and remove them from the queue."""
         data = bytes(self._out[:limit_bytes])
         del self._out[:limit_bytes]
         return data
 
-    def give_back(self, data: bytes) -> None:
-        """Put back what was taken and could not be sent."""
+    def unsent(self, data: bytes) -> None:
+        """Put bytes that could not be sent back at the front of the queue."""
         self._out[:0] = data
 
-    def _put(self, kind: Kind, channel: int = 0, data: bytes = b"", length: int | None = None) -> None:
-        self._out += _HEADER.pack(kind, channel, len(data) if length is None else length) + data
+    def _put(self, frame_type: FrameType, channel: int = 0, data: bytes = b"", length: int | None = None) -> None:
+        self._out += _HEADER.pack(frame_type, channel, len(data) if length is None else length) + data
 
     def hello(self) -> None:
-        """Start the conversation anew."""
+        """Start a new session."""
         self._channels.clear()
-        self._put(Kind.HELLO)
+        self._put(FrameType.HELLO)
 
     def message(self, message: dict[str, Any]) -> None:
-        """Say something outside all channels; raises ValueError when it is longer than a frame may be."""
+        """Send a message outside all channels; raises ValueError when it is longer than a frame."""
         data = json.dumps(message).encode()
         if len(data) > _MAX_LENGTH:
-            raise ValueError(f"a message of {len(data)} bytes; {_MAX_LENGTH} is the most")
-        self._put(Kind.MESSAGE, 0, data)
+            raise ValueError(f"a message of {len(data)} bytes exceeds the maximum of {_MAX_LENGTH}")
+        self._put(FrameType.MESSAGE, 0, data)
 
     def open(self) -> int:
         """Open a channel and return its number."""
@@ -104,89 +104,89 @@ class Mux:
         else:
             raise MuxError("all channels are in use")
         self._channels[self._last] = _Channel()
-        self._put(Kind.OPEN, self._last)
+        self._put(FrameType.OPEN, self._last)
         return self._last
 
     def writable_bytes(self, channel: int) -> int:
-        """Return how much the channel takes now; 0 when it is closed."""
+        """Return how many bytes the channel accepts now; 0 when it is closed."""
         state = self._channels.get(channel)
         return 0 if state is None or state.ended_here else state.credit_bytes
 
     def send(self, channel: int, data: bytes) -> None:
         """Send on a channel, no more than `writable_bytes`."""
         if len(data) > self.writable_bytes(channel):
-            raise MuxError(f"{len(data)} bytes for channel {channel}, which takes {self.writable_bytes(channel)}")
+            raise MuxError(f"{len(data)} bytes for channel {channel}, which accepts {self.writable_bytes(channel)}")
         if data:
             self._channels[channel].credit_bytes -= len(data)
-            self._put(Kind.DATA, channel, data)
+            self._put(FrameType.DATA, channel, data)
 
     def consumed(self, channel: int, count: int) -> None:
-        """Tell that received bytes were passed on, so that the other end may send as many again."""
+        """Report received bytes as consumed, so that the other end may send as many again."""
         state = self._channels.get(channel)
         if state is None:
             return
         state.owed_bytes += count
         if state.owed_bytes >= WINDOW_BYTES // 2 and not state.ended_there:
-            self._put(Kind.CREDIT, channel, length=state.owed_bytes)
+            self._put(FrameType.CREDIT, channel, length=state.owed_bytes)
             state.owed_bytes = 0
 
     def end(self, channel: int) -> None:
-        """Say that nothing more comes from here on this channel."""
+        """Close the sending direction of a channel."""
         state = self._channels.get(channel)
         if state is not None and not state.ended_here:
             state.ended_here = True
-            self._put(Kind.END, channel)
-            self._forget_if_over(channel)
+            self._put(FrameType.END, channel)
+            self._remove_if_closed(channel)
 
     def reset(self, channel: int) -> None:
-        """Give the channel up at once, in both directions."""
+        """Abort a channel in both directions."""
         if self._channels.pop(channel, None) is not None:
-            self._put(Kind.RESET, channel)
+            self._put(FrameType.RESET, channel)
 
     def is_open(self, channel: int) -> bool:
         """Return whether either direction is still open."""
         return channel in self._channels
 
-    def feed(self, data: bytes) -> Iterator[Event]:
-        """Take what has arrived and yield what it says; raises MuxError when it makes no sense."""
+    def feed(self, data: bytes) -> Iterator[MuxEvent]:
+        """Process received bytes and yield their events; raises MuxError when they are invalid."""
         self._in += data
         while len(self._in) >= _HEADER.size:
-            kind, channel, length = _HEADER.unpack_from(self._in)
-            body = 0 if kind == Kind.CREDIT else length
-            if kind not in list(Kind) or body > _MAX_LENGTH:
-                raise MuxError(f"no frame: kind {kind}, channel {channel}, length {length}")
+            number, channel, length = _HEADER.unpack_from(self._in)
+            body = 0 if number == FrameType.CREDIT else length
+            if number not in list(FrameType) or body > _MAX_LENGTH:
+                raise MuxError(f"invalid frame: type {number}, channel {channel}, length {length}")
             if len(self._in) < _HEADER.size + body:
                 return
             payload = bytes(self._in[_HEADER.size : _HEADER.size + body])
             del self._in[: _HEADER.size + body]
-            event = self._handle(Kind(kind), channel, length, payload)
+            event = self._handle(FrameType(number), channel, length, payload)
             if event is not None:
                 yield event
 
-    def _handle(self, kind: Kind, channel: int, length: int, payload: bytes) -> Event | None:
-        if kind is Kind.HELLO:
+    def _handle(self, frame_type: FrameType, channel: int, length: int, payload: bytes) -> MuxEvent | None:
+        if frame_type is FrameType.HELLO:
             self._channels.clear()
-            return Event(kind)
-        if kind is Kind.MESSAGE:
-            return Event(kind, message=_decode_message(payload))
-        if kind is Kind.OPEN:
+            return MuxEvent(frame_type)
+        if frame_type is FrameType.MESSAGE:
+            return MuxEvent(frame_type, message=_decode_message(payload))
+        if frame_type is FrameType.OPEN:
             if channel in self._channels:
                 raise MuxError(f"channel {channel} opened twice")
             self._channels[channel] = _Channel()
-            return Event(kind, channel)
+            return MuxEvent(frame_type, channel)
         state = self._channels.get(channel)
-        if state is None:  # reset here while this was under way
+        if state is None:  # reset by this end while the frame was in flight
             return None
-        if kind is Kind.CREDIT:
+        if frame_type is FrameType.CREDIT:
             state.credit_bytes += length
-        elif kind is Kind.END:
+        elif frame_type is FrameType.END:
             state.ended_there = True
-            self._forget_if_over(channel)
-        elif kind is Kind.RESET:
+            self._remove_if_closed(channel)
+        elif frame_type is FrameType.RESET:
             del self._channels[channel]
-        return Event(kind, channel, payload)
+        return MuxEvent(frame_type, channel, payload)
 
-    def _forget_if_over(self, channel: int) -> None:
+    def _remove_if_closed(self, channel: int) -> None:
         state = self._channels[channel]
         if state.ended_here and state.ended_there:
             del self._channels[channel]
@@ -196,7 +196,7 @@ def _decode_message(payload: bytes) -> dict[str, Any]:
     try:
         message = json.loads(payload)
     except ValueError as error:
-        raise MuxError(f"a message that is no JSON: {error}") from error
+        raise MuxError(f"a message that is not JSON: {error}") from error
     if not isinstance(message, dict):
-        raise MuxError("a message that is no object")
+        raise MuxError("a message that is not a JSON object")
     return message

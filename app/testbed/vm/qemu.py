@@ -1,7 +1,7 @@
-"""The machine that qemu is asked for. No I/O here: facts in, command line out.
+"""The command line of qemu for a guest's machine. No I/O here.
 
-The machine has a disk, a console and one port to the host; it has no network device, so that a guest reaches nothing,
-and no folder of the host. Its disk is opened as a throw-away overlay, whose file qemu unlinks as it makes it.
+The machine has a disk, a console and one port to the host; it has no network device, so that a guest can reach nothing,
+and no folder of the host. Its disk is opened as a temporary overlay, whose file qemu unlinks when it creates it.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ TCG: Final = "tcg"
 KVM: Final = "kvm"
 
 _ACCELERATOR_OPTIONS: Final = {TCG: "tcg,thread=multi,tb-size=512", KVM: "kvm"}
-# Without cmpxchg16b: under QEMU 7.2, beside a busy machine, 2 of 3 boots of Linux 6.12 panicked with it, none seen to
-# without it. In one panic the flags were the low bits of RAX, as if that instruction left them wrong; not proven.
+# Without cmpxchg16b: under QEMU 7.2, on a busy host, 2 of 3 boots of Linux 6.12 panicked with it, and none
+# without it. In one panic the flags were the low bits of RAX, as if that instruction had set them wrong; not proven.
 _CPU: Final = {TCG: "max,-cx16", KVM: "host"}  # measured: a guest with TCG's `max` is up in 9.5 s, with Nehalem in 14 s
 _BOOT: Final = "console=ttyS0 panic=-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
-    """Name the inherited file descriptors that qemu speaks through: sockets, each connected already."""
+    """The inherited file descriptors of qemu's connections: sockets that are connected already."""
 
     port: int
     console: int
@@ -32,8 +32,8 @@ class Descriptors:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """Describe one guest's machine; `state` is a stored state to resume, `keep` writes to the disk itself."""
+class QemuMachine:
+    """One guest's machine; `state` is a saved state to restore; `keep` writes to the disk itself."""
 
     kernel: Path
     initrd: Path
@@ -47,11 +47,11 @@ class Machine:
 
 
 def _quote(path: Path) -> str:
-    """Return a path as a value in one of qemu's option lists, where a comma is written twice."""
+    """Return a path as a value in one of qemu's option lists, where commas are doubled."""
     return str(path).replace(",", ",,")
 
 
-def _board(machine: Machine) -> list[str]:
+def _board(machine: QemuMachine) -> list[str]:
     return [
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35"),
         *("-accel", _ACCELERATOR_OPTIONS[machine.accelerator], "-cpu", _CPU[machine.accelerator]),
@@ -63,13 +63,13 @@ def _board(machine: Machine) -> list[str]:
     ]
 
 
-def command(machine: Machine, descriptors: Descriptors) -> list[str]:
+def command(machine: QemuMachine, descriptors: Descriptors) -> list[str]:
     """Return the command line of a machine."""
     snapshot = "off" if machine.keep else "on"
     disk = f"file={_quote(machine.disk)},format=raw,if=none,id=disk,snapshot={snapshot},cache=unsafe,discard=unmap"
     argv = [
         *(PROGRAM, *_board(machine), "-kernel", str(machine.kernel), "-initrd", str(machine.initrd)),
-        *("-drive", f"{disk},werror=enospc,rerror=report"),  # stop when the host's disk is full, for nothing else
+        *("-drive", f"{disk},werror=enospc,rerror=report"),  # stop when the host's disk is full, and for no other error
         *("-chardev", f"socket,id=port,fd={descriptors.port}"),
         *("-chardev", f"socket,id=console,fd={descriptors.console}", "-serial", "chardev:console"),
         *("-chardev", f"socket,id=control,fd={descriptors.control}", "-mon", "chardev=control,mode=control"),
@@ -81,6 +81,6 @@ def command(machine: Machine, descriptors: Descriptors) -> list[str]:
     return argv
 
 
-def state_key(machine: Machine, qemu_version: str) -> str:
-    """Return what a stored state depends on, as a short hash: the board and the program that runs it."""
+def state_key(machine: QemuMachine, qemu_version: str) -> str:
+    """Return a short hash of what a saved state depends on: the board and the version of qemu."""
     return hashlib.sha256("\0".join([qemu_version, *_board(machine)]).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""The commands of the QEMU Machine Protocol that are needed: store a state, resume it, query why the machine stopped.
+"""The commands of the QEMU Machine Protocol that are needed: save a state, restore it, query why the machine stopped.
 
 Events are ignored: qemu sends none before the first command, which may come late.
 """
@@ -19,7 +19,7 @@ from testbed.vm.errors import GuestError
 _REPLY_S: Final = 10.0
 _FIRST_PAUSE_S: Final = 0.01
 _MAX_PAUSE_S: Final = 0.05
-"""Resuming takes 0.3 s when the host is idle, so a longer pause would be felt."""
+"""A restore takes 0.3 s when the host is idle, so a longer pause would be felt."""
 
 
 class Qmp:
@@ -82,12 +82,12 @@ class Qmp:
         self.execute("stop")
         self.execute("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
         self.execute("migrate", uri=f"exec:cat > {shlex.quote(str(path))}")
-        self._wait_until(self._migrated, "store a guest's state", timeout_s)
+        self._wait_until(self._migrated, "save a guest's state", timeout_s)
 
     def resume(self, path: Path, timeout_s: float) -> None:
-        """Load a stored state into a machine that was started for it, and run it."""
+        """Load a saved state into a machine that was started for it, and run it."""
         self.execute("migrate-incoming", uri=f"exec:cat {shlex.quote(str(path))}")
-        self._wait_until(self._migrated, "resume a guest's state", timeout_s)
+        self._wait_until(self._migrated, "restore a guest's state", timeout_s)
         self.execute("cont")
 
     def stop_reason(self) -> str:

@@ -1,6 +1,6 @@
-"""The host's end of one guest: a thread that holds qemu, carries Docker's connections, keeps the console's last lines.
+"""The host's end of one guest: a thread that runs qemu, relays Docker's connections and records the console.
 
-The thread starts qemu itself: qemu is told to die with its parent, which to the kernel is the thread, not the process.
+The thread starts qemu itself: qemu dies with its parent (PR_SET_PDEATHSIG), which to the kernel is the thread.
 """
 
 import os
@@ -15,35 +15,35 @@ from subprocess import Popen
 from typing import Any, Final
 
 from testbed.vm.errors import GuestError
-from testbed.vm.mux import Event, Kind, MuxError
+from testbed.vm.mux import FrameType, MuxError, MuxEvent
 from testbed.vm.pump import PortClosedError, Pump
 
 CONSOLE_LINES: Final = 200
 _TAIL_LINES: Final = 15
 _MAX_LINE_BYTES: Final = 4096
-_END_S: Final = 10.0
-SILENCE_S: Final = 180.0
-"""A guest answers within seconds, beside a load of 15 within a minute; one that says nothing for three hangs."""
-_ASK_S: Final = 10.0
+_JOIN_S: Final = 10.0
+WATCHDOG_S: Final = 180.0
+"""A guest replies within seconds, on a host with a load of 15 within a minute; after three minutes it has hung."""
+_PING_S: Final = 10.0
 _PING: Final = {"do": "ping"}
 
 
 class Console:
-    """Keep the last lines of what a guest writes to its console."""
+    """Record the last lines that a guest writes to its console."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=CONSOLE_LINES)
-        self._rest = b""
+        self._partial = b""
 
     def feed(self, data: bytes) -> None:
-        """Take bytes as they come; control characters are not kept."""
-        *lines, rest = (self._rest + data).split(b"\n")
+        """Append bytes; control characters are dropped."""
+        *lines, partial = (self._partial + data).split(b"\n")
         self._lines.extend(_printable(line) for line in lines)
-        self._rest = rest[-_MAX_LINE_BYTES:]
+        self._partial = partial[-_MAX_LINE_BYTES:]
 
     def tail(self, count: int = _TAIL_LINES) -> list[str]:
-        """Return the last lines that say something."""
-        lines = [*self._lines, _printable(self._rest)]
+        """Return the last lines that are not empty."""
+        lines = [*self._lines, _printable(self._partial)]
         return [line for line in lines if line.strip()][-count:]
 
 
@@ -52,7 +52,7 @@ def _printable(line: bytes) -> str:
 
 
 class Relay(threading.Thread):
-    """Run one guest's qemu and speak with it; `log` is where `spawn` sends what qemu itself has to say."""
+    """Run one guest's qemu and exchange messages with its agent; `spawn` redirects qemu's own output to `log`."""
 
     def __init__(
         self,
@@ -73,51 +73,51 @@ class Relay(threading.Thread):
         self._pump = Pump(port.fileno(), self._on_event)
         self._changed = threading.Condition()
         self._wake_read, self._wake_write = os.pipe()
-        self._orders: deque[Callable[[], None]] = deque()
+        self._pending: deque[Callable[[], None]] = deque()
         self._messages: deque[dict[str, Any]] = deque()
         self._stopping = False
         self._exited = False
         self._process: Popen[bytes] | None = None
         self._failure = ""
-        self._silence_s: float | None = None
-        self._heard_s = self._requested_s = 0.0
-        self.explain: Callable[[], str] = lambda: ""
+        self._watchdog_s: float | None = None
+        self._received_s = self._pinged_s = 0.0
+        self.stop_reason: Callable[[], str] = lambda: ""
 
-    # What other threads call.
+    # Called by other threads.
 
     def launch(self) -> int:
         """Start the thread and qemu; return qemu's process id; raises GuestError."""
         self.start()
         with self._changed:
-            self._changed.wait_for(lambda: self._process is not None or self._failure, _END_S)
+            self._changed.wait_for(lambda: self._process is not None or self._failure, _JOIN_S)
             if self._process is None:
-                raise GuestError("start qemu", self._failure or "it does not start")
+                raise GuestError("start qemu", self._failure or "it did not start in time")
             return self._process.pid
 
     def hello(self) -> None:
-        """Start the conversation with the guest's agent; it answers with `ready` when Docker is up."""
-        self._order(self._pump.mux.hello)
+        """Start a session with the guest's agent, which replies with `ready` when Docker is up."""
+        self._submit(self._pump.mux.hello)
 
-    def say(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         """Send a message to the guest's agent."""
-        self._order(lambda: self._pump.mux.message(message))
+        self._submit(lambda: self._pump.mux.message(message))
 
     @property
     def failure(self) -> str:
-        """Return why the guest runs no more; empty while it does."""
+        """Return why the guest has stopped; empty while it runs."""
         return self._failure
 
-    def guard(self, silence_s: float | None = SILENCE_S) -> None:
-        """From now on end a guest that says nothing for so long, in the words of `explain`; None: let it be silent."""
+    def set_watchdog(self, timeout_s: float | None = WATCHDOG_S) -> None:
+        """From now on kill a guest that sends nothing for so long; `stop_reason` explains it. None: no watchdog."""
 
-        def order() -> None:
-            self._heard_s = self._requested_s = time.monotonic()
-            self._silence_s = silence_s
+        def start() -> None:
+            self._received_s = self._pinged_s = time.monotonic()
+            self._watchdog_s = timeout_s
 
-        self._order(order)
+        self._submit(start)
 
     def expect(self, event: str, timeout_s: float, attempt: str) -> dict[str, Any]:
-        """Return the next message of a kind; raises GuestError when the guest ends or the time is over."""
+        """Return the next message with this event; raises GuestError when the guest stops or the deadline passes."""
         deadline_s = time.monotonic() + timeout_s
         with self._changed:
             while True:
@@ -127,32 +127,32 @@ class Relay(threading.Thread):
                         return message
                 left_s = deadline_s - time.monotonic()
                 if self._failure or left_s <= 0:
-                    reason = self._failure or f"no answer within {timeout_s:g} s"
+                    reason = self._failure or f"no reply within {timeout_s:g} s"
                     raise GuestError(attempt, reason, console=self.console.tail())
                 self._changed.wait(left_s)
 
     def wait_exit(self, timeout_s: float) -> bool:
-        """Wait until qemu has ended; return whether it has."""
+        """Wait for the exit of qemu; return whether it has exited."""
         with self._changed:
             return bool(self._changed.wait_for(lambda: self._failure, timeout_s))
 
     def stop(self) -> None:
-        """End qemu and the thread."""
+        """Stop qemu and the thread."""
         if self.ident is None:
             return
         self._stopping = True
-        self._order(lambda: None)
-        self.join(_END_S)
+        self._submit(lambda: None)
+        self.join(_JOIN_S)
 
-    def _order(self, order: Callable[[], None]) -> None:
-        self._orders.append(order)
+    def _submit(self, call: Callable[[], None]) -> None:
+        self._pending.append(call)
         with suppress(OSError):
             os.write(self._wake_write, b"\0")
 
-    # What runs in the thread.
+    # Called in the thread.
 
     def run(self) -> None:
-        """Serve until told to stop or until qemu has ended."""
+        """Serve until stopped or until qemu has exited."""
         try:
             process = self._spawn()
         except OSError as error:
@@ -175,39 +175,39 @@ class Relay(threading.Thread):
 
     def _serve(self, exit_fd: int) -> None:
         self._console.setblocking(False)
-        self._pump.watch(self._wake_read, self._obey)
+        self._pump.watch(self._wake_read, self._run_pending)
         self._pump.watch(self._listener.fileno(), self._accept)
         self._pump.watch(self._console.fileno(), self._console_readable)
         self._pump.watch(exit_fd, self._note_exit)
         with suppress(PortClosedError):
             while not self._stopping and not self._exited:
                 try:
-                    self._pump.step(60 if self._silence_s is None else self._silence_s / 10)
-                    self._feel_pulse()
+                    self._pump.step(60 if self._watchdog_s is None else self._watchdog_s / 10)
+                    self._check_heartbeat()
                 except MuxError as error:
-                    self._fail(f"the guest's agent talks nonsense: {error}")
+                    self._fail(f"protocol error from guest agent: {error}")
                     return
 
-    def _feel_pulse(self) -> None:
-        if self._silence_s is None or self._exited:
+    def _check_heartbeat(self) -> None:
+        if self._watchdog_s is None or self._exited:
             return
         now_s = time.monotonic()
-        silent_s = now_s - self._heard_s
-        if silent_s > self._silence_s:
-            why = self.explain()
-            self._fail(f"the guest has said nothing for {silent_s:.0f} s" + (f": {why}" if why else ""))
+        idle_s = now_s - self._received_s
+        if idle_s > self._watchdog_s:
+            reason = self.stop_reason()
+            self._fail(f"the guest has sent nothing for {idle_s:.0f} s" + (f": {reason}" if reason else ""))
             self._stopping = True
-        elif min(silent_s, now_s - self._requested_s) > min(_ASK_S, self._silence_s / 4):
-            self._requested_s = now_s
+        elif min(idle_s, now_s - self._pinged_s) > min(_PING_S, self._watchdog_s / 4):
+            self._pinged_s = now_s
             self._pump.mux.message(_PING)
 
     def _note_exit(self) -> None:
         self._exited = True
 
-    def _obey(self) -> None:
+    def _run_pending(self) -> None:
         os.read(self._wake_read, 4096)
-        while self._orders:
-            self._orders.popleft()()
+        while self._pending:
+            self._pending.popleft()()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -222,9 +222,9 @@ class Relay(threading.Thread):
             else:
                 self._pump.unwatch(self._console.fileno())
 
-    def _on_event(self, event: Event) -> None:
-        self._heard_s = time.monotonic()
-        if event.kind is Kind.MESSAGE and event.message.get("do") != _PING["do"]:
+    def _on_event(self, event: MuxEvent) -> None:
+        self._received_s = time.monotonic()
+        if event.type is FrameType.MESSAGE and event.message.get("do") != _PING["do"]:
             with self._changed:
                 self._messages.append(event.message)
                 self._changed.notify_all()
@@ -235,7 +235,7 @@ class Relay(threading.Thread):
             self._changed.notify_all()
 
     def _describe(self, status: int) -> str:
-        how = "the guest has ended" if status in (0, -9) else f"qemu ended with status {status}"
+        how = "the guest has stopped" if status in (0, -9) else f"qemu exited with code {status}"
         with suppress(OSError, IndexError):
             return f"{how}: {self._log.read_text(errors='replace').strip().splitlines()[-1]}"
         return how

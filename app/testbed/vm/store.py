@@ -1,4 +1,4 @@
-"""Guest images in the user's cache: a folder each, with a disk, a kernel, a stored state, and its inputs."""
+"""Guest images in the user's cache: one folder each, with a disk, a kernel, a saved state and a manifest."""
 
 import fcntl
 import json
@@ -12,24 +12,24 @@ from pathlib import Path
 from typing import Final, Self
 
 from testbed.vm.errors import GuestError
-from testbed.vm.kernels import Kernel, means
+from testbed.vm.kernels import DebianKernel, is_named
 
 _MANIFEST: Final = "manifest.json"
 _PART_PREFIX: Final = ".part-"
 
 _held: Final[dict[Path, int]] = {}
-"""The locks on the folders that this process uses or fills; the system lets go of them when it ends."""
+"""The locks on the folders that this process uses or fills; the system releases them when it exits."""
 
 
 def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder of all guest images, after the XDG base directory specification."""
+    """Return the folder of all guest images, according to the XDG base directory specification."""
     base = Path(environ.get("XDG_CACHE_HOME", ""))
     return (base if base.is_absolute() else Path.home() / ".cache") / "testbed" / "vm"
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """Describe one guest image; `recipe` is the hash of what it is made with, `images` are names and ids inside."""
+class GuestImage:
+    """One guest image; `recipe` is the hash of what it is made with, `images` are the names and ids inside."""
 
     folder: Path
     kernel: str
@@ -44,7 +44,7 @@ class Image:
 
     @property
     def name(self) -> str:
-        """Return the name to list and remove it by."""
+        """Return the name that `testbed vm list` shows and `testbed vm rm` takes."""
         return self.folder.name
 
     @property
@@ -59,60 +59,61 @@ class Image:
 
     @property
     def initrd(self) -> Path:
-        """Return the first stage of its boot."""
+        """Return the initial RAM disk."""
         return self.folder / "initrd"
 
     def state(self, key: str) -> Path:
-        """Return where the state that depends on `key` is or would be stored."""
+        """Return the path of the saved state with this key, whether it exists or not."""
         return self.folder / f"state-{key}"
 
     def states(self) -> list[Path]:
-        """Return all stored states."""
+        """Return all saved states."""
         return list(self.folder.glob(self.state("*").name))
 
     @property
     def size_bytes(self) -> int:
-        """Return the room it takes on the disk, holes not counted."""
+        """Return the allocated size on the disk, without holes."""
         return sum(file.stat().st_blocks * 512 for file in self.folder.iterdir())
 
     def write(self) -> None:
-        """Write the manifest; an image without one does not exist."""
+        """Write the manifest, without which an image is ignored."""
         facts = {key: value for key, value in asdict(self).items() if key != "folder"}
         (self.folder / _MANIFEST).write_text(json.dumps(facts, indent=1) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read an image's manifest; raises OSError, ValueError and TypeError when there is no whole one."""
+        """Read an image's manifest; raises OSError, ValueError and TypeError when there is no complete one."""
         facts = json.loads((folder / _MANIFEST).read_text())
         return cls(folder=folder, **{**facts, "packages": tuple(facts["packages"])})
 
 
-def list_images(cache: Path) -> list[Image]:
-    """Return all images, the newest last; folders that hold no whole image are passed over."""
+def list_images(cache: Path) -> list[GuestImage]:
+    """Return all images, the newest last; folders without a complete image are ignored."""
     found = []
-    for folder in cache.glob("[!.]*") if cache.is_dir() else ():  # a part that is made over has the old manifest
+    # The hidden folder of an unfinished image may contain the manifest of the one that it replaces.
+    for folder in cache.glob("[!.]*") if cache.is_dir() else ():
         try:
-            found.append(Image.read(folder))
+            found.append(GuestImage.read(folder))
         except (OSError, ValueError, TypeError, KeyError):
             continue
     return sorted(found, key=lambda image: image.built_at)
 
 
-def matches(image: Image, kernel: str) -> bool:
-    """Return whether an image is what is meant by `kernel`: its own name, or that of its kernel."""
-    return kernel == image.name or means(kernel, Kernel(image.kernel, image.suite, image.version))
+def matches(image: GuestImage, kernel: str) -> bool:
+    """Return whether `kernel` is the name of an image, or a name of its kernel."""
+    return kernel == image.name or is_named(kernel, DebianKernel(image.kernel, image.suite, image.version))
 
 
-def find_image(cache: Path, kernel: str) -> Image:
+def find_image(cache: Path, kernel: str) -> GuestImage:
     """Return the newest image of a kernel; raises GuestError."""
     for image in reversed(list_images(cache)):
         if matches(image, kernel):
             return image
-    raise GuestError(f"find a guest with kernel {kernel}", "none was built", hint=f"testbed vm build --kernel {kernel}")
+    raise GuestError(f"find a guest with kernel {kernel}", "no such image", hint=f"testbed vm build --kernel {kernel}")
 
 
-def hold(image: Image) -> bool:
-    """Keep an image from being removed until this process ends; return False when it has been removed already."""
+def hold(image: GuestImage) -> bool:
+    """Protect an image from removal until this process exits; return False when it has been removed already."""
     if image.folder not in _held:
         try:
             _held[image.folder] = _lock(image.folder, fcntl.LOCK_SH)
@@ -121,8 +122,8 @@ def hold(image: Image) -> bool:
     return (image.folder / _MANIFEST).exists()
 
 
-def remove_image(image: Image) -> bool:
-    """Remove an image; return False, and leave it, when a process holds it."""
+def remove_image(image: GuestImage) -> bool:
+    """Remove an image; return False, and keep it, when a process uses it."""
     try:
         lock = _lock(image.folder, fcntl.LOCK_EX)
     except BlockingIOError:
@@ -136,11 +137,11 @@ def remove_image(image: Image) -> bool:
 
 
 def make_part(cache: Path) -> Path:
-    """Make a folder for an image to be; it is known to be in use until it is dropped or this process ends."""
+    """Create a folder for an unfinished image, locked until it is dropped or this process exits."""
     cache.mkdir(parents=True, exist_ok=True)
     while True:
         part = Path(tempfile.mkdtemp(prefix=_PART_PREFIX, dir=cache))
-        with suppress(FileNotFoundError, BlockingIOError):  # taken for the rest of a dead build before it was locked
+        with suppress(FileNotFoundError, BlockingIOError):  # removed as a leftover before it was locked
             _held[part] = _lock(part, fcntl.LOCK_SH)
             if part.exists():
                 return part
@@ -148,16 +149,16 @@ def make_part(cache: Path) -> Path:
 
 
 def drop_part(part: Path) -> None:
-    """Remove such a folder, unless it has become an image by then."""
+    """Remove the folder of an unfinished image; one that was finished has been renamed."""
     shutil.rmtree(part, ignore_errors=True)
     os.close(_held.pop(part))
 
 
 def remove_parts(cache: Path) -> int:
-    """Remove what builds have left that were killed; return how many there were."""
+    """Remove the leftovers of killed builds; return how many there were."""
     removed = 0
     for part in cache.glob(f"{_PART_PREFIX}*"):
-        with suppress(OSError):  # a build is at it, or another process removes it
+        with suppress(OSError):  # a build is writing it, or another process is removing it
             lock = _lock(part, fcntl.LOCK_EX)
             shutil.rmtree(part, ignore_errors=True)
             os.close(lock)

@@ -1,4 +1,4 @@
-"""Join this terminal to a guest's second serial line."""
+"""Connect this terminal to a guest's second serial line."""
 
 import os
 import select
@@ -8,11 +8,11 @@ import termios
 import tty
 from typing import Final
 
-LEAVE: Final = b"\x1d"  # Ctrl-], as in telnet
+EXIT_KEY: Final = b"\x1d"  # Ctrl-], as in telnet
 
 
 def bridge(line: socket.socket, in_fd: int, out_fd: int) -> None:
-    """Carry bytes both ways until Ctrl-] is typed or either side ends."""
+    """Relay bytes in both directions until Ctrl-] is typed or either side closes."""
     while True:
         readable, _, _ = select.select([in_fd, line.fileno()], [], [])
         if line.fileno() in readable:
@@ -22,13 +22,13 @@ def bridge(line: socket.socket, in_fd: int, out_fd: int) -> None:
             os.write(out_fd, data)
         if in_fd in readable:
             data = os.read(in_fd, 4096)
-            line.sendall(data.partition(LEAVE)[0])
-            if not data or LEAVE in data:
+            line.sendall(data.partition(EXIT_KEY)[0])
+            if not data or EXIT_KEY in data:
                 return
 
 
 def attach(line: socket.socket) -> None:
-    """Give the guest this terminal: every key goes there, but for Ctrl-]."""
+    """Send every key of this terminal to the guest, except Ctrl-]."""
     in_fd, out_fd = sys.stdin.fileno(), sys.stdout.fileno()
     before = termios.tcgetattr(in_fd)
     size = os.get_terminal_size(out_fd)

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from testbed.cli.vm_command import command
 from testbed.errors import InputError
-from testbed.vm.store import Image
+from testbed.vm.store import GuestImage
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path / "testbed" / "vm"
     for name in ("a", "b"):
         (cache / name).mkdir(parents=True)
-        Image(cache / name, "sid", "sid", "7.2.13-1", "7.2.13-cloud", "r", {}, "2026-01-01", 1).write()
+        GuestImage(cache / name, "sid", "sid", "7.2.13-1", "7.2.13-cloud", "r", {}, "2026-01-01", 1).write()
     (cache / ".part-of-a-dead-build").mkdir()
     return cache
 

@@ -25,38 +25,38 @@ def kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_kvm_that_boots_is_used(kvm: Path) -> None:
-    found = accel.choose(kvm / "vmlinuz", kvm / "memory", lambda _: "")
+    found = accel.choose(kvm / "vmlinuz", kvm / "cache", lambda _: "")
     assert (found.name, found.qemu) == (KVM, "QEMU 9")
 
 
-def test_kvm_that_does_not_boot_is_not(kvm: Path) -> None:
-    found = accel.choose(kvm / "vmlinuz", kvm / "memory", lambda _: "it hangs")
+def test_kvm_that_does_not_boot_is_not_used(kvm: Path) -> None:
+    found = accel.choose(kvm / "vmlinuz", kvm / "cache", lambda _: "it hangs")
     assert found.name == TCG
     assert "it hangs" in found.reason
 
 
-def test_no_device_is_not_tried(kvm: Path) -> None:
+def test_without_the_device_nothing_is_probed(kvm: Path) -> None:
     (kvm / "kvm").unlink()
-    found = accel.choose(kvm / "vmlinuz", kvm / "memory", lambda _: pytest.fail("tried"))
+    found = accel.choose(kvm / "vmlinuz", kvm / "cache", lambda _: pytest.fail("probed"))
     assert found.name == TCG
-    assert "no /dev/kvm" in found.reason
+    assert "/dev/kvm does not exist" in found.reason
 
 
-def test_the_verdict_holds_until_the_next_boot(kvm: Path) -> None:
-    first = accel.choose(kvm / "vmlinuz", kvm / "memory", lambda _: "it hangs")
-    assert accel.choose(kvm / "vmlinuz", kvm / "memory", lambda _: pytest.fail("tried again")) == first
+def test_the_verdict_is_cached_until_the_next_boot(kvm: Path) -> None:
+    first = accel.choose(kvm / "vmlinuz", kvm / "cache", lambda _: "it hangs")
+    assert accel.choose(kvm / "vmlinuz", kvm / "cache", lambda _: pytest.fail("probed again")) == first
     (kvm / "boot_id").write_text("second\n")
-    assert accel.choose(kvm / "vmlinuz", kvm / "memory", lambda _: "").name == KVM
+    assert accel.choose(kvm / "vmlinuz", kvm / "cache", lambda _: "").name == KVM
 
 
 @pytest.mark.parametrize("rubbish", ["", "[]", '{"key": 1}', '{"verdict": {}}'])
-def test_a_spoilt_memory_is_no_trouble(kvm: Path, rubbish: str) -> None:
-    (kvm / "memory").write_text(rubbish)
-    assert accel.choose(kvm / "vmlinuz", kvm / "memory", lambda _: "").name == KVM
+def test_an_invalid_cache_is_ignored(kvm: Path, rubbish: str) -> None:
+    (kvm / "cache").write_text(rubbish)
+    assert accel.choose(kvm / "vmlinuz", kvm / "cache", lambda _: "").name == KVM
 
 
-def test_without_qemu_the_remedy_is_a_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_qemu_the_hint_is_a_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GuestError, match="not installed") as caught:
-        accel.choose(tmp_path, tmp_path / "memory")
+        accel.choose(tmp_path, tmp_path / "cache")
     assert "apt-get install" in caught.value.hint

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.vm.agent import carry_out, find_port, read_facts, read_sysctls
+from testbed.vm.agent import execute, find_port, read_facts, read_sysctls
 
 
 def test_the_port_is_found_by_its_name(tmp_path: Path) -> None:
@@ -13,12 +13,12 @@ def test_the_port_is_found_by_its_name(tmp_path: Path) -> None:
     assert find_port(tmp_path / "vport1p0") is None
 
 
-def test_an_unknown_verb_is_refused() -> None:
-    assert carry_out({"do": "dance"}) == {"event": "refused", "do": "dance"}
-    assert carry_out({}) == {"event": "refused", "do": None}
+def test_an_unknown_request_is_rejected() -> None:
+    assert execute({"do": "dance"}) == {"event": "rejected", "do": "dance"}
+    assert execute({}) == {"event": "rejected", "do": None}
 
 
-def test_sysctls_that_are_not_there_are_left_out(tmp_path: Path) -> None:
+def test_missing_sysctls_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "tcp_rmem").write_text("4096\t131072\t6291456\n")
     assert read_sysctls(["net/tcp_rmem", "net/none"], tmp_path) == {"net.tcp_rmem": "4096 131072 6291456"}
@@ -32,6 +32,6 @@ def test_facts() -> None:
 
 
 @pytest.mark.parametrize("message", [{"do": "wake"}, {"do": "wake", "realtime_ns": "x", "entropy": ""}])
-def test_a_bad_order_does_nothing(message: dict[str, object]) -> None:
+def test_an_invalid_request_raises(message: dict[str, object]) -> None:
     with pytest.raises((KeyError, ValueError)):
-        carry_out(message)
+        execute(message)

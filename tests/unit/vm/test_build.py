@@ -6,14 +6,14 @@ import pytest
 from testbed.stack import docker_cli
 from testbed.vm import build as builder
 from testbed.vm.build import KEPT_PER_KERNEL, ensure, recipe_hash, superseded
-from testbed.vm.store import Image
+from testbed.vm.store import GuestImage
 
 IDS = {"testbed-client:1": "sha256:c", "testbed-netem:1": "sha256:n"}
 
 
-def image(folder: Path, **changes: object) -> Image:
+def image(folder: Path, **changes: object) -> GuestImage:
     folder.mkdir(parents=True, exist_ok=True)
-    made = Image(
+    made = GuestImage(
         folder=folder,
         kernel="bookworm",
         suite="bookworm",

@@ -1,4 +1,4 @@
-"""What a guest does with files; what it does with a machine is in tests/integration/test_vm.py."""
+"""The files of a guest; its machine is in tests/integration/test_vm.py."""
 
 from pathlib import Path
 
@@ -8,18 +8,20 @@ from testbed.vm import guest as guests
 from testbed.vm.accel import Accelerator
 from testbed.vm.errors import GuestError
 from testbed.vm.guest import Guest
-from testbed.vm.store import Image
+from testbed.vm.store import GuestImage
 
 
-def image(folder: Path) -> Image:
-    return Image(folder, "bookworm", "bookworm", "6.1.176-1", "6.1.0-50-cloud-amd64", "recipe", {}, "2026-01-01", 1)
+def image(folder: Path) -> GuestImage:
+    return GuestImage(
+        folder, "bookworm", "bookworm", "6.1.176-1", "6.1.0-50-cloud-amd64", "recipe", {}, "2026-01-01", 1
+    )
 
 
 class Relay:
-    """A guest that does as it is told."""
+    """A guest that accepts every request."""
 
-    def say(self, _message: object) -> None: ...
-    def guard(self, _silence_s: object) -> None: ...
+    def send(self, _message: object) -> None: ...
+    def set_watchdog(self, _timeout_s: object) -> None: ...
 
     def expect(self, *_: object) -> dict[str, str]:
         return {"event": "done"}
@@ -30,8 +32,8 @@ class Qmp:
         path.write_text("new")
 
 
-def test_a_stored_state_is_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk has changed since another qemu stored its own."""
+def test_a_new_state_replaces_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk has changed since another qemu saved its own."""
     monkeypatch.setattr(guests, "state_key", lambda *_: "ours")
     monkeypatch.setattr(Guest, "facts", Accelerator("tcg", "", "QEMU"))
     for name in ("state-ours", "state-theirs", "disk.raw"):
@@ -43,7 +45,7 @@ def test_a_stored_state_is_the_only_one(tmp_path: Path, monkeypatch: pytest.Monk
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"state-ours": "new", "disk.raw": "old"}
 
 
-def test_a_place_that_cannot_be_used_is_an_error_of_the_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_created_is_a_guest_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))

@@ -1,7 +1,7 @@
 import pytest
 
 from testbed.vm.errors import GuestError
-from testbed.vm.kernels import Kernel, means, parse_list, select
+from testbed.vm.kernels import DebianKernel, is_named, parse_list, select
 
 LIST = """\
 sid | linux-image-cloud-amd64 | 7.2.13-1 | http://archive/ sid/main amd64 Packages
@@ -16,10 +16,10 @@ nonsense
 
 def test_the_newest_of_each_suite() -> None:
     assert parse_list(LIST) == [
-        Kernel("bookworm", "bookworm", "6.1.176-1"),
-        Kernel("trixie", "trixie", "6.12.107-1"),
-        Kernel("backports", "trixie-backports", "7.3.4-1~bpo13+1"),
-        Kernel("sid", "sid", "7.2.13-1"),
+        DebianKernel("bookworm", "bookworm", "6.1.176-1"),
+        DebianKernel("trixie", "trixie", "6.12.107-1"),
+        DebianKernel("backports", "trixie-backports", "7.3.4-1~bpo13+1"),
+        DebianKernel("sid", "sid", "7.2.13-1"),
     ]
 
 
@@ -43,7 +43,7 @@ def test_a_kernel_by_name_or_version(wanted: str, name: str) -> None:
 
 def test_a_version_means_the_same_before_and_after_the_build() -> None:
     for wanted in ("6.12", "6.12.107", "6.12.107-1", "trixie"):
-        assert [kernel.name for kernel in parse_list(LIST) if means(wanted, kernel)] == ["trixie"]
+        assert [kernel.name for kernel in parse_list(LIST) if is_named(wanted, kernel)] == ["trixie"]
 
 
 @pytest.mark.parametrize("wanted", ["6.11", "buster", "", "6.1.", "6.12.10", "host"])

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from testbed.vm.mux import WINDOW_BYTES, Event, Kind
+from testbed.vm.mux import WINDOW_BYTES, FrameType, MuxEvent
 from testbed.vm.pump import PortClosedError, Pump
 
 
@@ -12,16 +12,16 @@ class Joined:
     def __init__(self) -> None:
         port, port_there = socket.socketpair()
         self.sockets = [port, port_there]
-        self.host_events: list[Event] = []
+        self.host_events: list[MuxEvent] = []
         self.engines: list[socket.socket] = []
         self.host = Pump(port.fileno(), self.host_events.append)
         self.guest = Pump(port_there.fileno(), self._on_guest_event)
         self.refuse = False
 
-    def _on_guest_event(self, event: Event) -> None:
-        if event.kind is Kind.OPEN and self.refuse:
+    def _on_guest_event(self, event: MuxEvent) -> None:
+        if event.type is FrameType.OPEN and self.refuse:
             self.guest.mux.reset(event.channel)
-        elif event.kind is Kind.OPEN:
+        elif event.type is FrameType.OPEN:
             ours, theirs = socket.socketpair()
             self.guest.attach(event.channel, theirs)
             ours.setblocking(False)
@@ -137,7 +137,7 @@ def test_a_finished_socket_does_not_spin(joined: Joined) -> None:
     assert calls == 0
 
 
-def test_a_port_that_closes_is_told(joined: Joined) -> None:
+def test_a_closed_port_is_reported(joined: Joined) -> None:
     joined.sockets[1].close()
     with pytest.raises(PortClosedError):
         joined.host.step(0)

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.vm.qemu import KVM, TCG, Descriptors, Machine, command, state_key
+from testbed.vm.qemu import KVM, TCG, Descriptors, QemuMachine, command, state_key
 
-MACHINE = Machine(Path("/c/vmlinuz"), Path("/c/initrd"), Path("/c/disk,1.raw"), TCG)
+MACHINE = QemuMachine(Path("/c/vmlinuz"), Path("/c/initrd"), Path("/c/disk,1.raw"), TCG)
 SOCKETS = Descriptors(port=5, console=6, control=7)
 
 

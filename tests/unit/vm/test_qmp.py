@@ -63,7 +63,7 @@ def test_an_error_names_the_command(talk: Callable[[Script], tuple[Qmp, list[str
         qmp.store(Path("/x"), 1)
 
 
-def test_a_state_is_stored_when_qemu_reports_it(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
+def test_a_state_is_saved_when_qemu_reports_it(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
     states = iter(["active", "active", "completed"])
     qmp, received = talk(lambda name: [{"return": {"status": next(states)} if name == "query-migrate" else {}}])
     qmp.store(Path("/x y"), 20)
@@ -81,14 +81,14 @@ def test_pauses_grow_up_to_a_limit() -> None:
     assert pauses == [0.01, 0.02, 0.04, 0.05, 0.05, 0.05]
 
 
-def test_a_state_that_is_not_stored_in_time(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
+def test_a_state_that_is_not_saved_in_time(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
     qmp, received = talk(lambda name: [{"return": {"status": "active"} if name == "query-migrate" else {}}])
-    with pytest.raises(GuestError, match="store a guest's state: not done after 0 s"):
+    with pytest.raises(GuestError, match="save a guest's state: not done after 0 s"):
         qmp.store(Path("/x"), 0)
     assert received.count("query-migrate") == 1
 
 
-def test_a_state_that_cannot_be_resumed(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
+def test_a_state_that_cannot_be_restored(talk: Callable[[Script], tuple[Qmp, list[str]]]) -> None:
     qmp, received = talk(lambda _: [{"return": {"status": "failed", "error-desc": "wrong machine"}}])
     with pytest.raises(GuestError, match="wrong machine"):
         qmp.resume(Path("/x"), 20)

@@ -1,21 +1,20 @@
-"""The relay with a program in qemu's place: it inherits port and console, and speaks as the guest's agent does."""
+"""The relay with a program in place of qemu: it inherits port and console, and replies as the guest's agent does."""
 
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from testbed.vm.errors import GuestError
-from testbed.vm.mux import Event
 from testbed.vm.relay import CONSOLE_LINES, Console, Relay
+from tests.support.waiting import wait_until
 
 GUEST = """
 import os, socket, sys
-from testbed.vm.mux import Kind
+from testbed.vm.mux import FrameType
 from testbed.vm.pump import Pump
 port, console = int(sys.argv[1]), int(sys.argv[2])
 how = sys.argv[3]
@@ -26,12 +25,17 @@ if how == "dies":
 if how == "rubbish":
     os.write(port, b"\\xff" * 64)
 engine = socket.socket(socket.AF_UNIX)
+pings = 0
 def on_event(event):
-    if event.kind is Kind.HELLO and how == "answers":
+    global pings
+    if event.type is FrameType.HELLO and how == "answers":
         pump.mux.message({"event": "ready", "kernel": "6"})
-    elif event.kind is Kind.MESSAGE and how != "hangs":
+    elif event.type is FrameType.MESSAGE and how != "hangs":
         pump.mux.message({"event": "done", "do": event.message["do"]})
-    elif event.kind is Kind.OPEN:
+        pings += event.message["do"] == "ping"
+        if pings == 4:
+            pump.mux.message({"event": "pinged"})
+    elif event.type is FrameType.OPEN:
         ours, theirs = socket.socketpair()
         ours.send(b"hello from the engine")
         ours.close()
@@ -73,11 +77,11 @@ def make(tmp_path: Path) -> Iterator[Callable[[str], Relay]]:
         assert not made.is_alive()
 
 
-def test_ready_then_an_order_then_its_answer(make: Callable[[str], Relay]) -> None:
+def test_ready_then_a_request_and_its_reply(make: Callable[[str], Relay]) -> None:
     relay = make("answers")
     relay.hello()
     assert relay.expect("ready", 20, "boot")["kernel"] == "6"
-    relay.say({"do": "flush"})
+    relay.send({"do": "flush"})
     assert relay.expect("done", 20, "flush") == {"event": "done", "do": "flush"}
 
 
@@ -89,59 +93,48 @@ def test_a_client_reaches_the_engine(make: Callable[[str], Relay], tmp_path: Pat
         assert client.recv(100) == b"hello from the engine"
 
 
-def test_silence_ends_with_the_last_lines(make: Callable[[str], Relay]) -> None:
+def test_a_missing_reply_is_reported_with_the_last_lines(make: Callable[[str], Relay]) -> None:
     relay = make("silent")
-    seen = threading.Event()
-    relay.console.feed = lambda data, feed=relay.console.feed: (feed(data), seen.set())  # type: ignore[method-assign]
     relay.hello()
-    assert seen.wait(20) or relay.console.tail()
-    with pytest.raises(GuestError, match=r"boot: no answer within 0\.2 s") as caught:
+    assert wait_until(relay.console.tail, 20)
+    with pytest.raises(GuestError, match=r"boot: no reply within 0\.2 s") as caught:
         relay.expect("ready", 0.2, "boot")
     assert caught.value.console == ("[0.0] Linux version 6", "[0.1] [1mbold[0m")
 
 
-def test_a_qemu_that_ends_is_told_at_once_in_its_words(make: Callable[[str], Relay]) -> None:
+def test_the_exit_of_qemu_is_reported_at_once_with_its_output(make: Callable[[str], Relay]) -> None:
     relay = make("dies")
-    with pytest.raises(GuestError, match="qemu ended with status 1: qemu: no room"):
+    with pytest.raises(GuestError, match="qemu exited with code 1: qemu: no room"):
         relay.expect("ready", 60, "boot")
     assert relay.wait_exit(1)
 
 
-def test_a_guest_that_hangs_is_ended_and_explained(make: Callable[[str], Relay]) -> None:
+def test_a_guest_that_hangs_is_killed_and_explained(make: Callable[[str], Relay]) -> None:
     relay = make("hangs")
-    relay.explain = lambda: "the host's disk is full"
-    relay.guard(0.2)
-    with pytest.raises(GuestError, match=r"said nothing for \d+ s: the host's disk is full"):
+    relay.stop_reason = lambda: "the host's disk is full"
+    relay.set_watchdog(0.2)
+    with pytest.raises(GuestError, match=r"sent nothing for \d+ s: the host's disk is full"):
         relay.expect("done", 60, "ask")
     assert relay.failure
     relay.join(20)
     assert not relay.is_alive()
 
 
-def test_a_guest_that_is_silent_is_asked_and_answers(make: Callable[[str], Relay]) -> None:
+def test_a_guest_without_messages_is_pinged_and_stays(make: Callable[[str], Relay]) -> None:
     relay = make("answers")
-    requested = threading.Semaphore(0)
-    take = relay._on_event
-
-    def seen(event: Event) -> None:
-        take(event)
-        requested.release()
-
-    relay._pump._on_event = seen
-    relay.guard(2)
-    for _ in range(4):  # as many as take longer than the silence that ends a guest
-        assert requested.acquire(timeout=60)
+    relay.set_watchdog(2)
+    relay.expect("pinged", 60, "count pings")  # as many as take longer than the timeout of the watchdog
     assert not relay.failure
-    relay.say({"do": "flush"})
+    relay.send({"do": "flush"})
     assert relay.expect("done", 20, "flush")["do"] == "flush"
 
 
-def test_an_agent_that_talks_nonsense_is_given_up(make: Callable[[str], Relay]) -> None:
-    with pytest.raises(GuestError, match="talks nonsense"):
+def test_an_invalid_frame_stops_the_guest(make: Callable[[str], Relay]) -> None:
+    with pytest.raises(GuestError, match="protocol error from guest agent: invalid frame"):
         make("rubbish").expect("ready", 60, "boot")
 
 
-def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_program(tmp_path: Path) -> None:
     sockets = [socket.socket(socket.AF_UNIX) for _ in range(3)]
 
     def spawn() -> "subprocess.Popen[bytes]":

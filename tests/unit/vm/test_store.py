@@ -7,7 +7,7 @@ import pytest
 
 from testbed.vm.errors import GuestError
 from testbed.vm.store import (
-    Image,
+    GuestImage,
     cache_dir,
     drop_part,
     find_image,
@@ -19,10 +19,10 @@ from testbed.vm.store import (
 )
 
 
-def made(cache: Path, name: str, **changes: object) -> Image:
+def made(cache: Path, name: str, **changes: object) -> GuestImage:
     folder = cache / name
     folder.mkdir(parents=True)
-    image = Image(
+    image = GuestImage(
         folder=folder,
         kernel="bookworm",
         suite="bookworm",
@@ -86,13 +86,13 @@ def test_a_removed_image_is_gone(tmp_path: Path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from testbed.vm.store import Image, hold
-print(hold(Image.read(Path(sys.argv[1]))), flush=True)
+from testbed.vm.store import GuestImage, hold
+print(hold(GuestImage.read(Path(sys.argv[1]))), flush=True)
 sys.stdin.read()
 """
 
 
-def test_an_image_that_a_process_holds_stays_until_it_ends(tmp_path: Path) -> None:
+def test_an_image_in_use_is_not_removed(tmp_path: Path) -> None:
     image = made(tmp_path, "a")
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(image.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -116,7 +116,7 @@ sys.stdin.read()
 """
 
 
-def test_what_a_build_makes_is_left_alone_until_its_process_has_ended(tmp_path: Path) -> None:
+def test_the_folder_of_a_running_build_is_not_removed(tmp_path: Path) -> None:
     made(tmp_path, "a")
     with subprocess.Popen(
         [sys.executable, "-c", BUILDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
