@@ -1,1 +1,1 @@
-"""One cell, one run: images, containers, waiting, raw files and analysis put together."""
+"""One cell, one run: composes images, containers, waiting, raw files and analysis."""

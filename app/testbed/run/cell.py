@@ -119,7 +119,7 @@ def _sidecar(watch: Watch, role: str) -> SidecarState:
 
 
 class CellRun:
-    """One cell in progress; `timeout_scale` extends all timeouts but the transfer's."""
+    """One cell in progress; `timeout_scale` multiplies all timeouts except the transfer's."""
 
     def __init__(
         self,

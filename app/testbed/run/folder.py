@@ -90,9 +90,9 @@ class CappedFile:
         """Write what fits below the cap; raises HostError."""
         kept = data[: self._left]
         with file_attempt(f"write {self._file.name}"):
-            rest = memoryview(kept)
-            while rest:  # an almost full disk accepts a part
-                rest = rest[self._file.write(rest) :]
+            remaining = memoryview(kept)
+            while remaining:  # an almost full disk accepts a part
+                remaining = remaining[self._file.write(remaining) :]
         self._left -= len(kept)
         self.dropped_bytes += len(data) - len(kept)
 

@@ -183,15 +183,15 @@ class Run:
         if machine.tun is None:
             machine.tun = has_tun(machine.engine, ResourceLabels(run, "tun", self._owner), image)
             if not machine.tun:
-                kernel = machine.facts.get("kernel", "this machine")
-                self._observer.note(f"{kernel} has no {TUN}, so the user emulation engine is unavailable")
+                name = f"kernel {machine.facts['kernel']}" if machine.facts else "this machine"
+                self._observer.note(f"{name} has no {TUN}, so the user emulation engine is unavailable")
         return machine.tun
 
     def _remove_leftovers(self, run: str) -> None:
         # Every cell removes its own resources; this covers what an interruption prevented.
         try:
-            rest = self._engine.find(f"{RUN}={run}")
-            failures = remove_all(self._engine, [found.handle for found in rest])
+            remaining = self._engine.find(f"{RUN}={run}")
+            failures = remove_all(self._engine, [found.handle for found in remaining])
         except EngineLostError:
             return  # the cell's note has the hint
         except HostError as error:

@@ -41,7 +41,7 @@ def leftovers(
     older_than_s: float = 0.0,
     now_s: float = 0.0,
 ) -> list[Found]:
-    """Return the resources whose owner is dead for certain; with `everything`, all that carry our labels.
+    """Return the resources whose owner is dead for certain; with `everything`, all with our labels.
 
     Without `kept`, resources of runs with --keep are excluded. `older_than_s` excludes what is younger at `now_s`
     (seconds since the epoch).

@@ -30,21 +30,21 @@ class _Reader:
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._rest = b""
+        self._buffered = b""
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, fewer only at the end."""
-        parts = [self._rest]
-        have = len(self._rest)
+        chunks = [self._buffered]
+        have = len(self._buffered)
         while have < size:
             chunk = next(self._chunks, None)
             if chunk is None:
                 break
-            parts.append(chunk)
+            chunks.append(chunk)
             have += len(chunk)
-        whole = b"".join(parts)
-        self._rest = whole[size:]
-        return whole[:size]
+        data = b"".join(chunks)
+        self._buffered = data[size:]
+        return data[:size]
 
 
 def _copy(source: IO[bytes], target: Path, cap_bytes: int) -> bool:

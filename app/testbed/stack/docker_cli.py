@@ -18,7 +18,7 @@ _VERSION_S: Final = 30.0
 _ERROR_LINES: Final = 8
 _BUILD_LINES: Final = 16
 _ROLE: Final = "vm-build"
-_HINT: Final = "Docker has to answer (docker version), and its builds have to reach Debian's packages."
+_HINT: Final = "check that `docker version` works, and that its builds can reach Debian's packages"
 
 OnLine = Callable[[str], None]
 
@@ -108,7 +108,7 @@ def _container(arguments: Sequence[str], attempt: str) -> Iterator[str]:
 def write_disk(tag: str, maker: Sequence[str], sink: Callable[[IO[bytes]], None]) -> None:
     """Pipe an image's file system as a tar stream through a container of `maker`, and its output to `sink`."""
     attempt = f"write a disk with the contents of the image {tag}"
-    # A volume finds holes in a file at once; some storage drivers have to read it. And the engine would log the disk.
+    # A volume, because some storage drivers find the holes of a file only by reading it; no log of the output, the disk.
     options = ["--interactive", "--volume", "/tmp", "--log-driver", "none"]  # noqa: S108 - a path in the container
     with _container([tag, "true"], attempt) as content, _container([*options, *maker], attempt) as writer:
         argv = ["docker", "start", "--attach", "--interactive", writer]

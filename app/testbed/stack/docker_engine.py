@@ -269,13 +269,13 @@ class DockerEngine:
         )
 
     def images_with(self, label: str) -> list[Image]:
-        """Return the images that carry a label."""
+        """Return the images with a label."""
         with self._request(f"list the images with the label {label}") as client:
             found = client.images(filters={"label": label})
         return [Image(each["Id"], tuple(each.get("RepoTags") or ())) for each in found]
 
     def remove_image(self, tag: str) -> None:
-        """Remove a tag; the engine refuses while a container uses it."""
+        """Remove a tag; the engine rejects it while a container uses the image."""
         with self._request(f"remove image {tag}") as client:
             client.remove_image(tag)
 
@@ -305,10 +305,10 @@ def _epoch(text: str | None) -> float:
     if not text:
         return 0.0
     # Engines write nanoseconds and "Z"; fromisoformat accepts microseconds at most.
-    whole, _, rest = text.partition(".")
-    zone = rest.lstrip("0123456789") if rest else ""
+    seconds, _, fraction = text.partition(".")
+    zone = fraction.lstrip("0123456789") if fraction else ""
     try:
-        return datetime.fromisoformat(whole + zone).timestamp()
+        return datetime.fromisoformat(seconds + zone).timestamp()
     except ValueError:
         return 0.0
 

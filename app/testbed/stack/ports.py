@@ -92,7 +92,7 @@ class Resources(Protocol):
         """Remove it and kill what runs in it; a resource that is gone already is no error."""
 
     def find(self, label: str) -> list[Found]:
-        """Return everything that carries the label `key` or `key=value`."""
+        """Return everything with the label `key` or `key=value`."""
 
 
 class Processes(Protocol):
@@ -129,7 +129,7 @@ class ImageStore(Protocol):
         """Return the image, or None when the store does not have it."""
 
     def images_with(self, label: str) -> list[Image]:
-        """Return the images that carry a label."""
+        """Return the images with a label."""
 
     def remove_image(self, tag: str) -> None:
         """Remove a tag, and the image if that was its last one; an image that a container uses stays (HostError)."""

@@ -11,7 +11,7 @@ TUN: Final = "/dev/net/tun"
 
 
 def has_tun(engine: Runtime, labels: ResourceLabels, image: str) -> bool:
-    """Return whether a container with the device starts: only a start shows it, and a remote engine, too, has one.
+    """Return whether a container with the device starts; this works for remote engines and guest VMs, too.
 
     Raises HostError when the start fails for another reason.
     """

@@ -190,10 +190,10 @@ class Guest:
         return GuestError(error.attempt, reason, console=lines, hint=hint)
 
     def _launch(self, folder: Path) -> tuple[Relay, Qmp]:
-        port, port_there = socket.socketpair()
-        console, console_there = socket.socketpair()
-        control, control_there = socket.socketpair()
-        theirs = [port_there, console_there, control_there, *([self._shell] if self._shell else [])]
+        port, port_peer = socket.socketpair()
+        console, console_peer = socket.socketpair()
+        control, control_peer = socket.socketpair()
+        theirs = [port_peer, console_peer, control_peer, *([self._shell] if self._shell else [])]
         descriptors = Descriptors(*(sock.fileno() for sock in theirs))
         argv = command(self._machine, descriptors)
         setpriv = shutil.which("setpriv")

@@ -53,7 +53,7 @@ class _Channel:
     credit_bytes: int = WINDOW_BYTES
     owed_bytes: int = 0
     ended_here: bool = False
-    ended_there: bool = False
+    ended_by_peer: bool = False
 
 
 class Mux:
@@ -126,7 +126,7 @@ class Mux:
         if state is None:
             return
         state.owed_bytes += count
-        if state.owed_bytes >= WINDOW_BYTES // 2 and not state.ended_there:
+        if state.owed_bytes >= WINDOW_BYTES // 2 and not state.ended_by_peer:
             self._put(FrameType.CREDIT, channel, length=state.owed_bytes)
             state.owed_bytes = 0
 
@@ -180,7 +180,7 @@ class Mux:
         if frame_type is FrameType.CREDIT:
             state.credit_bytes += length
         elif frame_type is FrameType.END:
-            state.ended_there = True
+            state.ended_by_peer = True
             self._remove_if_closed(channel)
         elif frame_type is FrameType.RESET:
             del self._channels[channel]
@@ -188,7 +188,7 @@ class Mux:
 
     def _remove_if_closed(self, channel: int) -> None:
         state = self._channels[channel]
-        if state.ended_here and state.ended_there:
+        if state.ended_here and state.ended_by_peer:
             del self._channels[channel]
 
 

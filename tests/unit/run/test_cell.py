@@ -62,7 +62,7 @@ def test_a_cell_from_nothing_to_raw_files(bench: Bench) -> None:
     assert outcome.failure is None
     assert {role: ending.exit_code for role, ending in outcome.endings.items()} == {"client": 0, "server": 0}
     assert outcome.notes == []
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
     assert (bench.folder / "client" / "capture.pcap").read_bytes() == b"frames"
     assert (bench.folder / "client" / "events.csv").read_bytes() == b"op\n"
     assert (bench.folder / "client" / "stdout.log").read_text().endswith("Data sent\n")
@@ -72,7 +72,7 @@ def test_a_cell_from_nothing_to_raw_files(bench: Bench) -> None:
     assert bench.observer.phases == list(outcome.phases_s) == ["link", "verify", "transfer", "collect"]
 
 
-def test_the_link_is_there_before_the_endpoint_and_the_server_before_the_client(bench: Bench) -> None:
+def test_the_link_starts_before_the_endpoint_and_the_server_before_the_client(bench: Bench) -> None:
     bench.run()
     starts = [line for line in bench.engine.journal if line.startswith("start")]
     assert set(starts) == {"start server-netem", "start client-netem", "start server", "start client"}
@@ -103,7 +103,7 @@ def test_a_server_that_dies_early_shows_its_last_lines(bench: Bench) -> None:
     assert (outcome.failure.kind, outcome.failure.role) == ("endpoint", "server")
     assert outcome.failure.message == "the server exited with code 1; its last lines:\n  cannot bind"
     assert "start client" not in bench.engine.journal
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
     assert (bench.folder / "server" / "stderr.log").read_text() == "cannot bind\n"
 
 
@@ -207,18 +207,18 @@ def test_a_time_out_stops_everything_and_still_collects(bench: Bench) -> None:
     assert "--timeout" in outcome.failure.hint
     assert outcome.endings["client"].exit_code == 143
     assert (bench.folder / "server" / "sockets.csv").read_bytes() == b"1\n"
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
 
 
 def test_the_server_is_stopped_only_when_no_connection_is_left(bench: Bench) -> None:
     requested: list[list[str]] = []
 
-    def answer(process: FakeProcess) -> None:
+    def report_idle(process: FakeProcess) -> None:
         requested.append(list(process.engine.running("server").signals))
         process.emit("idle")
 
     def early(process: FakeProcess) -> None:
-        process.engine.running("server-netem").on_signal["SIGUSR1"] = answer
+        process.engine.running("server-netem").on_signal["SIGUSR1"] = report_idle
         process.exit(0)
 
     bench.engine.scripts["client"] = early
@@ -245,7 +245,7 @@ def test_an_interruption_removes_everything_and_keeps_the_logs(bench: Bench) -> 
     bench.engine.fail_on["start client"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         bench.run()
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
     assert '"ready"' in (bench.folder / "client" / "netem.jsonl").read_text()
     assert bench.engine.running("server").signals == ["SIGTERM"]
 
@@ -255,7 +255,7 @@ def test_what_was_made_before_a_failure_is_removed(bench: Bench, what: str) -> N
     bench.engine.fail_on[what] = HostError(f"{what}: no")
     with pytest.raises(HostError, match=what):
         bench.run()
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
 
 
 @pytest.mark.parametrize("role", ["client", "server"])
@@ -264,7 +264,7 @@ def test_an_endpoint_that_cannot_be_made_ends_a_cell_under_way(bench: Bench, rol
     outcome = bench.run()
     assert outcome.failure is not None
     assert (outcome.failure.kind, outcome.failure.message) == ("environment", f"create {role}: no")
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
     assert "start server" not in bench.engine.journal
 
 
@@ -278,11 +278,11 @@ def test_a_sidecar_is_stopped_as_soon_as_its_endpoint_has_exited(bench: Bench) -
             script(process)
             stop = process.on_signal["SIGTERM"]
 
-            def told(process: FakeProcess) -> None:
+            def signalled(process: FakeProcess) -> None:
                 order.append(role)
                 stop(process)
 
-            process.on_signal["SIGTERM"] = told
+            process.on_signal["SIGTERM"] = signalled
 
         return start
 
@@ -309,14 +309,14 @@ def test_an_interruption_while_creating_leaves_nothing(bench: Bench) -> None:
     bench.engine.fail_on["create client"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         bench.run()
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
 
 
 def test_a_failed_removal_is_noted_and_does_not_stop_the_others(bench: Bench) -> None:
     bench.engine.fail_on["remove container server"] = HostError("remove container: busy")
     outcome = bench.run()
     assert outcome.notes == ["left behind: remove container: busy"]
-    assert list(bench.engine.things) == [("container", "testbed-r-c-server")]
+    assert list(bench.engine.resources) == [("container", "testbed-r-c-server")]
 
 
 def test_a_lost_engine_is_noted_once(bench: Bench) -> None:
@@ -335,7 +335,7 @@ def test_keep(bench: Bench, keep: str, fails: bool, kept: bool) -> None:
         bench.engine.scripts["client"] = lambda process: process.exit(1)
     outcome = bench.run(keep=keep)
     assert outcome.kept is kept
-    assert bool(bench.engine.things) is kept
+    assert bool(bench.engine.resources) is kept
 
 
 def test_progress_reaches_the_observer(bench: Bench) -> None:

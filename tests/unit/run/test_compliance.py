@@ -21,7 +21,7 @@ def test_127_for_a_role_that_does_not_exist() -> None:
     assert spec.environment["TESTBED_ROLE"].startswith("no-such-role-")
     assert (spec.network, spec.joins, spec.user) == ("", "", "65532:65532")
     assert not spec.init  # an init process exits with 127 itself when it finds no program
-    assert engine.things == {}
+    assert engine.resources == {}
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
@@ -31,7 +31,7 @@ def test_any_other_exit_code_breaks_the_contract(code: int) -> None:
     with pytest.raises(ContractError, match=f"exited with code {code}, not 127") as caught:
         check(engine)
     assert "docs/programs.md" in caught.value.hint
-    assert engine.things == {}
+    assert engine.resources == {}
 
 
 def test_the_last_line_is_shown() -> None:
@@ -52,7 +52,7 @@ def test_an_image_that_cannot_be_started() -> None:
     engine.fail_on["start contract"] = HostError("start x: exec format error")
     with pytest.raises(ContractError, match="cannot be started: start x: exec format error"):
         check(engine)
-    assert engine.things == {}
+    assert engine.resources == {}
 
 
 def test_an_image_that_does_not_exit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,4 +61,4 @@ def test_an_image_that_does_not_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     engine.scripts["contract"] = lambda process: None
     with pytest.raises(ContractError, match="did not exit within 0 s"):
         check(engine)
-    assert engine.things == {}
+    assert engine.resources == {}

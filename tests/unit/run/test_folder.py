@@ -16,7 +16,7 @@ def test_ids_sort_by_time_and_differ() -> None:
     assert new_run_id() != new_run_id()
 
 
-def test_a_document_is_whole_or_the_old_one(tmp_path: Path) -> None:
+def test_a_document_is_complete_or_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"a": "ä"})
     with pytest.raises(ValueError, match="JSON"):
@@ -48,7 +48,7 @@ def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
         RunFolder(tmp_path, "run")
 
 
-def test_a_capped_file_says_what_it_left_out(tmp_path: Path) -> None:
+def test_a_capped_file_counts_what_it_drops(tmp_path: Path) -> None:
     file = CappedFile(tmp_path / "log", 5)
     file.write(b"abc")
     file.write(b"defg")
@@ -58,19 +58,19 @@ def test_a_capped_file_says_what_it_left_out(tmp_path: Path) -> None:
     assert file.dropped_bytes == 3
 
 
-def test_a_file_that_takes_a_part_only_gets_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partial_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = CappedFile(tmp_path / "log", 100)
-    whole = file._file
+    complete = file._file
 
     class Slow:
         name = "log"
 
         def write(self, data: memoryview) -> int:
-            return whole.write(data[:3])
+            return complete.write(data[:3])
 
     monkeypatch.setattr(file, "_file", Slow())
     file.write(b"abcdefgh")
-    whole.close()
+    complete.close()
     assert (tmp_path / "log").read_bytes() == b"abcdefgh"
 
 

@@ -72,7 +72,7 @@ def test_a_run_leaves_its_documents_and_nothing_else(bench: Bench) -> None:
         folder = report.folder / result.cell
         assert json.loads((folder / "result.json").read_text()) == result.model_dump()
         assert json.loads((folder / "cell.json").read_text())["run"] == report.run
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
     assert len(bench.observer.ends) == 2
 
 
@@ -83,8 +83,8 @@ def test_both_cells_of_a_pair_are_judged_with_their_twin(bench: Bench, monkeypat
 
     def judge(path: Path) -> Result:
         judged.append(path.name)
-        there = sorted(found.parent.name for found in path.parent.glob("*/result.json"))
-        return analyse(path).model_copy(update={"verdict": " ".join(there)})
+        existing = sorted(found.parent.name for found in path.parent.glob("*/result.json"))
+        return analyse(path).model_copy(update={"verdict": " ".join(existing)})
 
     monkeypatch.setattr(cell, "analyse", judge)
     report = bench.run(family=["ipv4", "ipv6"], nodes=[1, 2], chunk=[1, 2])
@@ -147,7 +147,7 @@ def test_an_engine_that_cannot_start_the_probe_fails_the_cell(bench: Bench) -> N
     bench.engine.fail_on["start tun"] = HostError("start x: no space left on device")
     (result,) = bench.run().results
     assert (result.status, result.reason) == ("error", "start x: no space left on device")
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
 
 
 def test_a_lost_engine_does_not_hide_the_failure(bench: Bench) -> None:
@@ -174,7 +174,7 @@ def test_a_disk_that_fills_up_leaves_nothing_in_the_engine(bench: Bench, monkeyp
     monkeypatch.setattr("testbed.run.folder.write_json", lambda path, _: full(path, _) if path.exists() else None)
     with pytest.raises(HostError, match=r"write cell\.json"):
         bench.run()
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
 
 
 def test_an_interruption_writes_the_result_and_is_raised(bench: Bench) -> None:
@@ -187,7 +187,7 @@ def test_an_interruption_writes_the_result_and_is_raised(bench: Bench) -> None:
     assert json.loads(results[0].read_text())["reason"] == "the run was interrupted"
     assert (run / "results.csv").exists()
     assert bench.observer.notes == [f"the raw files collected so far are in {run}"]
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
 
 
 def test_resources_of_dead_runs_are_removed_and_no_others(bench: Bench) -> None:
@@ -199,7 +199,7 @@ def test_resources_of_dead_runs_are_removed_and_no_others(bench: Bench) -> None:
     bench.engine.create_volume("kept", labels("looked at", "c", "client", dead, keep=True))
     bench.engine.create_volume("mine", labels("now", "c", "client", me))
     bench.run()
-    assert sorted(name for _, name in bench.engine.things) == ["elsewhere", "kept", "mine"]
+    assert sorted(name for _, name in bench.engine.resources) == ["elsewhere", "kept", "mine"]
     assert bench.observer.notes == ["removed 1 leftover of old, whose process has ended"]
 
 
@@ -275,17 +275,17 @@ def test_each_machine_is_probed_for_tun(bench: Bench) -> None:
 def test_keep_has_no_effect_in_a_guest(bench: Bench) -> None:
     kept = run_at(bench, FakeMachines(bench.engine), keep="always", kernel="bookworm")
     assert not kept.kept
-    assert bench.engine.things == {}
+    assert bench.engine.resources == {}
     assert "--keep has no effect in a guest VM" in bench.observer.notes[0]
     assert run_at(bench, FakeMachines(bench.engine), keep="always", kernel=["bookworm", "host"]).kept
 
 
 def test_programs_in_an_emulated_guest_get_more_time(bench: Bench) -> None:
     run_at(bench, FakeMachines(bench.engine), kernel="bookworm")
-    there = bench.engine.processes["client-netem"].spec.environment
+    existing = bench.engine.processes["client-netem"].spec.environment
     bench.run()
     here = bench.engine.processes["client-netem"].spec.environment
-    assert int(there["NETEM_DEADLINE_S"]) > int(here["NETEM_DEADLINE_S"])
+    assert int(existing["NETEM_DEADLINE_S"]) > int(here["NETEM_DEADLINE_S"])
 
 
 def test_the_failure_of_a_guest_replaces_all_others(bench: Bench) -> None:

@@ -38,7 +38,7 @@ def test_what_is_no_event_changes_nothing(line: str) -> None:
     assert state == SidecarState()
 
 
-def test_an_error_is_told_with_its_remedy() -> None:
+def test_an_error_has_its_hint() -> None:
     assert SidecarState().failure == ("", "")
     state = after({"event": "error", "attempt": "open TAP", "message": "denied", "hint": "add NET_ADMIN"})
     assert state.failure == ("open TAP: denied", "add NET_ADMIN")

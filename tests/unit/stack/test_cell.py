@@ -29,14 +29,14 @@ def test_the_resources_of_a_cell() -> None:
             "testbed-r-c-client",
             "testbed-r-c-server",
         ]
-        assert len(engine.things) == 7
+        assert len(engine.resources) == 7
         specs = {role: process.spec for role, process in engine.processes.items()}
         assert specs["server-netem"].alias == "server"
         assert specs["server-netem"].devices == ("/dev/net/tun",)
         assert specs["server-netem"].environment == {"B": "server"}
         assert (specs["server"].image, specs["server"].user, specs["server"].mount_at) == ("image", USER, "/testbed")
         assert all(spec.labels["testbed.run"] == "r" for spec in specs.values())
-    assert engine.things == {}
+    assert engine.resources == {}
 
 
 def test_without_tun() -> None:
@@ -49,14 +49,14 @@ def test_an_error_inside_removes_everything() -> None:
     engine = FakeEngine()
     with pytest.raises(KeyError), cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail):
         raise KeyError
-    assert engine.things == {}
+    assert engine.resources == {}
 
 
 def test_a_kept_stack_is_not_removed() -> None:
     engine = FakeEngine()
     with cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail) as stack:
         stack.kept = True
-    assert len(engine.things) == 7
+    assert len(engine.resources) == 7
 
 
 def test_nothing_is_removed_twice() -> None:
@@ -68,7 +68,7 @@ def test_nothing_is_removed_twice() -> None:
         engine.fail_on["remove container server-netem"] = HostError("busy")
         stack.remove(stack.sidecars["server"])
         del engine.fail_on["remove container server-netem"]
-    assert engine.things == {}
+    assert engine.resources == {}
     removed = [line for line in engine.journal if line.startswith("remove")]
     assert removed.count("remove container server-netem") == 2
     assert len(removed) == 8
@@ -81,7 +81,7 @@ def test_the_future_of_an_endpoint_that_cannot_be_created_fails() -> None:
         assert stack.endpoints["client"].result().kind == "container"
         with pytest.raises(HostError, match="no such image"):
             stack.endpoints["server"].result()
-    assert engine.things == {}
+    assert engine.resources == {}
 
 
 def test_failed_removals_are_reported() -> None:
@@ -104,8 +104,8 @@ def test_sysctls_and_files_go_to_the_sidecar() -> None:
         created = {role: process.spec for role, process in engine.processes.items()}
     assert created["client-netem"].sysctls == {"net.ipv4.tcp_sack": "0"}
     assert created["client"].sysctls == {}
-    given = {f"{OUTPUT}/link/a.dist": b"1", f"{OUTPUT}/link/trace": b"5"}
-    assert engine.given == {"client-netem": given, "server-netem": given}
+    unpacked = {f"{OUTPUT}/link/a.dist": b"1", f"{OUTPUT}/link/trace": b"5"}
+    assert engine.unpacked == {"client-netem": unpacked, "server-netem": unpacked}
 
 
 def test_a_sysctl_that_the_kernel_rejects_is_named() -> None:

@@ -26,14 +26,14 @@ def test_only_the_dead_of_this_host() -> None:
     assert len(found) == 3
 
 
-def test_what_was_kept_goes_only_when_somebody_asks() -> None:
+def test_kept_resources_are_removed_only_on_request() -> None:
     engine = engine_with(DEAD)
     engine.create_volume("kept", labels("r", "c", "client", DEAD, keep=True))
     assert len(leftovers(engine, ME, kept=False)) == 3
     assert len(leftovers(engine, ME)) == 4
 
 
-def test_everything_when_asked() -> None:
+def test_everything_on_request() -> None:
     engine = engine_with(ME, DEAD, ELSEWHERE)
     engine.create_volume("stack", {"testbed.run": "by hand", "testbed.role": "x"})
     assert len(leftovers(engine, ME, everything=True)) == 10
@@ -46,7 +46,7 @@ def test_only_what_is_old_enough() -> None:
     assert len(leftovers(engine, ME, older_than_s=60, now_s=1061)) == 3
 
 
-def test_things_without_our_label_are_never_seen() -> None:
+def test_resources_without_our_label_are_ignored() -> None:
     engine = FakeEngine()
     engine.create_volume("foreign", {"testbed.role": "x"})
     assert leftovers(engine, ME, everything=True) == []
@@ -57,12 +57,12 @@ def test_containers_go_before_what_they_use() -> None:
     engine.journal.clear()
     assert remove_all(engine, [found.handle for found in leftovers(engine, ME)]) == []
     assert engine.journal[0] == "remove container client"
-    assert engine.things == {}
+    assert engine.resources == {}
 
 
-def test_a_failure_does_not_stop_the_rest() -> None:
+def test_a_failure_does_not_stop_the_others() -> None:
     engine = engine_with(DEAD)
     engine.fail_on["remove volume client"] = HostError("busy")
     failures = remove_all(engine, [found.handle for found in leftovers(engine, ME)])
     assert [failure.message for failure in failures] == ["busy"]
-    assert list(engine.things) == [("volume", "v0")]
+    assert list(engine.resources) == [("volume", "v0")]

@@ -13,12 +13,12 @@ def test_a_build_that_is_interrupted_ends(tmp_path: Path, monkeypatch: pytest.Mo
     docker.write_text("#!/bin/sh\necho $$\nexec sleep 600\n")
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    seen = []
+    lines = []
 
     def interrupt(line: str) -> None:
-        seen.append(line)
+        lines.append(line)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         docker_cli.build(tmp_path, "Dockerfile", "tag", {}, interrupt)
-    assert not Path("/proc", seen[0]).exists()
+    assert not Path("/proc", lines[0]).exists()

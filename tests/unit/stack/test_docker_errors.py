@@ -15,7 +15,7 @@ def test_asystem_error_is_found_below_its_wrappings() -> None:
     assert explanation(RuntimeError("odd.")) == "odd"
 
 
-def test_an_html_page_is_cut_to_its_first_line() -> None:
+def test_an_html_page_is_truncated_to_its_first_line() -> None:
     assert explanation(RuntimeError("404 for url (<html>\n<body>\n</html>)")) == "404 for url (<html>"
     assert explanation(RuntimeError()) == "RuntimeError"
 

@@ -89,7 +89,7 @@ def test_programs(checkout: Path) -> None:
         images.program("gone", "client")
 
 
-def test_a_missing_base_image_has_a_remedy(checkout: Path) -> None:
+def test_a_missing_base_image_has_a_hint(checkout: Path) -> None:
     engine = FakeEngine()
     engine.fail_on["Dockerfile.client"] = HostError("build: pull access denied")
     with pytest.raises(HostError) as caught:
@@ -109,7 +109,7 @@ def test_progress_is_reported(checkout: Path) -> None:
     assert lines[1].startswith("client: Step 1/1")
 
 
-def test_images_of_other_states_are_told_from_those_of_now(checkout: Path) -> None:
+def test_images_of_other_states_of_the_checkout_are_outdated(checkout: Path) -> None:
     engine = FakeEngine()
     images = Images(engine, lambda _: None, checkout)
     old = images.ours("client")[0]
@@ -122,7 +122,7 @@ def test_images_of_other_states_are_told_from_those_of_now(checkout: Path) -> No
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES.values())
-def test_the_images_of_this_checkout_are_whole(dockerfile: str) -> None:
+def test_the_inputs_of_this_checkout_exist(dockerfile: str) -> None:
     packed = context(CHECKOUT, dockerfile)
     assert dockerfile in names(packed)
     assert len(names(packed)) > 3

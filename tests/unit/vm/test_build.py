@@ -39,9 +39,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_image_with_todays_inputs_is_taken(cache: Path) -> None:
-    there = image(cache / "a")
-    assert ensure("bookworm", list(IDS)) == there
-    assert ensure("6.1", list(IDS)) == there
+    existing = image(cache / "a")
+    assert ensure("bookworm", list(IDS)) == existing
+    assert ensure("6.1", list(IDS)) == existing
 
 
 def test_another_kernel_or_another_recipe_is_built(cache: Path) -> None:

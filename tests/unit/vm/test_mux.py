@@ -33,7 +33,7 @@ def test_bytes_go_both_ways() -> None:
 
 
 @given(st.lists(st.binary(max_size=300), max_size=8), st.integers(1, 40))
-def test_frames_may_be_cut_anywhere(chunks: list[bytes], step: int) -> None:
+def test_frames_may_be_split_anywhere(chunks: list[bytes], step: int) -> None:
     host, guest, channel = joined()
     for chunk in chunks:
         host.send(channel, chunk)
@@ -86,7 +86,7 @@ def test_a_channel_ends_in_two_halves() -> None:
     assert not guest.is_open(channel)
 
 
-def test_what_is_under_way_to_a_channel_given_up_is_dropped() -> None:
+def test_frames_in_flight_to_an_aborted_channel_are_dropped() -> None:
     host, guest, channel = joined()
     guest.send(channel, b"late")
     host.reset(channel)

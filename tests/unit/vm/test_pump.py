@@ -10,12 +10,12 @@ class Joined:
     """A host's and a guest's pump over a socket pair; `engine` is what the guest connects channels to."""
 
     def __init__(self) -> None:
-        port, port_there = socket.socketpair()
-        self.sockets = [port, port_there]
+        port, port_peer = socket.socketpair()
+        self.sockets = [port, port_peer]
         self.host_events: list[MuxEvent] = []
         self.engines: list[socket.socket] = []
         self.host = Pump(port.fileno(), self.host_events.append)
-        self.guest = Pump(port_there.fileno(), self._on_guest_event)
+        self.guest = Pump(port_peer.fileno(), self._on_guest_event)
         self.refuse = False
 
     def _on_guest_event(self, event: MuxEvent) -> None:
@@ -53,7 +53,7 @@ def joined() -> Joined:
     made.close()
 
 
-def test_a_question_and_its_answer(joined: Joined) -> None:
+def test_a_request_and_its_response(joined: Joined) -> None:
     client = joined.client()
     client.send(b"ping")
     joined.turn()
@@ -63,7 +63,7 @@ def test_a_question_and_its_answer(joined: Joined) -> None:
     assert client.recv(100) == b"pong"
 
 
-def test_the_end_of_a_question_leaves_the_answer_its_way(joined: Joined) -> None:
+def test_a_response_follows_the_end_of_the_request(joined: Joined) -> None:
     client = joined.client()
     client.send(b"all")
     client.shutdown(socket.SHUT_WR)

@@ -30,8 +30,8 @@ def talk() -> Iterator[Callable[[Script], tuple[Qmp, list[str]]]]:
                 for line in lines:
                     request = json.loads(line)
                     received.append(request["execute"])
-                    for answer in script(request["execute"]):
-                        theirs.sendall(json.dumps(answer).encode() + b"\r\n")
+                    for reply in script(request["execute"]):
+                        theirs.sendall(json.dumps(reply).encode() + b"\r\n")
 
         threads.append(threading.Thread(target=serve))
         threads[-1].start()

@@ -51,24 +51,24 @@ def make(tmp_path: Path) -> Iterator[Callable[[str], Relay]]:
     relays: list[Relay] = []
 
     def relay(how: str) -> Relay:
-        port, port_there = socket.socketpair()
-        console, console_there = socket.socketpair()
+        port, port_peer = socket.socketpair()
+        console, console_peer = socket.socketpair()
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(tmp_path / "docker.sock"))
         listener.listen()
         log = tmp_path / "log"
-        argv = [sys.executable, "-c", GUEST, str(port_there.fileno()), str(console_there.fileno()), how]
+        argv = [sys.executable, "-c", GUEST, str(port_peer.fileno()), str(console_peer.fileno()), how]
 
         def spawn() -> "subprocess.Popen[bytes]":
             with log.open("wb") as out:
-                there = (port_there.fileno(), console_there.fileno())
-                return subprocess.Popen(argv, pass_fds=there, stderr=out)
+                peers = (port_peer.fileno(), console_peer.fileno())
+                return subprocess.Popen(argv, pass_fds=peers, stderr=out)
 
         made = Relay(spawn, port=port, console=console, listener=listener, log=log)
         relays.append(made)
         made.launch()
-        port_there.close()
-        console_there.close()
+        port_peer.close()
+        console_peer.close()
         return made
 
     yield relay

@@ -39,7 +39,7 @@ def made(cache: Path, name: str, **changes: object) -> GuestImage:
     return image
 
 
-def test_the_cache_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_follows_the_xdg_specification(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_dir({"XDG_CACHE_HOME": "/x"}) == Path("/x/testbed/vm")
     monkeypatch.setenv("HOME", "/elsewhere/a")
     assert cache_dir({}) == cache_dir({"XDG_CACHE_HOME": "relative"}) == Path("/elsewhere/a/.cache/testbed/vm")
@@ -51,7 +51,7 @@ def test_a_manifest_is_read_back(tmp_path: Path) -> None:
     assert list_images(tmp_path)[0].packages == image.packages
 
 
-def test_what_is_not_whole_is_no_image(tmp_path: Path) -> None:
+def test_an_incomplete_folder_is_no_image(tmp_path: Path) -> None:
     made(tmp_path, "whole")
     made(tmp_path, ".part-being-made-over")
     (tmp_path / "other").mkdir()
