@@ -84,10 +84,10 @@ class FakeEngine:
             "client": client,
             "tun": lambda _process: None,
         }
-        self.things: dict[tuple[str, str], tuple[Handle, Mapping[str, str]]] = {}
+        self.resources: dict[tuple[str, str], tuple[Handle, Mapping[str, str]]] = {}
         self.processes: dict[str, FakeProcess] = {}
         self.files: dict[str, dict[str, bytes]] = {}
-        self.given: dict[str, dict[str, bytes]] = {}
+        self.unpacked: dict[str, dict[str, bytes]] = {}
         self.images: dict[str, Image] = {}
         self.built: list[str] = []
         self.copied: list[str] = []
@@ -103,7 +103,7 @@ class FakeEngine:
             raise self.fail_on[what]
 
     def _add(self, handle: Handle, labels: Mapping[str, str]) -> Handle:
-        self.things[handle.kind, handle.name] = (handle, labels)
+        self.resources[handle.kind, handle.name] = (handle, labels)
         return handle
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> Handle:
@@ -123,31 +123,31 @@ class FakeEngine:
     def remove(self, handle: Handle) -> None:
         # The id of a planned handle is its name: engines accept either.
         found = (handle.kind, handle.name)
-        if found not in self.things:
+        if found not in self.resources:
             return
-        role = self.things[found][1][ROLE]
+        role = self.resources[found][1][ROLE]
         self._do(f"remove {handle.kind} {role}")
         if handle.kind == "container" and not self.processes[role].exited:
             self.processes[role].exit(137)
-        del self.things[found]
+        del self.resources[found]
 
     def find(self, label: str) -> list[Found]:
         key, _, value = label.partition("=")
         return [
             Found(handle, labels, 1000.0)
-            for handle, labels in self.things.values()
+            for handle, labels in self.resources.values()
             if key in labels and value in ("", labels[key])
         ]
 
     def _process(self, handle: Handle) -> FakeProcess:
-        return self.processes[self.things["container", handle.name][1][ROLE]]
+        return self.processes[self.resources["container", handle.name][1][ROLE]]
 
     def attach(self, handle: Handle, output: Callable[[Stream, bytes], None]) -> Callable[[], Exit]:
         process = self._process(handle)
         return lambda: process.follow(output)
 
     def start(self, handle: Handle) -> None:
-        role = self.things["container", handle.name][1][ROLE]
+        role = self.resources["container", handle.name][1][ROLE]
         self._do(f"start {role}")
         if self.processes[role].spec.devices and not self.tun:
             raise HostError(f'start {role}: error gathering device information: "/dev/net/tun": no such file')
@@ -163,12 +163,12 @@ class FakeEngine:
             process.on_signal[signal](process)
 
     def archive(self, handle: Handle, path: str) -> Iterator[bytes]:
-        role = self.things["container", handle.name][1][ROLE].removesuffix("-netem")
+        role = self.resources["container", handle.name][1][ROLE].removesuffix("-netem")
         yield packed({f"{path.rpartition('/')[2]}/{name}": data for name, data in self.files.get(role, {}).items()})
 
     def unpack(self, handle: Handle, path: str, files: Mapping[str, bytes]) -> None:
-        role = self.things["container", handle.name][1][ROLE]
-        self.given.setdefault(role, {}).update({f"{path}/{name}": data for name, data in files.items()})
+        role = self.resources["container", handle.name][1][ROLE]
+        self.unpacked.setdefault(role, {}).update({f"{path}/{name}": data for name, data in files.items()})
 
     def image(self, name: str) -> Image | None:
         return self.images.get(name)

@@ -108,7 +108,7 @@ def _container(arguments: Sequence[str], attempt: str) -> Iterator[str]:
 def write_disk(tag: str, maker: Sequence[str], sink: Callable[[IO[bytes]], None]) -> None:
     """Pipe an image's file system as a tar stream through a container of `maker`, and its output to `sink`."""
     attempt = f"write a disk with the contents of the image {tag}"
-    # A volume, because some storage drivers find the holes of a file only by reading it; no log of the output, the disk.
+    # A volume: some storage drivers find the holes of a file only by reading it. No log: the output is the disk.
     options = ["--interactive", "--volume", "/tmp", "--log-driver", "none"]  # noqa: S108 - a path in the container
     with _container([tag, "true"], attempt) as content, _container([*options, *maker], attempt) as writer:
         argv = ["docker", "start", "--attach", "--interactive", writer]
