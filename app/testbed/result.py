@@ -1,4 +1,4 @@
-"""What a run leaves behind, as versioned records: `cell.json` (what happened) and `result.json` (what it means).
+"""The records that a run writes, with their version: `cell.json` (what happened), `result.json` (what it means).
 
 Units stand in the names of the keys. `docs/results-format.md` explains every key; the JSON Schema of a result is
 shipped as `result.schema.json` and regenerated from here.
@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 Status = Literal["passed", "failed", "error", "unsupported"]
 
@@ -18,21 +18,21 @@ class _Record(BaseModel):
 
 
 class ImageUsed(_Record):
-    """An image as it was used."""
+    """An image that the cell used."""
 
     tag: str
     id: str = Field(description="digest of the image's configuration")
 
 
-class Ending(_Record):
-    """How a program under test ended."""
+class ProgramExit(_Record):
+    """How a program under test exited."""
 
     exit_code: int
     oom_killed: bool = False
 
 
 class Failure(_Record):
-    """Why a cell did not come to its regular end."""
+    """Why a cell was not completed."""
 
     kind: Literal["endpoint", "environment", "timeout", "interrupted"]
     role: str = ""
@@ -41,23 +41,23 @@ class Failure(_Record):
 
 
 class CellRecord(_Record):
-    """What happened in one cell: everything that the analysis needs beside the raw files."""
+    """What happened in one cell: everything that the analysis needs in addition to the raw files."""
 
-    # Records of other versions are read as far as they are understood: old runs can be analysed again.
+    # A newer version may have added keys. Older versions are upgraded by testbed.result_upgrade before they are read.
     model_config = ConfigDict(extra="ignore")
 
     schema_version: int = SCHEMA_VERSION
     run: str
     id: str
     requested: dict[str, Any] = Field(description="the fields of the cell; sizes in bytes, durations as text with unit")
-    impairment: dict[str, str] = Field(description="what the frames of each role were to suffer")
+    impairment: dict[str, str] = Field(description="impairment of the frames that each role sends")
     images: dict[str, ImageUsed]
-    endings: dict[str, Ending] = {}
+    exits: dict[str, ProgramExit] = {}
     failure: Failure | None = None
     sidecars: dict[str, dict[str, Any]] = Field(default={}, description="last link, verified and stopped event of each")
     notes: list[str] = []
     phases_s: dict[str, float] = Field(default={}, description="wall time of each phase of the cell")
-    machine: dict[str, Any] = Field(default={}, description="facts of the guest that the cell ran in; empty = the host")
+    machine: dict[str, Any] = Field(default={}, description="facts of the guest VM that ran the cell; empty = the host")
 
 
 class Rtt(_Record):
@@ -70,21 +70,21 @@ class Rtt(_Record):
 
 
 class Delays(_Record):
-    """How long frames were held or on their way."""
+    """Delays of a number of frames."""
 
     packets: int
-    ms: dict[str, float] = Field(description="milliseconds: `min`, `p50` (half of them no longer), `p99`, `max`, ...")
+    ms: dict[str, float] = Field(description="milliseconds: `min`, quantiles such as `p50` and `p99`, `max`")
 
 
 class OneWayDelays(Delays):
-    """One-way delays of the real frames, each found in the captures of both ends, whose clock is the same."""
+    """One-way delays of the real frames that the captures of both ends have; both ends have the same clock."""
 
-    unmatched_sent: int = Field(description="sent and not found at the other end: lost, or cut anew by offload")
-    unmatched_received: int = Field(description="received and not found where they were sent: duplicates, cut anew")
+    unmatched_sent: int = Field(description="sent and not found at the other end: dropped, or split by offload")
+    unmatched_received: int = Field(description="received and not found at the sender: duplicated, or split by offload")
 
 
 class LinkCounters(_Record):
-    """Packets that the engine counted after the probing; null where it does not tell. A super-packet is one."""
+    """Packets that the emulation engine counted after the probing; null = not counted. A super-packet is one packet."""
 
     packets_in: int | None = None
     bytes_in: int | None = Field(default=None, description="as on the wire, headers of every segment included")
@@ -108,28 +108,32 @@ class LinkCounters(_Record):
 
 
 class Link(_Record):
-    """What the link did to the frames that one end sent, and how that end's kernel was set up."""
+    """What the link did to the frames that one end sent, and how that end's kernel was configured."""
 
-    engine: str
+    engine: str = Field(description="emulation engine: `kernel`, `user` or `none`")
     reason: str = Field(default="", description="why this engine")
     requested: str
     readback: str
     route: dict[str, dict[str, int | str]] = Field(
         default={}, description="metrics of the route to the other end by family, read back; `rto_min` in ms"
     )
-    sysctls: dict[str, str] = Field(default={}, description="settings asked for, read back")
-    changes: int = Field(default=0, description="changes of the impairment on the way; link.json has their times")
-    probed: Delays | None = Field(default=None, description="one-way delays of the probes before the endpoints started")
+    sysctls: dict[str, str] = Field(default={}, description="requested settings, read back")
+    changes: int = Field(default=0, description="changes of the impairment during the cell; link.json has their times")
+    probe_delays: Delays | None = Field(
+        default=None, description="one-way delays of the probes before the endpoints started"
+    )
     counters: LinkCounters | None = None
-    realised: Delays | None = Field(default=None, description="how long the engine held the frames that it sent")
-    one_way: OneWayDelays | None = None
+    engine_delays: Delays | None = Field(
+        default=None, description="how long the emulation engine held the frames that it forwarded"
+    )
+    one_way_delays: OneWayDelays | None = Field(default=None, description="of the real frames, from both captures")
 
 
 class Metrics(_Record):
-    """Numbers; null where the raw files do not tell."""
+    """Measured numbers; null = not known."""
 
-    bytes_written: int | None = Field(default=None, description="bytes that the client's writes took")
-    bytes_read: int | None = Field(default=None, description="bytes that the server's reads brought")
+    bytes_written: int | None = Field(default=None, description="bytes that the client wrote")
+    bytes_read: int | None = Field(default=None, description="bytes that the server read")
     duration_s: float | None = Field(
         default=None, description="from the start of the first write to the end of the last read"
     )
@@ -143,16 +147,16 @@ class Metrics(_Record):
     )
     write_longest_s: float | None = None
     read_calls: int | None = None
-    read_sleep_s: float | None = Field(default=None, description="time that the server paused between reads")
-    bytes_ahead_max: int | None = Field(default=None, description="most bytes written and not yet read")
+    read_delay_total_s: float | None = Field(default=None, description="time that the server waited between reads")
+    bytes_ahead_max: int | None = Field(default=None, description="most bytes that were written and not yet read")
     first_zero_window_s: float | None = Field(
-        default=None, description="from the first write to the first zero window; null = none seen"
+        default=None, description="from the first write to the first zero window; null = none observed"
     )
     rtt_ms: Rtt | None = None
 
 
 class HostState(_Record):
-    """How busy the machine was from the first connection to the end of the last; null where it does not tell."""
+    """How busy the machine was from the first connection to the end of the last; null = not reported."""
 
     duration_s: float
     cpu_pressure_share: float | None = Field(
@@ -160,16 +164,16 @@ class HostState(_Record):
     )
     memory_pressure_share: float | None = Field(default=None, description="the same for memory")
     io_pressure_share: float | None = Field(default=None, description="the same for storage")
-    steal_share: float | None = Field(default=None, description="of the processors' time that other machines got")
-    throttled_s: float | None = Field(default=None, description="time in which a CPU quota held a sidecar back")
-    samples_missed_share: float | None = Field(default=None, description="of the samples that were due and left out")
+    steal_share: float | None = Field(default=None, description="of CPU time that other virtual machines got")
+    throttled_s: float | None = Field(default=None, description="time in which a CPU quota throttled a sidecar")
+    samples_missed_share: float | None = Field(default=None, description="of the samples that were due")
     clock_offset_ns: tuple[int, int] | None = Field(
-        default=None, description="how far the server's clock can be ahead of the client's: least and most"
+        default=None, description="bounds of the server's clock minus the client's"
     )
 
 
 class Check(_Record):
-    """One thing that had to be so."""
+    """One thing that had to hold for the cell to pass."""
 
     name: str
     ok: bool
@@ -215,27 +219,29 @@ class NotReported(_Record):
 
 
 class Result(_Record):
-    """What one cell showed."""
+    """The result of one cell."""
 
     schema_version: int = SCHEMA_VERSION
     run: str
     cell: str
     status: Status
     reason: str = Field(description="one sentence; empty when passed")
-    verdict: str = Field(default="", description="what limited the sender and what came of it; empty = nothing seen")
+    verdict: str = Field(default="", description="what limited the sender, and what followed; empty = none observed")
     requested: dict[str, Any]
     link: dict[str, Link]
     metrics: Metrics
     machine: dict[str, Any] = Field(
         default={},
-        description="the guest that it ran in: kernel, sysctls, accelerator; empty = this host (run.json)",
+        description="the guest VM that it ran in: kernel, sysctls, accelerator; empty = this host (run.json)",
     )
-    emulated: bool = Field(default=False, description="run in an emulated machine, whose time is no real time")
-    tainted: bool | None = Field(description="whether the times are not to be trusted; null = not known")
-    taints: list[str] = Field(default=[], description="why not, each with its figure")
+    emulated: bool = Field(default=False, description="run in an emulated machine, whose time is not real time")
+    timing_reliable: bool | None = Field(
+        description="false: the times say more about the machine than about TCP; null = not known"
+    )
+    timing_issues: list[str] = Field(default=[], description="why the times are not reliable, each with its figure")
     host: HostState | None = None
     kernel_counters: dict[str, dict[str, int]] = Field(
-        default={}, description="what each end's kernel counted of TCP under the names of nstat; what is missing is 0"
+        default={}, description="TCP counters of each end's kernel, by the names of nstat(8); a missing one is 0"
     )
     checks: list[Check]
     findings: list[Finding] = Field(description="the strongest first")

@@ -39,7 +39,7 @@ def counters(shown: CellShown, role: str = "client") -> LinkCounters:
 
 
 def one_way_ms(shown: CellShown, role: str) -> dict[str, float]:
-    found = shown.result.link[role].one_way
+    found = shown.result.link[role].one_way_delays
     assert found is not None
     return found.ms
 
@@ -54,10 +54,10 @@ def test_each_direction_has_its_own_impairment(testbed_cell: Run, family: str) -
     for role, requested_ms in (("client", 30.0), ("server", 5.0)):
         link = shown.result.link[role]
         assert requested_ms <= one_way_ms(shown, role)["p50"] < requested_ms + LATE_MS
-        assert link.probed is not None
-        assert requested_ms <= link.probed.ms["p50"] < requested_ms + LATE_MS
-        assert link.realised is not None
-        assert requested_ms <= link.realised.ms["p50"] < requested_ms + LATE_MS
+        assert link.probe_delays is not None
+        assert requested_ms <= link.probe_delays.ms["p50"] < requested_ms + LATE_MS
+        assert link.engine_delays is not None
+        assert requested_ms <= link.engine_delays.ms["p50"] < requested_ms + LATE_MS
         assert (counters(shown, role).dropped, counters(shown, role).rx_overruns) == (0, 0)
 
 
@@ -188,7 +188,7 @@ def test_a_table_beside_the_scenario_is_the_delays_distribution(command: Command
     # Two entries, one sigma to either side: frames are 10 or 30 ms late and nothing else.
     (tmp_path / "two.dist").write_text("# two values\n-8192 8192\n")
     cell = "  {netem_client: delay 20ms 10ms distribution two keep-order, nodes: 200, nodelay: true, chunk: 1000}\n"
-    held = matrix(command, tmp_path, cell)["link"]["client"]["realised"]["ms"]
+    held = matrix(command, tmp_path, cell)["link"]["client"]["engine_delays"]["ms"]
     assert held["p50"] >= 10
     assert held["max"] >= 30
 

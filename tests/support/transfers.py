@@ -16,7 +16,7 @@ from testbed.analysis.join.load import choose_connection
 from testbed.analysis.join.observation import CaptureState, End, Observation, Role
 from testbed.analysis.join.samples import parse_samples
 from testbed.analysis.packets.capture import analyse_capture
-from testbed.result import CellRecord, Ending
+from testbed.result import CellRecord, ProgramExit
 from testbed.scenario.model import Cell
 from tests.support.captures import ACK, EPOCH_NS, FIN, PSH, SYN, Segment, pcap, syn_options
 
@@ -246,7 +246,7 @@ class Transfer:
             | self.requested,
             "impairment": {"client": "", "server": ""},
             "images": {},
-            "endings": {"client": Ending(exit_code=0), "server": Ending(exit_code=0)},
+            "exits": {"client": ProgramExit(exit_code=0), "server": ProgramExit(exit_code=0)},
             "sidecars": {"client": stopped, "server": stopped},
         }
         (folder / "cell.json").write_text(CellRecord(**(facts | changes)).model_dump_json())

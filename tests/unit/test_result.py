@@ -18,7 +18,7 @@ def result() -> Result:
         requested={"nodes": 1},
         link={},
         metrics=Metrics(bytes_written=1),
-        tainted=None,
+        timing_reliable=None,
         checks=[],
         findings=[],
         notes=[],

@@ -16,7 +16,7 @@ from testbed.evaluation.cell import analyse
 from testbed.evaluation.explanation import explain
 from testbed.report.explain import MIN_STRENGTH, explanation_lines
 from testbed.report.text import verdict
-from testbed.result import Result
+from testbed.result import SCHEMA_VERSION, Result
 from testbed.run.folder import write_json
 from testbed.units import format_bytes, pluralize
 
@@ -40,7 +40,12 @@ def _analyze(target: str, output: Path, **params: Any) -> int:  # noqa: ANN401 -
     if params["json"]:
         documents = [_document(connection, capture, path) for connection in connections]
         cli.print_json(
-            {"schema_version": 1, "file": str(path), "packets": capture.facts.packets, "connections": documents}
+            {
+                "schema_version": SCHEMA_VERSION,
+                "file": str(path),
+                "packets": capture.facts.packets,
+                "connections": documents,
+            }
         )
         return 0
     click.echo(f"{path}: {pluralize(capture.facts.packets, 'packet')}, {pluralize(len(capture), 'TCP connection')}")
@@ -58,7 +63,7 @@ def _run(path: Path, *, as_json: bool) -> int:
     if len({result.requested.get("family") for result in results}) > 1:
         results = list(_analysed(folders))  # again: each cell of a family pair reads the new result of the other
     if as_json:
-        cli.print_json({"schema_version": 1, "results": [result.model_dump() for result in results]})
+        cli.print_json({"schema_version": SCHEMA_VERSION, "results": [result.model_dump() for result in results]})
         return 0
     for folder, result in zip(folders, results, strict=True):
         click.echo(f"{folder.name}: {verdict(result)}")

@@ -13,6 +13,7 @@ from testbed.cli.session import width
 from testbed.evaluation.explanation import explain
 from testbed.report.explain import MIN_STRENGTH, explanation_lines
 from testbed.report.text import machine_text
+from testbed.result import SCHEMA_VERSION
 
 HELP = """Explain a cell: what limited the sender, and every finding with its facts and evidence.
 
@@ -31,7 +32,7 @@ def _explain(target: str, output: Path, **params: object) -> int:
     if params["json"]:
         document = {"findings": [f.model_dump() for f in findings], "not_reported": [a.model_dump() for a in absent]}
         head = {"cell": folder.name, "verdict": answer.verdict, "emulated": bool(observation.host.get("emulated"))}
-        cli.print_json({"schema_version": 1, **head, **document})
+        cli.print_json({"schema_version": SCHEMA_VERSION, **head, **document})
         return 0
     machine = machine_text(observation.host)
     if not names and not params["all"]:

@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Final
 
 import click
-from pydantic import ValidationError
 
-from testbed.analysis.join.load import choose_connection
+from testbed.analysis.join.load import choose_connection, read_record
 from testbed.analysis.packets.capture import read_capture
 from testbed.analysis.packets.model import Capture, Connection
 from testbed.errors import InputError
-from testbed.result import CellRecord
 
 LATEST: Final = "latest"
 
@@ -55,8 +53,8 @@ def one_cell(path: Path) -> Path:
 def check_record(folder: Path) -> None:
     """Raise InputError when cell.json is missing or invalid."""
     try:
-        CellRecord.model_validate_json((folder / "cell.json").read_text())
-    except (OSError, ValidationError) as error:
+        read_record(folder)
+    except (OSError, ValueError) as error:
         raise InputError([f"{folder / 'cell.json'}: {str(error).splitlines()[0]}"]) from error
 
 

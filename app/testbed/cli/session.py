@@ -18,7 +18,7 @@ from testbed.cli.options import unknown_env_vars
 from testbed.report.chart import ASCII, UNICODE, Glyphs
 from testbed.report.text import result_lines
 from testbed.report.wrapping import WIDTH
-from testbed.result import Result
+from testbed.result import SCHEMA_VERSION, Result
 from testbed.run.cell import Keep
 from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
@@ -112,7 +112,7 @@ def exit_code(report: RunReport) -> int:
 def document(report: RunReport) -> dict[str, Any]:
     """Return a run as one document."""
     return {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "run": report.run,
         "folder": str(report.folder),
         "results": [result.model_dump() for result in report.results],

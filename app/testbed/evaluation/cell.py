@@ -1,13 +1,13 @@
-"""One cell's folder to its result: status, metrics, checks, findings."""
+"""Evaluate one cell's folder: status, metrics, checks, findings."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from testbed.analysis.events import Calls, EventLog, most_ahead, read_events
-from testbed.analysis.join.load import load_cell
+from testbed.analysis.join.load import load_cell, read_record
 from testbed.evaluation.content import check_output
 from testbed.evaluation.explanation import explain
-from testbed.evaluation.host import host_state, taints
+from testbed.evaluation.host import host_state, timing_issues
 from testbed.evaluation.link import links
 from testbed.peer.contract import UNSUPPORTED
 from testbed.result import CellRecord, Check, Finding, Metrics, Result, Rtt, Status
@@ -27,7 +27,7 @@ def rtt_ms(record: CellRecord) -> Rtt | None:
 def _link_notes(record: CellRecord) -> list[str]:
     probes = [probe for events in record.sidecars.values() for probe in events.get("verified", {}).get("probes", [])]
     return [
-        f"the link to the {probe.get('peer')} ({probe.get('direction')}) is not as asked: {probe.get('sentence')}"
+        f"the link to the {probe.get('peer')} ({probe.get('direction')}) is not as requested: {probe.get('sentence')}"
         for probe in probes
         if probe.get("ok") is False
     ]
@@ -43,8 +43,8 @@ def _capture_notes(record: CellRecord) -> list[str]:
 
 
 def _kernel_counters(record: CellRecord) -> dict[str, dict[str, int]]:
-    told = {role: (events.get("stopped") or {}).get("tcp") for role, events in record.sidecars.items()}
-    return {role: counters for role, counters in told.items() if counters is not None}
+    counters = {role: (events.get("stopped") or {}).get("tcp") for role, events in record.sidecars.items()}
+    return {role: counted for role, counted in counters.items() if counted is not None}
 
 
 def _write_metrics(metrics: Metrics, writes: Calls) -> None:
@@ -60,11 +60,11 @@ def _read_metrics(metrics: Metrics, log: EventLog) -> None:
     reads = log.of("read")
     metrics.bytes_read = reads.total_bytes
     metrics.read_calls = reads.count
-    metrics.read_sleep_s = _seconds(log.of("sleep").spent_ns)
+    metrics.read_delay_total_s = _seconds(log.of("sleep").spent_ns)
 
 
 def measure(client: EventLog | None, server: EventLog | None, rtt: Rtt | None) -> Metrics:
-    """Return the metrics that the event logs of both ends give."""
+    """Return the metrics from the event logs of both ends."""
     metrics = Metrics(rtt_ms=rtt)
     if client is not None and client.of("write").count:
         _write_metrics(metrics, client.of("write"))
@@ -84,9 +84,9 @@ def measure(client: EventLog | None, server: EventLog | None, rtt: Rtt | None) -
 
 def _checks(record: CellRecord, metrics: Metrics, folder: Path) -> list[Check]:
     checks = []
-    for role, ending in sorted(record.endings.items()):
-        sentence = f"the {role} ended with exit status {ending.exit_code}"
-        checks.append(Check(name=f"{role}-exit", ok=ending.exit_code == 0, sentence=sentence))
+    for role, exited in sorted(record.exits.items()):
+        sentence = f"the {role} ended with exit code {exited.exit_code}"
+        checks.append(Check(name=f"{role}-exit", ok=exited.exit_code == 0, sentence=sentence))
     if record.failure is None:
         checks += check_output(record.requested, folder)
         written, read = metrics.bytes_written, metrics.bytes_read
@@ -97,7 +97,7 @@ def _checks(record: CellRecord, metrics: Metrics, folder: Path) -> list[Check]:
 
 
 def _status(record: CellRecord, checks: list[Check]) -> tuple[Status, str]:
-    unsupported = [role for role, ending in record.endings.items() if ending.exit_code == UNSUPPORTED]
+    unsupported = [role for role, exited in record.exits.items() if exited.exit_code == UNSUPPORTED]
     if unsupported:
         return "unsupported", f"the {' and the '.join(unsupported)} does not support this case"
     if record.failure is not None:
@@ -114,7 +114,7 @@ def _first_zero_window_s(findings: Sequence[Finding]) -> float | None:
 
 def analyse(folder: Path) -> Result:
     """Return the result of the cell in `folder`, from its `cell.json` and raw files."""
-    record = CellRecord.model_validate_json((folder / "cell.json").read_text())
+    record = read_record(folder)
     logs = {role: read_events(folder / role / "events.csv") for role in ("client", "server")}
     metrics = measure(logs["client"], logs["server"], rtt_ms(record))
     observation = load_cell(folder)
@@ -127,7 +127,7 @@ def analyse(folder: Path) -> Result:
         if log is not None and log.bad_lines:
             notes.append(f"{role}/events.csv: {log.bad_lines} lines cannot be read")
     host = host_state(record)
-    why = taints(host)
+    issues = timing_issues(host)
     return Result(
         run=record.run,
         cell=record.id,
@@ -138,8 +138,8 @@ def analyse(folder: Path) -> Result:
         metrics=metrics,
         machine=record.machine,
         emulated=bool(record.machine.get("emulated")),
-        tainted=None if why is None else bool(why),
-        taints=why or [],
+        timing_reliable=None if issues is None else not issues,
+        timing_issues=issues or [],
         host=host,
         kernel_counters=_kernel_counters(record),
         checks=checks,
@@ -151,7 +151,7 @@ def analyse(folder: Path) -> Result:
 
 
 def transfers(folder: Path) -> dict[str, Calls]:
-    """Return the client's writes and the server's reads, by `write` and `read`, as far as there are logs of them."""
+    """Return the client's writes and the server's reads, by `write` and `read`, where there are logs of them."""
     found = {}
     for role, op in (("client", "write"), ("server", "read")):
         log = read_events(folder / role / "events.csv")

@@ -1,4 +1,4 @@
-"""What the programs must print when everything that was asked for arrived, and whether they did."""
+"""What the programs must print when everything that was requested arrived, and whether they did."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ from testbed.result import Check
 from testbed.wire.encoder import list_blocks, list_bytes
 
 OURS: Final = ("py", "c")
-"""Programs whose printed lines are part of the contract; what an image prints is its own affair."""
+"""Programs whose printed lines are part of the contract; the lines of other images are not checked."""
 
 _CHUNK_LINE: Final = re.compile(r"\d+ B sent after \d+ ms")
 _SHOWN: Final = 120
@@ -64,7 +64,7 @@ def check_output(requested: dict[str, Any], folder: Path) -> list[Check]:
     """Compare what our programs printed with what they must have; nothing is checked of other images.
 
     The server's lines depend on every field of every node and on the digest of all bytes, so when a server prints
-    them, it has received exactly what its client, whoever wrote it, was told to send.
+    them, it has received exactly what its client, whoever wrote it, was requested to send.
     """
     nodes, content_bytes, lists = requested["nodes"], requested["content"], requested["repeat"]
     checks = []

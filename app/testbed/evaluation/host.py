@@ -1,4 +1,4 @@
-"""How far the machine can be trusted: how busy it was, and whether both ends had the same clock."""
+"""Whether times are reliable: how busy the machine was, and whether both ends had the same clock."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -7,10 +7,10 @@ from testbed.result import CellRecord, HostState
 from testbed.units import format_seconds, percent
 
 SHORTEST_S: Final = 0.2
-"""In less time a share says more about where it began than about the machine."""
+"""In less time a share depends more on when the measurement began than on the machine."""
 
 CPU_PRESSURE_SHARE: Final = 0.5
-"""Half of the time somebody waited for a CPU: then times of milliseconds say more about the host than about TCP."""
+"""Where tasks waited for a CPU half of the time, times of milliseconds say more about the host than about TCP."""
 MEMORY_PRESSURE_SHARE: Final = 0.1
 STEAL_SHARE: Final = 0.05
 THROTTLED_SHARE: Final = 0.01
@@ -25,41 +25,41 @@ _SHARES: Final = (
 
 
 def host_state(record: CellRecord) -> HostState | None:
-    """Return what the sidecars tell of the machine during the transfer: the worse of both; None when none does."""
+    """Return what the sidecars report of the machine during the transfer: the worse of both; None without a report."""
     stopped = [events.get("stopped") or {} for events in record.sidecars.values()]
-    told = [host for each in stopped if (host := each.get("host"))]
+    hosts = [host for each in stopped if (host := each.get("host"))]
     offsets = (record.sidecars.get("client", {}).get("verified") or {}).get("clock_offset_ns") or {}
     offset = offsets.get("server")
-    if not told and offset is None:
+    if not hosts and offset is None:
         return None
-    pluralize = [(each.get("counters") or {}).get("sockets") or {} for each in stopped]
-    missed = [_missed_share(each) for each in pluralize]
+    counters = [(each.get("counters") or {}).get("sockets") or {} for each in stopped]
+    missed = [_missed_share(each) for each in counters]
     return HostState(
-        duration_s=max(((host["until_ns"] - host["from_ns"]) / 1e9 for host in told), default=0.0),
+        duration_s=max(((host["until_ns"] - host["from_ns"]) / 1e9 for host in hosts), default=0.0),
         **{
-            name: _most(told, name)
+            name: _most(hosts, name)
             for name in HostState.model_fields
             if name.endswith(("pressure_share", "steal_share"))
         },
-        throttled_s=_most(told, "throttled_s"),
+        throttled_s=_most(hosts, "throttled_s"),
         samples_missed_share=max((share for share in missed if share is not None), default=None),
         clock_offset_ns=None if offset is None else (int(offset[0]), int(offset[1])),
     )
 
 
-def _most(told: list[Mapping[str, Any]], name: str) -> float | None:
-    return max((float(host[name]) for host in told if name in host), default=None)
+def _most(hosts: list[Mapping[str, Any]], name: str) -> float | None:
+    return max((float(host[name]) for host in hosts if name in host), default=None)
 
 
-def _missed_share(pluralize: Mapping[str, Any]) -> float | None:
-    samples, missed = pluralize.get("samples"), pluralize.get("missed")
+def _missed_share(counters: Mapping[str, Any]) -> float | None:
+    samples, missed = counters.get("samples"), counters.get("missed")
     if samples is None or missed is None or samples + missed < FEWEST_SAMPLES:
         return None
     return round(float(missed / (samples + missed)), 4)
 
 
-def taints(state: HostState | None) -> list[str] | None:
-    """Return a sentence, with the figure, for each reason to mistrust the times; None when nothing is known."""
+def timing_issues(state: HostState | None) -> list[str] | None:
+    """Return a clause, with its figure, for each reason why the times are unreliable; None when nothing is known."""
     if state is None:
         return None
     found = list(_clock(state))
@@ -81,7 +81,7 @@ def _busy(state: HostState) -> Iterator[str]:
         if share is not None and share > most:
             yield f"{percent(share)} of the time {what}"
     if state.throttled_s is not None and state.throttled_s > THROTTLED_SHARE * state.duration_s:
-        yield f"a quota held the sidecars back for {format_seconds(state.throttled_s)}"
+        yield f"a CPU quota throttled the sidecars for {format_seconds(state.throttled_s)}"
     missed = state.samples_missed_share
     if missed is not None and missed > MISSED_SHARE:
-        yield f"{percent(missed)} of the samples came too late"
+        yield f"{percent(missed)} of the samples were late"

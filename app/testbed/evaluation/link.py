@@ -1,4 +1,4 @@
-"""What the link did to the frames of each role: asked, read back, counted, and seen in the captures of both ends."""
+"""What the link did to the frames of each role: requested, read back, counted, and measured by both captures."""
 
 import json
 from collections.abc import Mapping
@@ -34,13 +34,13 @@ _OF_KERNEL: Final = {
 
 
 def links(record: CellRecord, observation: Observation, folder: Path) -> dict[str, Link]:
-    """Return what the sidecars and the captures tell of the link, by the role that sent the frames."""
+    """Return what the sidecars and the captures show of the link, by the role that sent the frames."""
     found = {}
     for role, events in record.sidecars.items():
         link = events.get("link")
         if not link:
             continue
-        pluralize = ((events.get("stopped") or {}).get("counters") or {}).get("link") or {}
+        counted = ((events.get("stopped") or {}).get("counters") or {}).get("link") or {}
         found[role] = Link(
             engine=str(link.get("engine", "")),
             reason=str(link.get("reason", "")),
@@ -49,17 +49,17 @@ def links(record: CellRecord, observation: Observation, folder: Path) -> dict[st
             route=link.get("route") or {},
             sysctls=link.get("sysctls") or {},
             changes=_changes(folder / role / "link.json"),
-            probed=_probed(record, role),
-            counters=counters(pluralize),
-            realised=_realised(pluralize),
-            one_way=one_way(observation, from_client=role == "client"),
+            probe_delays=_probe_delays(record, role),
+            counters=counters(counted),
+            engine_delays=_engine_delays(counted),
+            one_way_delays=one_way_of(observation, from_client=role == "client"),
         )
     return found
 
 
-def counters(pluralize: Mapping[str, Any]) -> LinkCounters | None:
+def counters(counted: Mapping[str, Any]) -> LinkCounters | None:
     """Return the counters of either engine under one set of names; None when nothing was counted."""
-    measured = pluralize.get("measured")
+    measured = counted.get("measured")
     if not measured:
         return None
     if "packets_in" not in measured:
@@ -69,21 +69,21 @@ def counters(pluralize: Mapping[str, Any]) -> LinkCounters | None:
         return LinkCounters(**found)
     known = {name: measured[name] for name in LinkCounters.model_fields if name in measured}
     known["dropped"] = sum(measured.get(name, 0) for name in _DROPS)
-    return LinkCounters(**known, rx_overruns=pluralize.get("rx_overruns"), tx_rejected=pluralize.get("tx_rejected"))
+    return LinkCounters(**known, rx_overruns=counted.get("rx_overruns"), tx_rejected=counted.get("tx_rejected"))
 
 
-def _realised(pluralize: Mapping[str, Any]) -> Delays | None:
-    return _delays((pluralize.get("measured") or {}).get("delay_ns"))
+def _engine_delays(counted: Mapping[str, Any]) -> Delays | None:
+    return _delays((counted.get("measured") or {}).get("delay_ns"))
 
 
-def _delays(told: Mapping[str, Any] | None, packets: int | None = None) -> Delays | None:
-    if not told:
+def _delays(measured: Mapping[str, Any] | None, packets: int | None = None) -> Delays | None:
+    if not measured:
         return None
-    in_ms = {name: round(told[name] / 1e6, 6) for name in QUANTILES if told.get(name) is not None}
-    return Delays(packets=int(told.get("packets", packets or 0)), ms=in_ms) if in_ms else None
+    in_ms = {name: round(measured[name] / 1e6, 6) for name in QUANTILES if measured.get(name) is not None}
+    return Delays(packets=int(measured.get("packets", packets or 0)), ms=in_ms) if in_ms else None
 
 
-def _probed(record: CellRecord, role: str) -> Delays | None:
+def _probe_delays(record: CellRecord, role: str) -> Delays | None:
     verified = record.sidecars.get("client", {}).get("verified") or {}
     for probe in verified.get("probes") or []:
         if probe.get("family") == record.requested.get("family") and probe.get("direction") == _DIRECTION.get(role):
@@ -91,7 +91,7 @@ def _probed(record: CellRecord, role: str) -> Delays | None:
     return None
 
 
-def one_way(observation: Observation, *, from_client: bool) -> OneWayDelays | None:
+def one_way_of(observation: Observation, *, from_client: bool) -> OneWayDelays | None:
     """Return the one-way delays of the real frames of one direction; None without both captures."""
     ends = {end.role: end.connection for end in (observation.sender, observation.receiver)}
     client, server = ends.get("client"), ends.get("server")

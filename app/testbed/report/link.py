@@ -75,7 +75,7 @@ def measured_texts(result: Result) -> list[str]:
 def _measured(link: Link) -> list[str]:
     requested = f"requested {link.requested}" if link.requested else "unimpaired at first"
     texts = [f"{requested}; {pluralize(link.changes, 'change')}" if link.changes else requested]
-    for name, delays in (("engine delay", link.realised), ("one-way delay", link.one_way)):
+    for name, delays in (("engine delay", link.engine_delays), ("one-way delay", link.one_way_delays)):
         texts += [f"{name} {_delay_text(delays)}"] if delays else []
     return [*texts, ", ".join(_counted(link.counters))] if link.counters else texts
 

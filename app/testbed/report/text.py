@@ -1,4 +1,4 @@
-"""One cell for a terminal: what was asked, what the link was, what happened."""
+"""One cell for a terminal: what was requested, what the link did, what happened."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,7 +12,7 @@ from testbed.units import format_bytes, format_figures, format_rate, format_seco
 
 _LABEL: Final = 10
 
-_ABOUT_THE_REST: Final = ("capture-trust", "context")
+_ABOUT_THE_SETUP: Final = ("capture-trust", "context")
 
 STRONGEST: Final = 3
 """Findings shown with a result; `testbed explain` shows all."""
@@ -31,7 +31,7 @@ def _size(name: str, count: int, given: Mapping[str, Any]) -> str:
 def requested_lines(
     requested: Mapping[str, Any], impairment: Mapping[str, str], total_bytes: int, given: Mapping[str, Any]
 ) -> list[str]:
-    """Return what is asked for; `given` holds texts as the user wrote them, to show what a size came to."""
+    """Return what is requested; `given` holds sizes as the user wrote them, to show them beside the bytes."""
     content = _size("content", requested["content"], given)
     lists = f"{pluralize(requested['repeat'], 'list')} of " if requested["repeat"] != 1 else ""
     nodes = pluralize(requested["nodes"], "node")
@@ -100,9 +100,10 @@ def _measured(result: Result) -> list[str]:
         lines.append(_row("blocked", blocked + longest))
     if metrics.bytes_read is not None:
         after = f", the last one after {format_seconds(metrics.duration_s)}" if metrics.duration_s else ""
-        paused = f", pauses {format_seconds(metrics.read_sleep_s)} in all" if metrics.read_sleep_s else ""
+        delay_s = metrics.read_delay_total_s
+        delays = f", read delays {format_seconds(delay_s)} in all" if delay_s else ""
         reads = pluralize(metrics.read_calls, "read")
-        lines.append(_row("receiver", f"{format_bytes(metrics.bytes_read)} in {reads}{after}{paused}"))
+        lines.append(_row("receiver", f"{format_bytes(metrics.bytes_read)} in {reads}{after}{delays}"))
     if metrics.goodput_bytes_per_s is not None:
         lines.append(_row("goodput", format_rate(metrics.goodput_bytes_per_s)))
     return lines
@@ -114,10 +115,10 @@ def verdict(result: Result) -> str:
 
 
 def _found(result: Result) -> list[Finding]:
-    """Return the findings that have something to say: none about the rest when nothing was ever sent."""
+    """Return the findings to show: none about captures and kernel when nothing was ever sent."""
     if result.status == "passed" or result.metrics.bytes_written is not None:
         return result.findings
-    return [finding for finding in result.findings if finding.name not in _ABOUT_THE_REST]
+    return [finding for finding in result.findings if finding.name not in _ABOUT_THE_SETUP]
 
 
 def result_lines(result: Result, transfers: Mapping[str, Calls], glyphs: Glyphs, width: int = WIDTH) -> list[str]:
@@ -136,16 +137,20 @@ def result_lines(result: Result, transfers: Mapping[str, Calls], glyphs: Glyphs,
 
 
 def _doubts(result: Result, indent: int, width: int) -> list[list[str]]:
-    """Return why the result may mislead: a machine that was too busy, and what is not as it should be."""
-    taints = f"Tainted: {'; '.join(result.taints)}. Mistrust the times."
+    """Return why the result may mislead: timing issues and notes."""
+    unreliable = f"Timing unreliable: {'; '.join(result.timing_issues)}."
     notes = [f"{' ' * indent}note: {note}" for note in result.notes]
-    return ([wrapped(taints, indent, width=width)] if result.taints else []) + ([notes] if notes else [])
+    return ([wrapped(unreliable, indent, width=width)] if result.timing_issues else []) + ([notes] if notes else [])
 
 
 def matrix_lines(number: int, count: int, result: Result, width: int = WIDTH) -> list[str]:
-    """Return what there is to say of one of many cells: its line, its verdict, and what to mind."""
-    said = wrapped(result.verdict, 4, width=width) if result.verdict else []
-    return [matrix_line(number, count, result), *said, *(line for part in _doubts(result, 4, width) for line in part)]
+    """Return the lines about one of many cells: its summary, its verdict, timing issues and notes."""
+    verdict_lines = wrapped(result.verdict, 4, width=width) if result.verdict else []
+    return [
+        matrix_line(number, count, result),
+        *verdict_lines,
+        *(line for part in _doubts(result, 4, width) for line in part),
+    ]
 
 
 def matrix_line(number: int, count: int, result: Result) -> str:

@@ -15,7 +15,7 @@ from typing import Final, Literal, Protocol
 
 from testbed.errors import DeadlineError, EndpointError, EngineLostError, HostError, TestbedError
 from testbed.ownership import ResourceLabels
-from testbed.result import Ending, Failure
+from testbed.result import Failure, ProgramExit
 from testbed.run.contract import SIDECAR_DEADLINE_S
 from testbed.run.sidecar import SidecarState
 from testbed.run.watch import Member, UnexpectedExitError, Watch
@@ -65,7 +65,7 @@ class Observer(Protocol):
 class CellOutcome:
     """What happened in a cell, in addition to the raw files in its folder."""
 
-    endings: dict[str, Ending] = field(default_factory=dict)
+    exits: dict[str, ProgramExit] = field(default_factory=dict)
     failure: Failure | None = None
     sidecars: dict[str, dict[str, object]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -284,7 +284,7 @@ class CellRun:
                 self.outcome.sidecars[name.removesuffix("-netem")] = dict(member.sidecar.recorded)
             elif member.exit is not None:
                 exit_ = member.exit
-                self.outcome.endings[name] = Ending(exit_code=exit_.code, oom_killed=exit_.oom_killed)
+                self.outcome.exits[name] = ProgramExit(exit_code=exit_.code, oom_killed=exit_.oom_killed)
 
     def _stop(self, watch: Watch, names: list[str], seconds: float, already_signalled: Container[str] = ()) -> None:
         """Stop these and wait for their exits; those in `already_signalled` get no second SIGTERM."""

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from testbed.result import CellRecord, ImageUsed, Result
+from testbed.result import SCHEMA_VERSION, CellRecord, ImageUsed, Result
 from testbed.run.cell import CellOutcome
 from testbed.scenario.ends import ROLES
 from testbed.scenario.expand import PlannedCell, Scenario
@@ -19,7 +19,7 @@ def run_document(
 ) -> dict[str, Any]:
     """Return `run.json` before the first cell."""
     return {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "run": run,
         "scenario": scenario.name,
         "description": scenario.description,
@@ -45,7 +45,7 @@ def cell_record(
         requested=planned.cell.requested(),
         impairment={role: planned.cell.impairment(role) for role in ROLES},
         images={name: ImageUsed(tag=tag, id=image.id) for name, (tag, image) in images.items()},
-        endings=outcome.endings,
+        exits=outcome.exits,
         failure=outcome.failure,
         sidecars=outcome.sidecars,
         notes=outcome.notes,
@@ -64,7 +64,11 @@ def results_csv(results: Sequence[Result]) -> str:
             {"cell": result.cell, "status": result.status, "reason": result.reason}
             | {name: _flat(value) for name, value in result.requested.items()}
             | metrics
-            | {"rtt_median_ms": rtt.median if rtt else None, "emulated": result.emulated, "tainted": result.tainted}
+            | {
+                "rtt_median_ms": rtt.median if rtt else None,
+                "emulated": result.emulated,
+                "timing_reliable": result.timing_reliable,
+            }
         )
     out = io.StringIO()
     if rows:

@@ -6,7 +6,7 @@ import pytest
 
 from testbed.evaluation.cell import analyse, transfers
 from testbed.evaluation.content import expected_client_lines, expected_server_lines
-from testbed.result import CellRecord, Ending, Failure, Result
+from testbed.result import CellRecord, Failure, ProgramExit, Result
 from testbed.scenario.model import Cell
 
 OP = "op,start_ns,end_ns,bytes,total_bytes\n"
@@ -23,7 +23,7 @@ def record(**changes: Any) -> CellRecord:
         "requested": Cell(nodes=1, content=0).requested(),
         "impairment": {"client": "delay 20ms", "server": ""},
         "images": {},
-        "endings": {"client": Ending(exit_code=0), "server": Ending(exit_code=0)},
+        "exits": {"client": ProgramExit(exit_code=0), "server": ProgramExit(exit_code=0)},
         "sidecars": {"client": {"link": link, "verified": verified}, "server": {"link": {"engine": "none"}}},
     }
     return CellRecord(**(facts | changes))
@@ -48,7 +48,7 @@ def test_a_cell_that_passed(tmp_path: Path) -> None:
     assert metrics.duration_s == 5.0
     assert metrics.goodput_bytes_per_s == 56.0
     assert (metrics.write_calls, metrics.write_s, metrics.write_blocked_s) == (2, 0.001001, 0.001)
-    assert (metrics.read_calls, metrics.read_sleep_s) == (2, 4.0)
+    assert (metrics.read_calls, metrics.read_delay_total_s) == (2, 4.0)
     assert metrics.bytes_ahead_max == 200
     assert metrics.rtt_ms is not None
     assert (metrics.rtt_ms.median, metrics.rtt_ms.samples) == (0.2, 20)
@@ -74,11 +74,11 @@ def test_without_event_logs_the_metrics_are_null(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "status", "reason"),
     [
-        ({"endings": {"client": Ending(exit_code=127)}}, "unsupported", "the client does not support this case"),
+        ({"exits": {"client": ProgramExit(exit_code=127)}}, "unsupported", "the client does not support this case"),
         (
-            {"endings": {"client": Ending(exit_code=0), "server": Ending(exit_code=3)}},
+            {"exits": {"client": ProgramExit(exit_code=0), "server": ProgramExit(exit_code=3)}},
             "failed",
-            "the server ended with exit status 3",
+            "the server ended with exit code 3",
         ),
         ({"failure": Failure(kind="endpoint", role="server", message="it died")}, "failed", "it died"),
         ({"failure": Failure(kind="timeout", message="too long")}, "error", "too long"),
@@ -93,16 +93,16 @@ def test_status(tmp_path: Path, changes: dict[str, Any], status: str, reason: st
 
 def test_a_cell_that_never_began_has_a_result(tmp_path: Path) -> None:
     failure = Failure(kind="environment", message="create network: no")
-    text = record(failure=failure, endings={}, sidecars={}).model_dump_json()
+    text = record(failure=failure, exits={}, sidecars={}).model_dump_json()
     (tmp_path / "cell.json").write_text(text)
     assert analyse(tmp_path).status == "error"
 
 
-@pytest.mark.parametrize(("share", "tainted"), [(None, None), (0.4, False), (0.6, True)])
-def test_a_busy_host_is_told(tmp_path: Path, share: float | None, tainted: bool | None) -> None:
+@pytest.mark.parametrize(("share", "timing_reliable"), [(None, None), (0.4, True), (0.6, False)])
+def test_a_busy_host_is_told(tmp_path: Path, share: float | None, timing_reliable: bool | None) -> None:
     host = None if share is None else {"from_ns": 0, "until_ns": 10**9, "cpu_pressure_share": share}
     result = analysed(tmp_path, record(sidecars={"client": {"stopped": {"host": host}}}))
-    assert (result.tainted, bool(result.taints)) == (tainted, bool(tainted))
+    assert (result.timing_reliable, bool(result.timing_issues)) == (timing_reliable, timing_reliable is False)
 
 
 def test_the_kernels_counters_are_told_for_each_end_that_read_them(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_lines_that_cannot_be_read_are_noted(tmp_path: Path) -> None:
     assert result.notes == ["client/events.csv: 1 lines cannot be read"]
 
 
-def test_a_link_that_is_not_as_asked_and_a_capture_that_is_not_whole_are_noted(tmp_path: Path) -> None:
+def test_a_link_that_is_not_as_requested_and_a_capture_that_is_not_whole_are_noted(tmp_path: Path) -> None:
     probes = [
         {"peer": "server", "direction": "egress", "ok": False, "sentence": "The median is 90 ms; asked is 20 ms."},
         {"peer": "server", "direction": "ingress", "ok": True, "sentence": "The median is 20 ms."},
@@ -123,6 +123,6 @@ def test_a_link_that_is_not_as_asked_and_a_capture_that_is_not_whole_are_noted(t
     stopped = {"capture": {"complete": False, "why": "3 frames were dropped"}}
     sidecars = {"client": {"verified": {"probes": probes}}, "server": {"stopped": stopped}}
     assert analysed(tmp_path, record(sidecars=sidecars)).notes == [
-        "the link to the server (egress) is not as asked: The median is 90 ms; asked is 20 ms.",
+        "the link to the server (egress) is not as requested: The median is 90 ms; asked is 20 ms.",
         "server/capture.pcap is not complete: 3 frames were dropped",
     ]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from testbed.evaluation.host import host_state, taints
+from testbed.evaluation.host import host_state, timing_issues
 from testbed.result import CellRecord, HostState
 
 S = 10**9
@@ -20,7 +20,7 @@ def stopped(**host: Any) -> dict[str, Any]:
 
 def test_nothing_told_is_nothing_known() -> None:
     assert host_state(record(client={}, server={"stopped": {"host": None}})) is None
-    assert taints(None) is None
+    assert timing_issues(None) is None
 
 
 def test_the_worse_of_both_ends_counts() -> None:
@@ -54,20 +54,20 @@ def test_samples_that_were_left_out_are_a_share_of_those_due() -> None:
         ({"steal_share": 0.04}, None),
         ({"steal_share": 0.06}, "6 % of the time the processors worked for other machines (steal)"),
         ({"throttled_s": 0.005}, None),
-        ({"throttled_s": 0.25}, "a quota held the sidecars back for 250 ms"),
-        ({"samples_missed_share": 0.3}, "30 % of the samples came too late"),
+        ({"throttled_s": 0.25}, "a CPU quota throttled the sidecars for 250 ms"),
+        ({"samples_missed_share": 0.3}, "30 % of the samples were late"),
         ({"clock_offset_ns": (-20_000, 100_000)}, None),
         ({"clock_offset_ns": (5_000_000, 6_000_000)}, "the clocks of the two ends differ by 5 ms at least"),
         ({"clock_offset_ns": (-9 * S, -8 * S)}, "the clocks of the two ends differ by 8 s at least"),
     ],
 )
 def test_thresholds(facts: dict[str, Any], said: str | None) -> None:
-    assert taints(HostState(duration_s=1.0, **facts)) == ([] if said is None else [said])
+    assert timing_issues(HostState(duration_s=1.0, **facts)) == ([] if said is None else [said])
 
 
 def test_a_short_transfer_is_not_judged_by_shares_but_by_its_clock() -> None:
-    assert taints(HostState(duration_s=0.1, cpu_pressure_share=1.0)) is None
-    assert taints(HostState(duration_s=0.1, clock_offset_ns=(S, 2 * S))) == [
+    assert timing_issues(HostState(duration_s=0.1, cpu_pressure_share=1.0)) is None
+    assert timing_issues(HostState(duration_s=0.1, clock_offset_ns=(S, 2 * S))) == [
         "the clocks of the two ends differ by 1 s at least"
     ]
 

@@ -59,19 +59,19 @@ def test_what_was_asked_and_what_came_of_it(tmp_path: Path) -> None:
     client = found["client"]
     assert (client.engine, client.reason, client.requested, client.readback) == ("user", "asked for", "delay 20ms", "x")
     assert (client.route, client.sysctls, client.changes) == ({"ipv4": {"mtu": 1400}}, {}, 2)
-    assert client.probed is not None
-    assert (client.probed.packets, client.probed.ms["p50"]) == (19, 20.0)
-    assert client.realised is not None
-    assert (client.realised.packets, client.realised.ms["p50"]) == (7, 20.1)
-    assert client.one_way is None
+    assert client.probe_delays is not None
+    assert (client.probe_delays.packets, client.probe_delays.ms["p50"]) == (19, 20.0)
+    assert client.engine_delays is not None
+    assert (client.engine_delays.packets, client.engine_delays.ms["p50"]) == (7, 20.1)
+    assert client.one_way_delays is None
 
 
 def test_the_server_suffers_what_the_client_sees_come_in(tmp_path: Path) -> None:
     probe = {"family": "ipv4", "direction": "ingress", "received": 5, "delay_ns": {"p50": 7_000_000}}
     found = links(record({"verified": {"probes": [probe]}}, {"link": {"engine": "user"}}), NOBODY, tmp_path)
     assert set(found) == {"server"}
-    assert found["server"].probed is not None
-    assert found["server"].probed.ms == {"p50": 7.0}
+    assert found["server"].probe_delays is not None
+    assert found["server"].probe_delays.ms == {"p50": 7.0}
 
 
 def test_the_distribution_of_one_way_delays() -> None:

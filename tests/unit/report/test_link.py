@@ -17,7 +17,7 @@ def shown(**link: object) -> list[str]:
         requested={},
         link={"client": Link.model_validate(facts)},
         metrics=Metrics(),
-        tainted=None,
+        timing_reliable=None,
         checks=[],
         findings=[],
         notes=[],
@@ -50,7 +50,7 @@ def test_kernel_settings() -> None:
 
 
 def test_requested_and_measured() -> None:
-    assert shown(realised=HELD, one_way=ONE_WAY, counters=COUNTERS) == [
+    assert shown(engine_delays=HELD, one_way_delays=ONE_WAY, counters=COUNTERS) == [
         "client to server: requested delay 20ms",
         "  engine delay min 20.01, p50 20.04, p99 21.5, max 30 ms (99 packets)",
         "  one-way delay p50 20.1 ms (90 packets)",
@@ -59,7 +59,7 @@ def test_requested_and_measured() -> None:
 
 
 def test_an_unimpaired_link_is_not_described() -> None:
-    assert shown(requested="", realised=HELD, counters=COUNTERS) == []
+    assert shown(requested="", engine_delays=HELD, counters=COUNTERS) == []
 
 
 def test_a_profile_on_an_unimpaired_link() -> None:

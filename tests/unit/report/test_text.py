@@ -16,7 +16,7 @@ def result(**changes: object) -> Result:
         write_blocked_s=0.0,
         write_longest_s=0.0001,
         read_calls=32,
-        read_sleep_s=31.0,
+        read_delay_total_s=31.0,
         rtt_ms=Rtt(min=0.1, median=0.2, max=0.9, samples=20),
     )
     facts: dict[str, object] = {
@@ -27,7 +27,7 @@ def result(**changes: object) -> Result:
         "requested": {},
         "link": {"client": Link(engine="user", requested="", readback="")},
         "metrics": metrics,
-        "tainted": False,
+        "timing_reliable": True,
         "checks": [],
         "findings": [],
         "notes": [],
@@ -70,7 +70,7 @@ def test_what_happened() -> None:
     assert "engine user, round trip 0.2 ms (min 0.1, max 0.9, 20 probes)" in text
     assert "255 204 B in 26 writes, the last one accepted after 400 µs" in text
     assert "never, the longest write took 100 µs" in text
-    assert "255 204 B in 32 reads, the last one after 31.25 s, pauses 31 s in all" in text
+    assert "255 204 B in 32 reads, the last one after 31.25 s, read delays 31 s in all" in text
     assert "8.17 kB/s" in text
     assert "The sender was done 31.2 s before the receiver." in text
     assert "note: odd" in text
@@ -123,7 +123,9 @@ def test_findings_about_others_are_left_out_when_nothing_was_sent() -> None:
 
 
 def test_a_busy_host_is_said() -> None:
-    lines = result_lines(result(tainted=True, taints=["61 % of the time something waited for a CPU"]), {}, ASCII)
+    lines = result_lines(
+        result(timing_reliable=False, timing_issues=["61 % of the time something waited for a CPU"]), {}, ASCII
+    )
     assert any("61 % of the time" in line for line in lines)
 
 
@@ -137,11 +139,11 @@ def test_verdict_and_line_of_a_matrix() -> None:
 
 
 def test_many_cells_tell_what_to_mind_too() -> None:
-    busy = result(verdict="It was slow.", taints=["93 % of the time"], notes=["a capture is not complete"])
+    busy = result(verdict="It was slow.", timing_issues=["93 % of the time"], notes=["a capture is not complete"])
     assert matrix_lines(1, 2, busy) == [
         matrix_line(1, 2, busy),
         "    It was slow.",
-        "    Tainted: 93 % of the time. Mistrust the times.",
+        "    Timing unreliable: 93 % of the time.",
         "    note: a capture is not complete",
     ]
     assert matrix_lines(1, 2, result()) == [matrix_line(1, 2, result())]

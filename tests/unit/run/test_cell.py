@@ -60,7 +60,7 @@ def test_a_cell_from_nothing_to_raw_files(bench: Bench) -> None:
     bench.engine.files["client"] = {"capture.pcap": b"frames", "endpoint/events.csv": b"op\n"}
     outcome = bench.run()
     assert outcome.failure is None
-    assert {role: ending.exit_code for role, ending in outcome.endings.items()} == {"client": 0, "server": 0}
+    assert {role: ending.exit_code for role, ending in outcome.exits.items()} == {"client": 0, "server": 0}
     assert outcome.notes == []
     assert bench.engine.resources == {}
     assert (bench.folder / "client" / "capture.pcap").read_bytes() == b"frames"
@@ -166,8 +166,8 @@ def test_a_client_that_fails_beside_a_healthy_server(bench: Bench) -> None:
     outcome = bench.run()
     assert outcome.failure is not None
     assert outcome.failure.message == "the client was OOM-killed (it printed nothing)"
-    assert outcome.endings["client"].oom_killed
-    assert outcome.endings["server"].exit_code == 0
+    assert outcome.exits["client"].oom_killed
+    assert outcome.exits["server"].exit_code == 0
 
 
 def test_the_error_of_a_sidecar_has_its_hint(bench: Bench) -> None:
@@ -205,7 +205,7 @@ def test_a_time_out_stops_everything_and_still_collects(bench: Bench) -> None:
     assert outcome.failure.kind == "timeout"
     assert outcome.failure.message.startswith("waited 0 s for the client to exit; ")
     assert "--timeout" in outcome.failure.hint
-    assert outcome.endings["client"].exit_code == 143
+    assert outcome.exits["client"].exit_code == 143
     assert (bench.folder / "server" / "sockets.csv").read_bytes() == b"1\n"
     assert bench.engine.resources == {}
 
@@ -361,4 +361,4 @@ def test_a_program_that_ignores_sigterm_is_killed_and_that_is_noted(
     bench.engine.scripts["server"] = deaf
     outcome = bench.run()
     assert "server did not exit within 0 s of SIGTERM" in outcome.notes
-    assert outcome.endings["server"].exit_code == 137
+    assert outcome.exits["server"].exit_code == 137

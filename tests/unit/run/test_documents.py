@@ -15,7 +15,7 @@ def result(cell: str, status: str = "passed", reason: str = "") -> Result:
         requested={"client": "py", "chunk": 1024},
         link={},
         metrics=Metrics(bytes_read=5, duration_s=1.5, rtt_ms=Rtt(min=1, median=2, max=3, samples=4)),
-        tainted=None,
+        timing_reliable=None,
         checks=[],
         findings=[],
         notes=[],

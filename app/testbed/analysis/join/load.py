@@ -1,4 +1,4 @@
-"""Load what a cell's folder, or a capture that somebody brings, holds. Missing or broken files are no error here."""
+"""Load a cell's folder, of any version, or a capture from anywhere. Missing or broken raw files are no error here."""
 
 import json
 from collections.abc import Mapping
@@ -16,11 +16,17 @@ from testbed.analysis.packets.errors import CaptureError
 from testbed.analysis.packets.model import Capture, Connection
 from testbed.peer.contract import PORT
 from testbed.result import CellRecord
+from testbed.result_upgrade import upgrade_cell, upgrade_result, upgrade_run
+
+
+def read_record(folder: Path) -> CellRecord:
+    """Return a cell's `cell.json`, upgraded if it is of an earlier version; raises ValueError when it is invalid."""
+    return CellRecord.model_validate(upgrade_cell(json.loads((folder / "cell.json").read_text())))
 
 
 def load_cell(folder: Path) -> Observation:
-    """Return what was seen of the cell in `folder`; raises ValidationError when its `cell.json` is none."""
-    record = CellRecord.model_validate_json((folder / "cell.json").read_text())
+    """Return the observation of the cell in `folder`; raises ValueError when its `cell.json` is invalid."""
+    record = read_record(folder)
     client, server = (_end(folder, role, record) for role in ("client", "server"))
     links = [events.get("link") or {} for events in record.sidecars.values()]
     verified = record.sidecars.get("client", {}).get("verified") or {}
@@ -40,7 +46,7 @@ def load_cell(folder: Path) -> Observation:
 
 
 def observe_connection(connection: Connection, capture: Capture, file: str) -> Observation:
-    """Return what a single capture tells of one of its connections; who sent more payload is the sender."""
+    """Return the observation of one connection of a single capture; who sent more payload is the sender."""
     frames = connection.frames
     by_client = int(frames.payload_bytes[frames.from_client].sum(dtype=np.int64))
     by_server = int(frames.payload_bytes[~frames.from_client].sum(dtype=np.int64))
@@ -53,14 +59,14 @@ def observe_connection(connection: Connection, capture: Capture, file: str) -> O
 
 def _end(folder: Path, role: Role, record: CellRecord) -> End:
     stopped = record.sidecars.get(role, {}).get("stopped") or {}
-    told = stopped.get("capture") or {}
+    capture = stopped.get("capture") or {}
     link = record.sidecars.get(role, {}).get("link") or {}
     route = (link.get("route") or {}).get(record.requested.get("family")) or {}
     return End(
         role=role,
         log=read_calls(folder / role / "events.csv"),
         samples=read_samples(folder / role / "sockets.csv", PORT),
-        capture=_capture(folder, role, told),
+        capture=_capture(folder, role, capture),
         resources=read_resources(folder / role / "resources.csv"),
         counters=stopped.get("tcp"),
         sysctls=link.get("sysctls") or {},
@@ -68,14 +74,14 @@ def _end(folder: Path, role: Role, record: CellRecord) -> End:
     )
 
 
-def _capture(folder: Path, role: Role, told: Mapping[str, Any]) -> CaptureState | None:
+def _capture(folder: Path, role: Role, counted: Mapping[str, Any]) -> CaptureState | None:
     file = f"{role}/capture.pcap"
     if not (folder / file).is_file():
         return None
     facts: dict[str, Any] = {
-        "complete": told.get("complete"),
-        "why": str(told.get("why") or ""),
-        "note": str(told.get("note") or ""),
+        "complete": counted.get("complete"),
+        "why": str(counted.get("why") or ""),
+        "note": str(counted.get("note") or ""),
     }
     try:
         capture = read_capture(folder / file)
@@ -102,19 +108,19 @@ def _offset_ns(*ends: End) -> int:
 
 
 def _link_losses(record: CellRecord) -> dict[str, int]:
-    """Return how many frames of each role the link lost on purpose, where it counted: 0 is a count, too."""
+    """Return how many frames of each role the link dropped or corrupted, where it counted: 0 is a count, too."""
     found = {}
     for role, events in record.sidecars.items():
         counters = (events.get("stopped") or {}).get("counters") or {}
         measured = (counters.get("link") or {}).get("measured") or {}
-        # What is corrupted arrives, and is lost all the same: its checksum is wrong.
-        told = [
+        # What is corrupted arrives with a wrong checksum. tc counts all drops as `drops`, the user engine by cause.
+        counts = [
             value
             for name, value in measured.items()
-            if (name.startswith("dropped_") or name == "corrupted") and isinstance(value, int)
+            if (name.startswith("dropped_") or name in ("drops", "corrupted")) and isinstance(value, int)
         ]
-        if told:
-            found[role] = sum(told)
+        if counts:
+            found[role] = sum(counts)
     return found
 
 
@@ -127,17 +133,17 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _machine(folder: Path, record: CellRecord) -> dict[str, Any]:
-    """Return kernel and sysctls of the machine that the cell ran on; nothing of a guest that did not come up."""
+    """Return kernel and sysctls of the machine that the cell ran on; nothing of a guest VM that did not boot."""
     if record.requested.get("kernel", "host") != "host" and not record.machine:
         return {}
-    return _document(folder.parent / "run.json") | record.machine
+    return upgrade_run(_document(folder.parent / "run.json")) | record.machine
 
 
 def _twin(folder: Path, record: CellRecord) -> dict[str, Any] | None:
-    """Return the result of the same run's cell that differs in its family only."""
+    """Return the result of the run's cell that differs from this one in its family only."""
     wanted = {**record.requested, "family": {"ipv4": "ipv6", "ipv6": "ipv4"}.get(record.requested.get("family", ""))}
     for path in sorted(folder.parent.glob("*/result.json")):
-        found = _document(path)
+        found = upgrade_result(_document(path))
         if path.parent != folder and found.get("requested") == wanted:
             return found
     return None
