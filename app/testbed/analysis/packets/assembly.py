@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.analysis.packets.dissect.options import Options
+from testbed.analysis.packets.dissect.options import TcpOptions
 from testbed.analysis.packets.dissect.segments import Segments, take_segments
 from testbed.analysis.packets.flags import ACK, SYN, Mark
 from testbed.analysis.packets.follow.connections import (
@@ -42,7 +42,7 @@ class Assembly:
     def __init__(
         self,
         segments: Segments,
-        options: Options,
+        options: TcpOptions,
         pair: NDArray[np.int32],
         is_reverse: Flags,
         pairs: list[EndpointPair],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from testbed.analysis.packets.assembly import Assembly
 from testbed.analysis.packets.dissect.headers import Skipped
-from testbed.analysis.packets.dissect.options import Options, join_options
+from testbed.analysis.packets.dissect.options import TcpOptions, join_options
 from testbed.analysis.packets.dissect.segments import Segments, join_segments, read_segments
 from testbed.analysis.packets.errors import CaptureError
 from testbed.analysis.packets.follow.connections import EndpointPairs
@@ -36,13 +36,13 @@ def analyse_capture(buffer: Buffer) -> Capture:
     """Analyse a capture in memory; raises CaptureError where it is malformed."""
     file: CaptureFile = PcapngFile(buffer) if bytes(buffer[:4]) == PCAPNG_MAGIC else PcapFile(buffer)
     read = _read_segments(file, buffer)
-    progress = file.progress
+    state = file.state
     facts = CaptureFacts(
-        file_format=progress.file_format,
-        resolution_ns=progress.resolution_ns,
-        link_types=tuple(sorted(progress.link_types)),
-        truncated_at_byte=progress.truncated_at_byte,
-        dropped_packets=progress.dropped_packets,
+        file_format=state.file_format,
+        resolution_ns=state.resolution_ns,
+        link_types=tuple(sorted(state.link_types)),
+        truncated_at_byte=state.truncated_at_byte,
+        dropped_packets=state.dropped_packets,
         packets=read.packets,
         skipped=read.skipped,
     )
@@ -55,7 +55,7 @@ class CaptureSegments:
     """All segments of a capture in file order, not yet sorted into connections."""
 
     segments: Segments
-    options: Options
+    options: TcpOptions
     pair: NDArray[np.int32]
     is_reverse: Flags
     pairs: EndpointPairs
@@ -66,7 +66,7 @@ class CaptureSegments:
 def _read_segments(file: CaptureFile, buffer: Buffer) -> CaptureSegments:
     pairs, skipped, packets = EndpointPairs(), Skipped(), 0
     segments: list[Segments] = []
-    options: list[Options] = []
+    options: list[TcpOptions] = []
     pair_parts: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
     reverse_parts: list[Flags] = [np.empty(0, np.bool_)]
     released = 0

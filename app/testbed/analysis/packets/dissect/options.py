@@ -26,7 +26,7 @@ SYN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class TcpOptions:
     """The options of the segments that have any of them; `row` is a segment's index within its group.
 
     `edges` has the left and right edges of up to four SACK blocks; `sack_blocks` is their number, -1 where there is no
@@ -41,11 +41,11 @@ class Options:
     edges: NDArray[np.uint32]
     tsval: NDArray[np.uint32]
 
-    def reindex(self, index: NDArray[np.int64]) -> "Options":
+    def reindex(self, index: NDArray[np.int64]) -> "TcpOptions":
         """Return the same options for reordered segments, sorted by row: segment n is now segment `index[n]`."""
         moved = index[self.row]
         order = np.argsort(moved, kind="stable")
-        return Options(
+        return TcpOptions(
             moved[order],
             self.mss_bytes[order],
             self.window_scale[order],
@@ -65,7 +65,7 @@ class ParsedOptions:
     tsval: int = 0
 
 
-def read_options(group: TcpGroup, header_bytes: NDArray[np.uint8], tcp_flags: NDArray[np.uint16]) -> Options:
+def read_options(group: TcpGroup, header_bytes: NDArray[np.uint8], tcp_flags: NDArray[np.uint16]) -> TcpOptions:
     """Return the options of a group's segments."""
     frames, at = group.frames, group.tcp_at
     has_timestamp = frames.u32(at + 20) == TIMESTAMP_FIRST
@@ -86,7 +86,7 @@ def read_options(group: TcpGroup, header_bytes: NDArray[np.uint8], tcp_flags: ND
         if parsed.blocks is not None:
             sack_blocks[n] = len(parsed.blocks) // 2
             edges[n, : len(parsed.blocks)] = parsed.blocks
-    return Options(row, mss_bytes, window_scale, sack_blocks, edges, tsval)
+    return TcpOptions(row, mss_bytes, window_scale, sack_blocks, edges, tsval)
 
 
 def _has_sack_after_timestamp(rows: Bytes, captured: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -106,13 +106,13 @@ def _sack_after_timestamp(rows: Bytes, captured: NDArray[np.int64]) -> tuple[NDA
     return edges, blocks
 
 
-def join_options(parts: list[Options], segments: list[int]) -> Options:
+def join_options(parts: list[TcpOptions], segments: list[int]) -> TcpOptions:
     """Join the options of consecutive parts; `segments` is the number of segments of each part."""
     starts = np.cumsum([0, *segments])
     edges = np.concatenate([np.empty((0, 2 * MAX_SACK_BLOCKS), np.uint32), *(part.edges for part in parts)])
     empty = np.empty(0, np.int64)
     rows = [part.row + start for part, start in zip(parts, starts.tolist(), strict=False)]
-    return Options(
+    return TcpOptions(
         row=np.concatenate([empty, *rows]),
         mss_bytes=np.concatenate([empty, *(part.mss_bytes for part in parts)]),
         window_scale=np.concatenate([empty, *(part.window_scale for part in parts)]),

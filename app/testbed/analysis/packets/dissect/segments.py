@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from testbed.analysis.packets.dissect.endpoints import Numbering, Runs, Words, find_runs, number_endpoints
 from testbed.analysis.packets.dissect.headers import Dissection, RawFrames, Skipped, TcpGroup
-from testbed.analysis.packets.dissect.options import TIMESTAMP_FIRST, Options, join_options, read_options
+from testbed.analysis.packets.dissect.options import TIMESTAMP_FIRST, TcpOptions, join_options, read_options
 from testbed.analysis.packets.read.records import Records
 from testbed.analysis.packets.read.views import Buffer
 
@@ -63,7 +63,7 @@ class SegmentChunk:
 
     segments: Segments
     conversations: Conversations
-    options: Options
+    options: TcpOptions
 
 
 def read_segments(buffer: Buffer, groups: tuple[Records, ...], skipped: Skipped) -> SegmentChunk:

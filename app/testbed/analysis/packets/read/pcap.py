@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from testbed.analysis.packets.errors import CaptureError
 from testbed.analysis.packets.read.chain import NO_NEXT, Offsets, walk
-from testbed.analysis.packets.read.records import CHUNK_RECORDS, SCAN_BYTES, Progress, RecordChunk, Records
+from testbed.analysis.packets.read.records import CHUNK_RECORDS, SCAN_BYTES, FileState, RecordChunk, Records
 from testbed.analysis.packets.read.views import U16, U32, Buffer, ByteOrder, gather_words, unaligned_view
 
 FILE_HEADER_BYTES: Final = 24
@@ -95,7 +95,7 @@ class PcapFile:
         self._link_type = link & 0xFFFF  # the upper bits have the length of the frame check sequence
         self._size_bytes = len(buffer)
         self._format = PcapFormat(buffer, self._order, max(snaplen, MAX_SNAPLEN_BYTES))
-        self.progress = Progress("pcap", float(self._fraction_ns), {self._link_type})
+        self.state = FileState("pcap", float(self._fraction_ns), {self._link_type})
 
     def chunks(self) -> Iterator[RecordChunk]:
         """Yield the packets; the last record may be truncated, any other fault is a CaptureError."""
@@ -131,4 +131,4 @@ class PcapFile:
             if captured > self._format.max_frame_bytes:
                 limit = self._format.max_frame_bytes
                 raise CaptureError(at + 8, f"a record claims {captured} bytes, more than the maximum of {limit}")
-        self.progress.truncated_at_byte = at
+        self.state.truncated_at_byte = at

@@ -18,7 +18,7 @@ from testbed.analysis.packets.read.records import (
     CHUNK_RECORDS,
     SCAN_BYTES,
     UNKNOWN_TIME,
-    Progress,
+    FileState,
     RecordChunk,
     Records,
 )
@@ -115,7 +115,7 @@ class PcapngFile:
         self._formats = {order: PcapngFormat(buffer, order) for order in ORDERS}
         self._format = self._formats["<"]
         self._interfaces: list[Interface] = []
-        self.progress = Progress("pcapng", 0.0, set())
+        self.state = FileState("pcapng", 0.0, set())
 
     def chunks(self) -> Iterator[RecordChunk]:
         """Yield the packets; the last block may be truncated, any other fault is a CaptureError."""
@@ -151,7 +151,7 @@ class PcapngFile:
         if length < MIN_SECTION_BYTES or length % 4:
             raise CaptureError(at + 4, f"invalid section header length {length}")
         if at + length > self._size_bytes:
-            self.progress.truncated_at_byte = at
+            self.state.truncated_at_byte = at
             return self._size_bytes
         return at + length
 
@@ -165,7 +165,7 @@ class PcapngFile:
                 raise CaptureError(at + 4, f"invalid block length {length}")
             if at + length <= self._size_bytes:
                 raise CaptureError(at + length - 4, "a block's second length differs from its first")
-        self.progress.truncated_at_byte = at
+        self.state.truncated_at_byte = at
 
     def _chunk(self, blocks: Offsets, number: int) -> RecordChunk:
         kinds = self._format.words[blocks]
@@ -242,15 +242,15 @@ class PcapngFile:
         if not -(2**32) < offset_s < 2**32:
             raise CaptureError(at, f"invalid interface time offset {offset_s} s")
         self._interfaces.append(Interface(link_type, snaplen, base, exponent, offset_s))
-        self.progress.link_types.add(link_type)
-        self.progress.resolution_ns = max(self.progress.resolution_ns, 1e9 * float(base) ** -exponent)
+        self.state.link_types.add(link_type)
+        self.state.resolution_ns = max(self.state.resolution_ns, 1e9 * float(base) ** -exponent)
 
     def _add_drops(self, at: int) -> None:
         end = at + self._word(self._format.order, at + 4) - 4
         dropped = dict(self._options(at + STATISTICS_HEAD_BYTES, end)).get(OPTION_IFDROP, b"")
         if len(dropped) == 8:
             count = struct.unpack(self._format.order + "Q", dropped)[0]
-            self.progress.dropped_packets = (self.progress.dropped_packets or 0) + count
+            self.state.dropped_packets = (self.state.dropped_packets or 0) + count
 
     def _options(self, at: int, end: int) -> Iterator[tuple[int, bytes]]:
         while at + 4 <= end:

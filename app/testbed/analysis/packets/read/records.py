@@ -54,7 +54,7 @@ class RecordChunk:
 
 
 @dataclass(slots=True)
-class Progress:
+class FileState:
     """What is known about a file while it is read and afterwards.
 
     `truncated_at_byte` is the offset of a truncated last record (of a capture that was killed), None where the file
@@ -71,7 +71,7 @@ class Progress:
 class CaptureFile(Protocol):
     """A capture file in one of the formats."""
 
-    progress: Progress
+    state: FileState
 
     def chunks(self) -> Iterator[RecordChunk]:
         """Yield the file's packets in order; raises CaptureError where the file is malformed."""

@@ -51,7 +51,7 @@ def test_a_truncated_tail(size: int) -> None:
         whole += 1
     file = PcapFile(data[:size])
     assert sum(chunk.packets for chunk in file.chunks()) == whole
-    assert file.progress.truncated_at_byte == (None if at == size else at)
+    assert file.state.truncated_at_byte == (None if at == size else at)
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_malformed_file_is_one_error_with_its_offset(data: bytes, offset: int,
 def test_an_empty_capture_has_no_packets() -> None:
     file = PcapFile(pcap([]))
     assert not list(file.chunks())
-    assert file.progress.truncated_at_byte is None
+    assert file.state.truncated_at_byte is None

@@ -59,7 +59,7 @@ def test_sections_of_either_byte_order_and_foreign_blocks() -> None:
     made.section(">").interface().packet(FRAME, 2).drops(4)
     read = PcapngFile(made.data())
     assert sum(chunk.packets for chunk in read.chunks()) == 2
-    assert read.progress.dropped_packets == 7
+    assert read.state.dropped_packets == 7
     assert times(made.data()) == [1000, 2000]
 
 
@@ -89,7 +89,7 @@ GOOD = file().packet(FRAME, EPOCH_NS).data()
 def test_a_truncated_tail(size: int) -> None:
     read = PcapngFile(GOOD[:size])
     assert sum(chunk.packets for chunk in read.chunks()) == 0
-    assert read.progress.truncated_at_byte == {28: None, 48: None}.get(size, 28 if size < 48 else 48)
+    assert read.state.truncated_at_byte == {28: None, 48: None}.get(size, 28 if size < 48 else 48)
 
 
 @pytest.mark.parametrize(
