@@ -145,7 +145,7 @@ def test_a_hostile_endpoint_cannot_smuggle_files_out(command: Command, script_im
     assert "Permission denied" in (command.cell() / "client" / "stderr.log").read_text()
 
 
-@pytest.mark.parametrize("line", ["making network and link", "verifying the link", "transferring"])
+@pytest.mark.parametrize("line", ["creating network and link", "verifying the link", "transferring"])
 def test_ctrl_c_at_any_moment(command: Command, line: str) -> None:
     code, _, stderr = command.interrupted_at(line, signal.SIGINT, "run", "-v", *SLOW)
     assert code == 130, stderr
@@ -190,7 +190,7 @@ def test_a_second_ctrl_c_does_not_stop_the_clean_up(command: Command) -> None:
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=START_S)
     assert process.returncode == 130
-    assert "testbed: still removing what the run made" in stderr
+    assert "testbed: still cleaning up" in stderr
 
 
 def test_kill_9_is_swept_by_the_next_run(command: Command, testbed_engine: DockerEngine) -> None:
