@@ -46,20 +46,20 @@ def test_links_lead_somewhere(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_make_targets_exist(path: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
-    told = set(re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text(), re.MULTILINE))
-    assert told <= targets
+    used = set(re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text(), re.MULTILINE))
+    assert used <= targets
 
 
-def told_commands() -> list[str]:
+def documented_commands() -> list[str]:
     """Return every call of `testbed` that the pages and the Makefile make, without comment and prefix."""
     texts = [*(path.read_text() for path in PAGES), page("Makefile")]
     call = re.compile(r"^(?:\t@)?(?:\.venv/bin/|\$\(BIN\)/)?(testbed [^#\n]*)", re.MULTILINE)
     return sorted({match[1].strip() for text in texts for match in call.finditer(text)})
 
 
-@pytest.mark.parametrize("command", told_commands())
+@pytest.mark.parametrize("command", documented_commands())
 def test_commands_are_understood(command: str) -> None:
-    """Runs are planned without an engine; of the other commands the help is asked for."""
+    """Runs are planned without Docker; the other commands print their help."""
     harmless = "--dry-run" if command.split()[1] in ("run", "matrix") else "--help"
     argv = [sys.executable, "-m", "testbed", *command.split()[1:], harmless]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -67,10 +67,16 @@ def test_commands_are_understood(command: str) -> None:
 
 
 def test_the_readme_has_commands() -> None:
-    assert "testbed run --delay 1s --chunk 10k" in told_commands()
+    assert "testbed run --delay 1s --chunk 10k" in documented_commands()
 
 
-def test_make_help_tells_every_target() -> None:
+def test_the_readme_has_a_row_for_each_page() -> None:
+    rows = re.findall(r"^\| \[(.+?)\]\(\1\) \| .+ \|$", page("README.md"), re.MULTILINE)
+    pages = [str(path.relative_to(ROOT)) for path in [*PAGES, ROOT / "LICENSE"]]
+    assert sorted(rows) == sorted(set(pages) - {"README.md"})
+
+
+def test_make_help_names_every_target() -> None:
     makefile = page("Makefile")
     phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split()
     assert re.findall(r"^([a-z-]+):.*## \w", makefile, re.MULTILINE) == phony

@@ -1,4 +1,4 @@
-"""docs/pytest.md compared with the plug-in: fixtures, options, and the example, which is collected."""
+"""docs/pytest.md compared with the plugin: fixtures, options, and the example, which is collected."""
 
 import re
 import subprocess
