@@ -18,7 +18,7 @@
 {"verbose", SWITCH, BOTH, AT(verbose), .default_value = "0", .max = 1u, .help = "print more"},
 {"bind", TEXT, SERVER, AT(bind), .help = "address to listen on; default: all"},
 {"print", CHOICE, SERVER, AT(print), .default_value = "all", .choices = {"all", "some", "none"}, .help = "nodes to print"},
-{"content", CHOICE, SERVER, AT(content), .default_value = "digest", .choices = {"digest", "keep"}, .help = "digest contents, or keep them for a list"},
+{"content", CHOICE, SERVER, AT(content), .default_value = "digest", .choices = {"digest", "keep"}, .help = "digest or keep contents"},
 {"max-nodes", NUMBER, SERVER, AT(max_nodes), .default_value = "100000", .max = UINT64_C(2147483647), .help = "max nodes of a list"},
 {"max-content-bytes", NUMBER, SERVER, AT(max_content_bytes), .default_value = "16777216", .max = UINT64_C(4294967295), .help = "max bytes of one content"},
 {"max-total-bytes", NUMBER, SERVER, AT(max_total_bytes), .default_value = "17179869184", .max = UINT64_C(9223372036854775807), .help = "max bytes of one list"},

@@ -1,7 +1,7 @@
-"""A client in asyncio that keeps the endpoint contract, and respects back-pressure or not.
+"""An asyncio client that implements the endpoint contract, with or without back-pressure.
 
-`writer.write()` never waits: what the kernel does not take is kept in a buffer of the transport, which has no limit.
-`await writer.drain()` is what waits until that buffer is small again. With DRAIN=0 it is left out, a common mistake.
+`writer.write()` never waits: the transport buffers the data that the kernel does not accept, without a limit.
+`await writer.drain()` waits until that buffer is small again. DRAIN=0 omits it, a common mistake.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ LOG_HEADER = "# realtime_offset_ns={}\nop,start_ns,end_ns,bytes,total_bytes\n"
 
 
 def number(name: str) -> int:
-    """Return a setting of the contract."""
+    """Return a numeric setting of the contract."""
     return int(os.environ[f"TESTBED_{name}"])
 
 
@@ -37,7 +37,7 @@ def blocks(nodes: int, content_bytes: int) -> Iterator[bytes]:
 
 
 def chunks(size: int) -> Iterator[bytes]:
-    """Yield the list cut into what one write is given; it is made on the way and never held as a whole."""
+    """Yield the list in chunks, one per write; the list is generated piece by piece."""
     rest = bytearray()
     for block in blocks(number("NODES"), number("CONTENT_BYTES")):
         rest += block
@@ -49,7 +49,7 @@ def chunks(size: int) -> Iterator[bytes]:
 
 
 def connected() -> socket.socket:
-    """Connect over the family that is asked for, trying one address after another."""
+    """Connect over the requested family, trying one address after another."""
     found = socket.getaddrinfo(
         os.environ["TESTBED_HOST"], number("PORT"), FAMILIES[os.environ["TESTBED_FAMILY"]], socket.SOCK_STREAM
     )
@@ -63,11 +63,11 @@ def connected() -> socket.socket:
             opened.close()
         else:
             return opened
-    sys.exit("client: no address took the connection")
+    sys.exit("client: could not connect to any address")
 
 
 async def send(*, drain: bool) -> None:
-    """Send the list and log each write; then wait until the server closes, which says that it has read everything."""
+    """Send the list and log each write; then wait until the server has read everything and closes."""
     reader, writer = await asyncio.open_connection(sock=connected())
     total = 0
     with Path(os.environ.get("TESTBED_EVENTS") or os.devnull).open("w") as log:
@@ -79,7 +79,7 @@ async def send(*, drain: bool) -> None:
                 await writer.drain()
             total += len(chunk)
             log.write(f"write,{start_ns},{time.monotonic_ns()},{len(chunk)},{total}\n")
-            # Others have their turn, as in any program that does more than one thing.
+            # Let other tasks run, as in any larger program.
             await asyncio.sleep(0)
     writer.write_eof()
     await reader.read()

@@ -90,7 +90,7 @@ OPTION_SPECS: Final = (
         PORT,
         "TCP port; server: 0 = any free port",
         high=65535,
-        detail="printed on stderr",
+        detail="its number is printed on stderr",
     ),
     OptionSpec("nodes", 10, "number of nodes in the list", CLIENT, high=I32_MAX),
     OptionSpec("content-bytes", 1000, "content of each node", CLIENT, high=U32_MAX),
@@ -127,7 +127,7 @@ OPTION_SPECS: Final = (
     OptionSpec(
         "content",
         "digest",
-        "digest contents, or keep them for a list",
+        "digest or keep contents",
         SERVER,
         choices=("digest", "keep"),
         detail="`keep` keeps the contents of a list until it is complete; `digest` hashes and discards them",
