@@ -1,4 +1,4 @@
-"""How long a person waits for `testbed --help`: the imports, above all."""
+"""Duration of `testbed --help`, mostly imports."""
 
 import subprocess
 import sys

@@ -1,9 +1,9 @@
-"""The table of reference truth: the exercise in full length, 1.3 MB to a reader of 8192 bytes a second.
+"""The reference figures: the exercise in full length, 1.3 MB to a reader of 8192 bytes per second.
 
 Six cells, C to C over IPv4 with cubic: writes of 100 B, 1 kB and 10 kB, with the kernel's buffers and with small ones.
-All of them wait for most of their three minutes, so they run at the same time. The goals are the reference figures with
-a band: exact laws for small buffers; for the kernel's own, where it depends on slow start when the sender stops, only
-what the laws allow.
+They wait for most of their three minutes, so they run at the same time. The goals are the reference figures with a
+band: exact laws for small buffers; for the kernel's buffers, where the result depends on slow start, only the range
+that the laws allow.
 """
 
 import json
@@ -22,15 +22,15 @@ CHUNKS: Final = {"100 B": "100", "1 kB": "1000", "10 kB": "10000"}
 BUFFERS: Final = {"kernel's buffers": "0", "small buffers": "8192"}
 DEADLINE_S: Final = 900
 
-SMALL_CLOSURES: Final = {"100 B": 89, "1 kB": 89, "10 kB": 119}
+SMALL_PERIODS: Final = {"100 B": 89, "1 kB": 89, "10 kB": 119}
 SMALL_PROBES: Final = {"100 B": 267, "1 kB": 267, "10 kB": 297}
 GOODPUT: Final = 7240.0
 BAND: Final = 0.15
-"""Of closures and probes: a closure that is missed or torn in two shifts those that follow."""
+"""Tolerance for zero-window periods and probes: one that is missed or split shifts those that follow."""
 
 
 def measure() -> Iterator[Figure]:
-    """Run the cells and hold them against the table."""
+    """Run the cells and compare them with the reference figures."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(CHUNKS) * len(BUFFERS)) as pool:
         names = list(product(CHUNKS, BUFFERS))
         results = pool.map(lambda name: _run(folder, CHUNKS[name[0]], BUFFERS[name[1]]), names)
@@ -53,12 +53,12 @@ def _figures(chunk: str, buffers: str, result: dict[str, Any]) -> Iterator[Figur
     found = {finding["name"]: finding["numbers"] for finding in result["findings"]}
     what = f"exercise, {chunk}, {buffers}"
     small = BUFFERS[buffers] != "0"
-    closures, probes = found["window-closed"]["closures"], found["window-probes"]["probes"]
+    periods, probes = found["window-closed"]["periods"], found["window-probes"]["probes"]
     if small:
-        yield from _banded(f"{what}: closures", closures, SMALL_CLOSURES[chunk])
+        yield from _banded(f"{what}: zero-window periods", periods, SMALL_PERIODS[chunk])
         yield from _banded(f"{what}: probes", probes, SMALL_PROBES[chunk])
     else:
-        yield Figure(f"{what}: closures", closures, "", least=10, most=40)
+        yield Figure(f"{what}: zero-window periods", periods, "", least=10, most=40)
         yield Figure(f"{what}: probes", probes, "", least=50, most=110)
     yield Figure(f"{what}: window closed", found["window-closed"]["closed_share"], "", least=0.85 if small else 0.95)
     yield Figure(f"{what}: limited by it", found["sender-limit"]["receive_window_share"], "", least=0.97)

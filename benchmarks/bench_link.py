@@ -1,7 +1,7 @@
-"""The user engine against the raw bridge: bulk TCP, small datagrams, the error of the delay, what the engine costs.
+"""The user engine against the raw bridge: bulk TCP, small datagrams, the error of the delay, the cost of the engine.
 
-Everything is measured in one run, side by side, on networks of its own: the engine stands at the client's end only, as
-it would for one direction; the raw figure is the same pair of namespaces with a plain link.
+All measurements of a run alternate on separate networks. The engine impairs only what the client sends; the raw figure
+is that of the same pair of namespaces without an impairment.
 """
 
 import json
@@ -37,7 +37,7 @@ IMPAIRED: Final = {
     "rate 1gbit": (8,),
     "delay 40ms 5ms loss 1%": (8,),
 }
-"""Texts whose rate is told beside the raw bridge's, and over how many flows; what bounds it is not the engine alone."""
+"""Impairments to measure in addition, and their numbers of flows; the engine alone does not limit their rate."""
 DATAGRAMS: Final = 600
 DATAGRAMS_PER_S: Final = 200
 
@@ -132,7 +132,7 @@ def _bulk(made: Bed) -> Iterator[Figure]:
 
 
 def _impaired(made: Bed) -> Iterator[Figure]:
-    """Measure what is left of bulk TCP under impairments, cubic over IPv4."""
+    """Measure bulk TCP with impairments, cubic over IPv4."""
     server = made.sidecar("server-engine", capture=0, sample_interval_ms=0)
     client = made.sidecar("client-engine", capture=0, sample_interval_ms=0, engine="user", probes=0)
     for each in (server, client):
@@ -148,10 +148,10 @@ def _impaired(made: Bed) -> Iterator[Figure]:
 
 
 def _use_congestion_control(sidecar: Sidecar, name: str) -> None:
-    """Set it on the routes: an unprivileged program may choose only what the host allows."""
+    """Set the congestion control on the routes: an unprivileged program may only use what the host allows."""
     for version in ("-4", "-6"):
         routes = sidecar.container.exec_run(["ip", version, "route", "show", "dev", "eth0", "proto", "kernel"]).output
-        assert isinstance(routes, bytes)  # neither a stream nor a socket was asked for
+        assert isinstance(routes, bytes)  # neither stream nor socket was requested
         for route in routes.decode().splitlines():
             words = route.split()
             if words[0].startswith("fe80"):
@@ -170,13 +170,13 @@ def _iperf_ends(made: Bed, pair: tuple[Sidecar, Sidecar]) -> Container:
 def _iperf(program: Container, server: str, family: str, flows: int, *more: str) -> float:
     words = ["iperf3", "-c", server, FAMILY_FLAGS[family], "-t", str(SECONDS), "-P", str(flows), "-J", *more]
     output = program.exec_run(words).output
-    assert isinstance(output, bytes)  # neither a stream nor a socket was asked for
+    assert isinstance(output, bytes)  # neither stream nor socket was requested
     document: dict[str, Any] = json.loads(output)
     return float(document["end"]["sum_received"]["bits_per_second"]) / 1e9
 
 
 def _small(made: Bed) -> Iterator[Figure]:
-    """Measure packets a second, 100 bytes on the wire, as many as the engine sent on."""
+    """Measure packets per second, 100 bytes on the wire, as counted by the engine."""
     near, far = made.pair(capture=0, probes=0, sample_interval_ms=0, client_engine="user")
     far.start(SINK, 10**9)
     offered = int(near.run(FLOOD, SECONDS))
@@ -186,7 +186,7 @@ def _small(made: Bed) -> Iterator[Figure]:
 
 
 def _delays(client: docker.DockerClient, image: str) -> Iterator[Figure]:
-    """One-way delay minus what was asked; without an engine it is the machine's own noise."""
+    """Measure the one-way delay minus the requested one; without an engine it is the noise of the machine."""
     for load in (False, True):
         for delay_ms in (None, 1, 10, 100):
             with bed(client, image) as made:
@@ -220,7 +220,7 @@ def _delay(made: Bed, delay_ms: int | None, *, load: bool) -> Iterator[Figure]:
 
 def _received_bytes(sidecar: Sidecar) -> int:
     output = sidecar.container.exec_run(["cat", "/sys/class/net/eth0/statistics/rx_bytes"]).output
-    assert isinstance(output, bytes)  # neither a stream nor a socket was asked for
+    assert isinstance(output, bytes)  # neither stream nor socket was requested
     return int(output)
 
 
@@ -234,7 +234,7 @@ def _late(near: Sidecar, far: Sidecar) -> list[int]:
 
 
 def _cost(made: Bed) -> Iterator[Figure]:
-    """Measure what all processes of a sidecar cost, idle and busy, and how late this machine's timers are."""
+    """Measure the cost of all processes of a sidecar, idle and busy, and the lateness of this machine's timers."""
     near, far = made.pair(client_engine="user", client_impairment="delay 10ms limit 100000")
     lateness_ns = near.netem("doctor")[1]["timer_lateness_ns"]
     yield Figure("timers of this machine late, p50", lateness_ns["p50"] / 1e6, "ms")
@@ -254,7 +254,7 @@ def _cost(made: Bed) -> Iterator[Figure]:
 
 
 def _share_and_memory(sidecar: Sidecar, work: Callable[[], object]) -> tuple[float, float]:
-    """Return what it used meanwhile, in percent of a core, and its memory afterwards, in MB."""
+    """Return its CPU usage in percent of a core, and its memory afterwards in MB."""
     before = _stats(sidecar)
     work()
     after = _stats(sidecar)
@@ -266,7 +266,7 @@ def _share_and_memory(sidecar: Sidecar, work: Callable[[], object]) -> tuple[flo
 
 def _stats(sidecar: Sidecar) -> dict[str, Any]:
     found = sidecar.container.stats(stream=False)
-    assert isinstance(found, dict)  # a stream was not asked for
+    assert isinstance(found, dict)  # no stream was requested
     return found
 
 

@@ -1,6 +1,6 @@
-"""What looking costs: goodput of a fast transfer with and without capture and samples, and the sampler's CPU time.
+"""The cost of observation: goodput of a fast transfer with and without capture and samples, and the sampler's CPU time.
 
-Both pairs of sidecars are up at the same time, the transfers alternate between them, and the same C programs make them.
+Both pairs of sidecars run at the same time, and the transfers of the same C programs alternate between them.
 """
 
 import csv
@@ -28,7 +28,7 @@ WATCHED_S: Final = 10.0
 LEAST_RATIO: Final = 0.95
 MOST_SHARE_PERCENT: Final = 2.0
 
-# A connection on which nothing moves: what is left is the looking.
+# An idle connection: the remaining cost is the observation.
 LISTEN: Final = """
 import socket, time
 server = socket.create_server(("", 8888))

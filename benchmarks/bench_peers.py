@@ -1,8 +1,8 @@
-"""The programs against one another: speed of Python over C, cost of the event log, memory, time to stop.
+"""The programs compared: speed of Python over C, cost of the event log, memory, time to stop.
 
-Everything runs on the loopback. A server is fed by this process from one prepared buffer; a client is read by this
-process into one large buffer: the other end is never what is measured. Python and C take turns, and the best of
-each counts: what disturbs a measurement only ever makes it slower.
+Everything runs on the loopback. This process sends to a server from one prepared buffer, and reads from a client into
+one large buffer, so that the other end does not limit the measurement. Python and C alternate, and the best of each
+counts: disturbances only make a run slower.
 """
 
 import socket
@@ -20,22 +20,22 @@ from testbed.wire import list_blocks
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 5
 LISTED_NODES = 1000
-"""A list of 1.3 MB, sent again and again."""
+"""A list of 1.3 MB, sent repeatedly."""
 SERVER_LISTS = 300
 LOOP_NODES = 666
 LOOP_LISTS = 900
 """The exercise: several hundred kB in a loop; 765 MB in all."""
 LONG_NODES = 600_000
-"""As many bytes in one list, every node a new one: no goal, for this measures encoding more than sending."""
+"""The same number of bytes in one list of distinct nodes: no goal, since this mostly measures encoding."""
 LOGGED_CHUNK_BYTES = 100
 PAUSE_US = 5000
-"""The exercise's list in chunks of 100 B to a reader that pauses: 8500 writes, 104 reads, half a second."""
+"""The exercise's list in chunks of 100 B to a reader with a read delay: 8500 writes, 104 reads, half a second."""
 EVENT_NODES = 20_000
 SMALL_BYTES = 10_000_000
 LARGE_BYTES = 10_000_000_000
 NODE_CONTENT_BYTES = 10_000_000
 STUCK = 50
-"""Connections that stand still in the midst of a list when the server is told to stop."""
+"""Connections that are idle within a list when the server is stopped."""
 PYTHON_SERVER = [sys.executable, "-m", "testbed.peer.server"]
 PYTHON_CLIENT = [sys.executable, "-m", "testbed.peer.client"]
 
@@ -102,7 +102,7 @@ def _server_rate(program: Command) -> float:
 
 
 def _drain(program: Command, nodes: int, *options: str) -> tuple[int, float, float]:
-    """Let a client send to us; return the bytes, the seconds from accept to the end, and those of the whole process."""
+    """Receive from a client; return the bytes, the seconds from accept to the end, and those of the whole process."""
     buffer = bytearray(1 << 20)
     total = 0
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -146,7 +146,7 @@ def _log_cost(language: str, client: Command, server: Command, folder: Path) -> 
 
 
 def _event_cost(language: str, client: Command, folder: Path) -> Figure:
-    """Compare clients that nothing slows down, from start to exit, so that writing the log at the end counts."""
+    """Compare unthrottled clients, from start to exit, so that writing the log at the end counts."""
     chunk = f"--chunk-bytes={LOGGED_CHUNK_BYTES}"
     plain, logged = [], []
     for _ in range(ROUNDS):
@@ -157,7 +157,7 @@ def _event_cost(language: str, client: Command, folder: Path) -> Figure:
 
 
 def _growth(language: str, program: Command) -> Figure:
-    """Feed the same node again and again, first to 10 MB, then to 10 GB, and look at the peak of resident memory."""
+    """Send the same node repeatedly, up to 10 MB, then up to 10 GB, and compare the peaks of resident memory."""
     block = b"".join(list_blocks(1, NODE_CONTENT_BYTES))
     peaks = []
     for total_bytes in (SMALL_BYTES, LARGE_BYTES):
@@ -169,7 +169,7 @@ def _growth(language: str, program: Command) -> Figure:
 
 
 def _time_to_stop(language: str, program: Command, folder: Path) -> Figure:
-    """From SIGTERM to the end of the process, its log written, while connections stand still."""
+    """Measure from SIGTERM to the end of the process, with its log written, while connections are idle."""
     block = b"".join(list_blocks(LISTED_NODES, 1000))[:-1]
     samples = []
     for _ in range(ROUNDS):
@@ -181,4 +181,4 @@ def _time_to_stop(language: str, program: Command, folder: Path) -> Figure:
             if server.wait():
                 raise RuntimeError(f"{program} failed")
             samples.append(time.perf_counter() - start_s)
-    return Figure(f"{language} server, SIGTERM to its end", max(samples), "s", most=1, samples=samples)
+    return Figure(f"{language} server, SIGTERM to exit", max(samples), "s", most=1, samples=samples)

@@ -1,9 +1,8 @@
-"""What `testbed run` costs beside the transfer: a cell whose transfer takes no time, over two floors.
+"""The cost of `testbed run` without the transfer: a cell with an instant transfer, compared with two baselines.
 
-Both floors create, start, wait for and remove the same network, volumes and containers with the SDK, and nothing else.
-In the first, the containers run the programs that they run in a cell, as one would write it in a plain script: one
-thing after another, each sidecar waited for until it is ready. In the second they run `sleep` and `true`, two at a
-time: no program starts at all, so that is what the engine itself takes.
+Both baselines only create, start, wait for and remove the same network, volumes and containers with the SDK. In the
+first, the containers run the programs of a cell, as a simple script would: one after another, each sidecar until it is
+ready. In the second they run `sleep` and `true`, two at a time: this is the cost of the Docker engine itself.
 """
 
 import json
@@ -47,14 +46,14 @@ def _await_event(sidecar: Container, event: str) -> None:
 
 @dataclass(frozen=True)
 class Floor:
-    """Everything that one cell makes, by the SDK alone; `images` by the names that `testbed.stack.images` uses."""
+    """Everything that one cell creates, with the SDK alone; `images` by the names in `testbed.stack.images`."""
 
     client: DockerClient
     images: dict[str, str]
     name: str
 
     def empty(self) -> float:
-        """Let the containers run nothing, two at a time; return the seconds it took."""
+        """Run empty containers, two at a time; return the duration in seconds."""
         start = time.perf_counter()
         network = self._network()
         with ThreadPoolExecutor(len(ENDS)) as pool:
@@ -64,7 +63,7 @@ class Floor:
         return time.perf_counter() - start
 
     def programs(self) -> float:
-        """Let the containers run a cell's programs, one after another; return the seconds it took."""
+        """Run a cell's programs in the containers, one after another; return the duration in seconds."""
         start = time.perf_counter()
         network = self._network()
         sidecars = [self._sidecar(end, environment={"NETEM_PEERS": "server" * (end == "client")}) for end in ENDS]
@@ -141,7 +140,7 @@ def measure() -> Iterator[Figure]:
     client = DockerClient.from_env()
     ours_s, programs_s, empty_s = [], [], []
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(REPEATS):  # in turn, so that a busy minute touches all
+        for _ in range(REPEATS):  # alternating, so that a busy minute affects all
             programs_s.append(Floor(client, tags, f"testbed-bench-{secrets.token_hex(4)}").programs())
             ours_s.append(_once_with_testbed(folder))
             empty_s.append(Floor(client, tags, f"testbed-bench-{secrets.token_hex(4)}").empty())

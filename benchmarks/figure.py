@@ -1,4 +1,4 @@
-"""One measured figure, and how repeated measurements become one."""
+"""One measured figure, and the median of repeated measurements."""
 
 import statistics
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Figure:
 
     @property
     def goal(self) -> str:
-        """Return the goal in words, or nothing."""
+        """Return the goal as text, empty if there is none."""
         if self.least is not None and self.most is not None:
             return f"goal {self.least:g} to {self.most:g}"
         if self.least is not None:
@@ -42,7 +42,7 @@ class Figure:
 
 
 def median(name: str, samples: Sequence[float], unit: str, **goal: float) -> Figure:
-    """Return the figure that stands for repeated measurements."""
+    """Return the median of repeated measurements as a figure."""
     return Figure(
         name, statistics.median(samples), unit, least=goal.get("least"), most=goal.get("most"), samples=samples
     )

@@ -1,7 +1,7 @@
-"""Run the benchmarks beside this file one after another and print their figures: what `make bench` does.
+"""Run the benchmarks of this folder one after another and print their figures, for `make bench`.
 
-A benchmark is a file `bench_*.py` with a function `measure` that yields `Figure`s; this is all there is to know to add
-one. Exit status 1 when a figure misses its goal.
+A benchmark is a file `bench_*.py` with a function `measure` that yields `Figure`s. The exit code is 1 if a figure
+misses its goal.
 """
 
 import argparse
@@ -20,23 +20,23 @@ FOLDER: Final = Path(__file__).resolve().parent
 
 
 def names() -> list[str]:
-    """Return the benchmarks that there are."""
+    """Return the names of the benchmarks."""
     return sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
 
 
 def load(name: str) -> Callable[[], Iterable[Figure]]:
-    """Return the function that measures."""
+    """Return the `measure` function of a benchmark."""
     found: Callable[[], Iterable[Figure]] = importlib.import_module(f"benchmarks.bench_{name}").measure
     return found
 
 
 def machine() -> dict[str, object]:
-    """Return what the figures depend on beside the code."""
+    """Return the properties of the machine that the figures depend on."""
     return {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
 
 
 def main() -> int:
-    """Run all benchmarks or those named; print a line a figure, or with --json one document."""
+    """Run all benchmarks or those named; print one line per figure, or one document with --json."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure speed, memory and overhead.")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {' '.join(names())}")

@@ -1,4 +1,4 @@
-"""Compare the engines in a guest and write docs/fidelity.md: python -m benchmarks.fidelity [--kernel NAME]."""
+"""Compare the engines in a guest VM and write docs/fidelity.md: python -m benchmarks.fidelity [--kernel NAME]."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "fidelity.md"
 
 
 def main() -> int:
-    """Measure, judge, write the document; exit status 1 when a comparison differs."""
+    """Measure, judge, write the document; exit code 1 if a comparison differs."""
     parser = argparse.ArgumentParser(prog="fidelity", description="Compare the kernel's netem with the user engine.")
     parser.add_argument("--kernel", default="bookworm", help="name or version of the guest's kernel")
     parser.add_argument("--samples", type=Path, default=Path("runs/fidelity"), help="folder for the samples")

@@ -1,4 +1,4 @@
-"""The whole comparison: every row through both engines in one guest, the samples kept in a folder, then judged."""
+"""The whole comparison: send every row through both engines in one guest VM, keep the samples, then judge them."""
 
 import json
 import time
@@ -25,7 +25,7 @@ _FIELDS: Final = ("delays_ms", "copies", "damaged", "left_ms")
 
 
 def measure(kernel: str, samples: Path, rows: tuple[Row, ...] = ROWS) -> dict[str, str]:
-    """Send every row through both engines, keep the samples in a folder, return what the guest is."""
+    """Send every row through both engines, keep the samples in a folder, return a description of the guest VM."""
     engine = DockerEngine()
     engine.connect()
     image = guest_image(Images(engine, print), kernel)
@@ -52,7 +52,7 @@ def measure(kernel: str, samples: Path, rows: tuple[Row, ...] = ROWS) -> dict[st
 
 
 def undisturbed(made: Lab, engine: str, row: Row, number: int) -> tuple[Sample, Sample | None]:
-    """Send a row, and send it again when the machine was held up meanwhile."""
+    """Send a row, and send it again if the machine stalled."""
     for attempt in range(1, ATTEMPTS + 1):
         sample, witness = made.send(engine, row, number)
         pause_ms = longest_pause_ms(sample.left_ms)
@@ -73,7 +73,7 @@ def _load(folder: Path, name: str) -> Sample:
 
 
 def noises(samples: Path) -> dict[str, Numbers]:
-    """Return what each engine added to the fixed delay, beside all rows that have a witness."""
+    """Return what each engine added to the fixed delay, for all rows with a control pair."""
     numbers = [number for number, row in enumerate(ROWS) if "delays" in row.compared]
     return {
         engine: np.concatenate([noise_ms(_load(samples, f"{number}-{engine}-witness")) for number in numbers])
@@ -82,7 +82,7 @@ def noises(samples: Path) -> dict[str, Numbers]:
 
 
 def judged(samples: Path) -> Iterator[Finding]:
-    """Judge the samples that a folder holds, row by row."""
+    """Judge the samples in a folder, row by row."""
     for number, row in enumerate(ROWS):
         kernel, user = (_load(samples, f"{number}-{engine}") for engine in ENGINES)
         witnessed = "delays" in row.compared

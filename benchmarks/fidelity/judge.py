@@ -1,4 +1,4 @@
-"""Two samples of one row, that of the kernel and that of the user engine, to figures with p values and verdicts."""
+"""Compare the samples of a row, from the kernel and from the user engine: figures, p values and verdicts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,17 +14,17 @@ from benchmarks.fidelity.sample import Sample, after, bunches, bursts, lag_corre
 from netem.spec import parse
 
 OVERALL_LEVEL: Final = 0.01
-"""How often two equal engines would fail somewhere in the whole table."""
+"""The probability that two equal engines differ anywhere in the table."""
 LEVEL: Final = OVERALL_LEVEL / sum(len(row.compared) + len(row.laws) for row in ROWS)
-"""Of one comparison, after Bonferroni."""
+"""The same for one comparison, by Bonferroni's correction."""
 LEAST_MS: Final = 0.5
-"""What the earliest delays of the engines may differ by."""
+"""Tolerance for the difference of the smallest delays."""
 SPACING_SHARE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the table: the figure of each engine, how probable a difference as large is, and the verdict."""
+    """One line of the table: the figure of each engine, the probability of a difference as large, and the verdict."""
 
     text: str
     what: str
@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Both samples of a row; where delays are compared, also what each engine added to a fixed one at the time."""
+    """Both samples of a row; if delays are compared, also what each engine added to a fixed delay at that time."""
 
     row: Row
     kernel: Sample
@@ -56,7 +56,7 @@ def noise_ms(sample: Sample) -> Numbers:
 
 
 def judge(pair: Pair) -> Iterator[Finding]:
-    """Compare all that the row names."""
+    """Make all comparisons of the row."""
     for what in pair.row.compared:
         yield _JUDGES[what](pair, what)
 
@@ -72,7 +72,7 @@ def _spread(values: Numbers, unit: str = " ms") -> str:
 
 
 def _delays(pair: Pair, what: Compared) -> Finding:
-    """Add the other engine's noise to each sample: of equal laws, both sums have one distribution."""
+    """Add the other engine's noise to each sample: with equal laws, both sums have the same distribution."""
     assert pair.kernel_noise_ms is not None
     assert pair.user_noise_ms is not None
     rng = np.random.default_rng(Random(pair.row.text).getrandbits(32))
@@ -103,7 +103,7 @@ def _count(of: Callable[[Sample], tuple[int, int]]) -> Callable[[Pair, Compared]
             f"{hits} of {trials}: {low:.2%} to {high:.2%}"
             for (hits, trials), (low, high) in zip((kernel, user), intervals, strict=True)
         ]
-        requested = "" if law is None else f", asked {law:.4g}"
+        requested = "" if law is None else f", requested {law:.4g}"
         return _finding(
             pair, what, (figures[0], figures[1]), f"Fisher{requested}", fisher(*kernel, *user), lawful=lawful
         )
@@ -141,12 +141,12 @@ def _doubled(sample: Sample) -> tuple[int, int]:
 
 
 def _damaged(sample: Sample) -> tuple[int, int]:
-    """Count also what a damaged header has kept from arriving."""
+    """Count also packets that did not arrive because of a damaged header."""
     return int(np.count_nonzero(sample.damaged | ~sample.arrived)), len(sample.arrived)
 
 
 def _overtook(pair: Pair, what: Compared) -> Finding:
-    """Tell who was not delayed: in less than half the delay that was asked for."""
+    """Return which packets were not delayed, that is by less than half of the requested delay."""
     delay = parse(pair.row.text).delay
     assert delay is not None
     half_ms = delay.delay_ns / 2e6

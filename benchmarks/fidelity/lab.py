@@ -1,7 +1,7 @@
-"""Pairs of sidecars in one guest, two for each engine, and the packets of a row sent through one of them.
+"""Pairs of sidecars in one guest VM, two for each engine, and the packets of a row sent through one of them.
 
-The captures that are compared stand before and after the engine: on the device that shows the egress before the
-impairment, and on the interface of the peer. Both are stamped by the kernel, so no program's scheduling is in them.
+The two captures are taken before and after the engine: on the device with the egress before the impairment, and on the
+interface of the peer. The kernel stamps both, so they do not depend on the scheduling of a program.
 """
 
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ class Flow:
             _shell(sidecar, ["sh", "-c", script])
 
     def send(self) -> None:
-        """Send all packets and wait until the last must have left."""
+        """Send all packets and wait until the last has left."""
         self.far.container.reload()
         networks = self.far.container.attrs["NetworkSettings"]["Networks"]
         address = next(iter(networks.values()))["IPAddress"]
@@ -69,7 +69,7 @@ class Flow:
         _shell(self.near, ["python3", "-S", "-c", _SOURCE, *map(str, numbers), address])
 
     def end(self) -> Sample:
-        """Stop the captures and bring them home."""
+        """Stop the captures and fetch them."""
         frames = []
         with TemporaryDirectory() as folder:
             for sidecar, name in ((self.near, "entered"), (self.far, "left")):
@@ -82,14 +82,14 @@ class Flow:
 
 
 class Lab:
-    """The pairs, ready: for each engine one that is changed from row to row, and a witness with a fixed delay."""
+    """The running pairs: for each engine one that changes from row to row, and a control with a fixed delay."""
 
     def __init__(self, made: Bed) -> None:
         self._pairs = {name: _pair(made, name, "delay 1ms") for name in ENGINES}
         self._witnesses = {name: _pair(made, name, WITNESS, "witness-") for name in ENGINES}
 
     def send(self, engine: str, row: Row, number: int) -> tuple[Sample, Sample | None]:
-        """Send the packets of a row through an engine; with a witness at the same time where delays are compared."""
+        """Send the packets of a row through an engine, and through the control too if delays are compared."""
         near, far = self._pairs[engine]
         status, answer = near.netem("change", row.text)
         assert status == 0, answer
@@ -127,7 +127,7 @@ def _shell(sidecar: Sidecar, words: list[str]) -> str:
 
 @contextmanager
 def lab(docker_url: str, sidecar_tag: str) -> Iterator[Lab]:
-    """Set both pairs up in the guest."""
+    """Start the pairs in the guest VM."""
     client = docker.DockerClient(base_url=docker_url, timeout=300)
     try:
         with bed(client, sidecar_tag) as made:

@@ -1,4 +1,4 @@
-"""docs/fidelity.md: the part between the marks is written by the benchmark, the rest by hand."""
+"""Write docs/fidelity.md: this module generates the part between the marks, the rest is written by hand."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby

@@ -1,6 +1,6 @@
-"""The impairments that are compared, and by what.
+"""The impairments to compare, and the comparisons.
 
-Jitters and slots are long beside the noise of an emulated guest, which is milliseconds: then the noise decides nothing.
+Jitters and slots are long compared with the noise of an emulated guest VM, which is milliseconds.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ FRAME_BYTES: Final = 138
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One impairment; `laws` are the probabilities that its text asks for, where there is a closed form."""
+    """One impairment; `laws` are the probabilities in its text, if there is a closed form."""
 
     text: str
     compared: tuple[Compared, ...]
@@ -31,13 +31,13 @@ class Row:
 
 FIXED_MS: Final = 20
 NOISE: Final = Row(f"delay {FIXED_MS}ms", ("least",))
-"""A fixed delay has no noise of its own: what its packets are late is the engine's, or the machine's."""
+"""A fixed delay has no noise: the lateness of its packets is that of the engine or the machine."""
 WITNESS: Final = f"delay {FIXED_MS}ms 1us"
 WITNESS_PACE_US: Final = 10_000
-"""Beside a row whose delays are compared: the noise of that very time. The jitter of a microsecond keeps the user
-engine on the path that jitters take."""
+"""Sent with a row whose delays are compared, to measure the noise at that time. The jitter of a microsecond makes the
+user engine use the same path as for jitter."""
 STALL_MS: Final = 100
-"""Nothing leaves for as long: not from these rows, only from a machine that is held up. The row is sent again."""
+"""A gap as long does not result from these rows, only from a stall of the machine. The row is sent again."""
 ATTEMPTS: Final = 3
 
 _CHAIN: Final[tuple[Compared, ...]] = ("after none", "after a loss", "bursts")

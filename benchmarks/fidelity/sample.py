@@ -1,4 +1,4 @@
-"""What the captures before and after an engine say about the packets of one row."""
+"""Extract the results of the packets of one row from the captures before and after an engine."""
 
 import struct
 from collections import Counter
@@ -21,12 +21,12 @@ _RECORD_HEADER_BYTES: Final = 16
 _UDP_CHECKSUM: Final = slice(40, 42)  # not yet complete when the frame enters the engine
 _BLOCK_FRAMES: Final = 100
 _APART_MS: Final = 40.0
-"""Between two slots there is more, within one less, whatever the machine's noise."""
+"""The gap between two slots is longer, the gap within a slot shorter, despite the noise of the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of ours: when it was seen, which it is, and its bytes."""
+    """One frame of the test: its time, its number and its bytes."""
 
     time_ns: int
     number: int
@@ -34,7 +34,7 @@ class Frame:
 
 
 def read_frames(path: Path, row: int) -> list[Frame]:
-    """Return the frames of a row in a capture; a damaged one is known by the most frequent word in it."""
+    """Return the frames of a row in a capture; the most frequent word identifies a damaged one."""
     frames = []
     with path.open("rb") as file:
         read_snaplen(file)
@@ -53,29 +53,29 @@ def read_frames(path: Path, row: int) -> list[Frame]:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The fate of the packets of one row, in the order in which they entered."""
+    """The results for the packets of one row, in the order in which they entered."""
 
     delays_ms: Numbers
-    """Of each packet's first arrival; not a number where it was lost."""
+    """Delay of each packet's first arrival; NaN if it was lost."""
     copies: NDArray[np.int64]
     damaged: NDArray[np.bool_]
-    """Whether bits of an arrived copy differ from what entered."""
+    """Whether an arrived copy differs from the packet sent."""
     left_ms: Numbers
     """When each frame left, in the order in which they left."""
 
     @property
     def arrived(self) -> NDArray[np.bool_]:
-        """Return which packets came through."""
+        """Return which packets arrived."""
         return self.copies > 0
 
     @property
     def known_ms(self) -> Numbers:
-        """Return the delays of those that came through."""
+        """Return the delays of the packets that arrived."""
         return self.delays_ms[self.arrived]
 
 
 def make_sample(entered: Iterable[Frame], left: Iterable[Frame]) -> Sample:
-    """Match what entered with what left."""
+    """Match the frames before the engine with those after it."""
     before = {frame.number: frame for frame in sorted(entered, key=lambda frame: frame.number)}
     place = {number: index for index, number in enumerate(before)}
     delays = np.full(len(before), np.nan)
@@ -107,13 +107,13 @@ def bursts(arrived: NDArray[np.bool_]) -> Numbers:
 
 
 def after(arrived: NDArray[np.bool_], *, loss: bool) -> tuple[int, int]:
-    """Return how many packets were lost straight after a loss, or after none, of how many."""
+    """Return how many packets were lost directly after a loss, or after an arrival, and of how many."""
     following = arrived[1:][arrived[:-1] != loss]
     return int(np.count_nonzero(~following)), len(following)
 
 
 def bunches(left_ms: Numbers) -> tuple[Numbers, Numbers]:
-    """Return how many frames left together, and the pauses between the beginnings of such bunches."""
+    """Return the sizes of the bursts, and the intervals between their starts."""
     starts = [0] + [index for index, (a, b) in enumerate(pairwise(left_ms), 1) if b - a > _APART_MS]
     sizes = np.diff([*starts, len(left_ms)]).astype(np.float64)
     return sizes[1:-1], np.diff(left_ms[starts])[1:]
@@ -125,11 +125,11 @@ def lag_correlation(values: Numbers) -> float:
 
 
 def spacing_ms(left_ms: Numbers) -> float:
-    """Return the time from frame to frame: the median over blocks, because a stall of the machine empties the queue."""
+    """Return the interval between frames: the median over blocks, because a stall of the machine empties the queue."""
     return float(np.median(np.diff(left_ms[::_BLOCK_FRAMES])) / _BLOCK_FRAMES)
 
 
 def longest_pause_ms(left_ms: Numbers) -> float:
-    """Return the longest time in which nothing left, but for the thin beginning and end of a row."""
+    """Return the longest gap, except at the sparse start and end of a row."""
     margin = len(left_ms) // 20
     return float(np.max(np.diff(left_ms[margin : len(left_ms) - margin]), initial=0.0))

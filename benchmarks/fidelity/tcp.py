@@ -1,7 +1,7 @@
-"""TCP over both engines: the same cell of the testbed in one guest, judged by its verdict and its goodput.
+"""TCP over both engines: the same cell of the testbed in one guest VM, compared by verdict and goodput.
 
-A slow reader behind 50 ms each way and 1 % loss. It takes a kilobyte every tenth of a second, an eighth of what the
-window lets pass in a round trip, so that what a lost frame costs is covered by what waits for the reader.
+A slow reader behind a delay of 50 ms in each direction and 1 % loss. It reads one kilobyte every tenth of a second, an
+eighth of the window per round trip, so that queued data hides the cost of a lost frame.
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ _CELL: Final[dict[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """How one transfer went: what the verdict begins with, and bytes a second that were read."""
+    """The result of one transfer: the start of the verdict, and the goodput in bytes per second."""
 
     verdict: str
     goodput: float
 
 
 class _Silent:
-    """An observer that shows nothing."""
+    """A silent observer."""
 
     def note(self, sentence: str) -> None: ...
     def phase(self, name: str) -> None: ...
@@ -52,7 +52,7 @@ class _Silent:
 
 
 def transfer(kernel: str, output: Path) -> dict[str, list[Transfer]]:
-    """Run the cell over each engine, turn by turn."""
+    """Run the cell over each engine alternately."""
     done: dict[str, list[Transfer]] = {name: [] for name in ENGINES}
     engine = DockerEngine()
     engine.connect()
