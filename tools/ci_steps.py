@@ -1,8 +1,8 @@
-"""Run the commands of the CI workflow on this machine, in their order, in a fresh clone of what is committed.
+"""Run the commands of the CI workflow on this machine, in their order, in a fresh clone of the last commit.
 
-What a hosted runner adds (a checkout, kept artefacts) is replaced by the clone. The jobs run one after another; each
-combination of a job's matrix is a job of its own. Only what this workflow uses is understood: `matrix.NAME` in a
-job's `env`; anything else that is to be filled in is refused, so that nothing is passed over in silence.
+The clone replaces what a hosted runner adds (a checkout, kept artefacts). The jobs run one after another; each
+combination of a job's matrix is a separate job. The only expression that is supported is `matrix.NAME` in a job's `env`
+or in a command; any other is an error, so that nothing is skipped silently.
 """
 
 import argparse
@@ -25,7 +25,7 @@ WORKFLOW: Final = ROOT / ".github" / "workflows" / "ci.yml"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job of the workflow for one combination of its matrix: commands, and the environment they share."""
+    """Hold one job of the workflow for one combination of its matrix: its commands and their environment."""
 
     name: str
     env: Mapping[str, str]
@@ -33,15 +33,15 @@ class Job:
 
 
 def fill(text: str, matrix: Mapping[str, str]) -> str:
-    """Put the values of the matrix into a text.
+    """Insert the values of the matrix into a text.
 
     Raises:
-        ValueError: The text asks for something else.
+        ValueError: The text contains any other expression.
 
     """
     filled = re.sub(r"\$\{\{ matrix\.(\w+) \}\}", lambda match: matrix[match[1]], text)
     if "${{" in filled:
-        raise ValueError(f"this cannot be filled in here: {filled}")
+        raise ValueError(f"unsupported expression: {filled}")
     return filled
 
 
@@ -64,7 +64,7 @@ def load() -> list[Job]:
 
 
 def run(job: Job, checkout: Path) -> int:
-    """Run the commands of a job as a hosted runner does, up to the first that fails; return its exit status."""
+    """Run the commands of a job as a hosted runner does, up to the first that fails; return its exit code."""
     for command in job.commands:
         print(f"\n[{job.name}] {command}", flush=True)
         shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", command]
@@ -75,7 +75,7 @@ def run(job: Job, checkout: Path) -> int:
 
 
 def main() -> int:
-    """Run all jobs, or those whose names begin as given; return the exit status."""
+    """Run all jobs, or those whose names begin with an argument; return the exit code."""
     parser = argparse.ArgumentParser(prog="ci_steps", description="Run the steps of the CI workflow here.")
     parser.add_argument("--list", action="store_true", help="print the commands and run nothing")
     parser.add_argument("jobs", nargs="*", help="run only the jobs whose names begin with one of these")

@@ -1,7 +1,7 @@
-"""Write the files that are derived from the code, or check with --check that they are in step with it.
+"""Write the files that are derived from the code, or check with --check that they match it.
 
-Each generator is one function from nothing to text; `GENERATED` says where the text goes. A Markdown file keeps
-its generated part between `<!-- generated: NAME -->` and `<!-- end -->`; any other file is generated whole.
+Each generator is a function without arguments that returns text; `GENERATED` maps files to generators. A Markdown file
+has its generated part between `<!-- generated: NAME -->` and `<!-- end -->`; any other file is generated completely.
 """
 
 import json
@@ -99,13 +99,13 @@ def wire_table() -> str:
 
 
 def cli_reference() -> str:
-    """Return the reference of the command line: what `--help` says of each command."""
+    """Return the reference of the command line: the `--help` of each command."""
     parts = [
         "<!-- GENERATED from `testbed --help` by tools/generate.py; do not edit. -->",
         "# The command line",
         "",
-        "Results go to standard output, progress to standard error. Options have names in the environment, too; an",
-        "option wins over its variable. `--json` prints exactly one document, also when the command fails.",
+        "Results go to standard output, progress to standard error. The help names the environment variables of the",
+        "options; an option overrides its variable. `--json` prints exactly one document, also when the command fails.",
         "",
         "| exit code | meaning |",
         "|---|---|",
@@ -137,7 +137,7 @@ def _type_name(annotation: object) -> str:
 
 
 def _records_below(model: type[BaseModel]) -> list[type[BaseModel]]:
-    """Return a record and the records that it holds, each once, in the order in which they are met."""
+    """Return a record and the records that it contains, each once, in the order of their first use."""
     found: list[type[BaseModel]] = [model]
     for record in found:
         for info in record.model_fields.values():
@@ -198,12 +198,12 @@ GENERATED: dict[tuple[str, str | None], Callable[[], str]] = {
 def _inserted(text: str, name: str, part: str) -> str:
     pattern = re.compile(rf"(<!-- generated: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not pattern.search(text):
-        raise SystemExit(f"generate: no part called {name!r} to write into")
+        raise SystemExit(f"generate: no part named {name!r}")
     return pattern.sub(lambda match: f"{match[1]}{part}{match[2]}", text)
 
 
 def expected() -> dict[Path, str]:
-    """Return what every generated file should hold."""
+    """Return the expected content of every generated file."""
     wanted: dict[Path, str] = {}
     for (name, part), make in GENERATED.items():
         path = ROOT / name
@@ -212,7 +212,7 @@ def expected() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Write the generated files; with --check write nothing and exit with 1 when one is stale."""
+    """Write the generated files; with --check, write nothing and exit with 1 if one is stale."""
     stale = []
     for path, text in expected().items():
         if path.exists() and path.read_text() == text:

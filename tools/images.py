@@ -1,6 +1,6 @@
-"""Build the project's images where the engine lacks them; print a line each: `built` or `ready`, and its tag.
+"""Build the project's images that Docker lacks; print a line for each: `built` or `ready`, and its tag.
 
-The builder's own words go to stderr.
+The output of the builder goes to standard error.
 """
 
 import sys
@@ -11,7 +11,7 @@ from testbed.stack.images import DOCKERFILES, Images
 
 
 def main() -> int:
-    """Build what is missing; return the exit status."""
+    """Build the missing images; return the exit code."""
     engine = DockerEngine()
     try:
         engine.connect()

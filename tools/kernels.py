@@ -1,4 +1,4 @@
-"""Run the tests that need a guest once for each kernel by name: what `make test-kernels` and the nightly job do."""
+"""Run the tests that need a guest VM once for each kernel: `make test-kernels` and the nightly job."""
 
 import argparse
 import sys
@@ -17,9 +17,13 @@ def lane(kernel: str) -> Lane:
 
 
 def main() -> int:
-    """Test the kernels that are named, or all."""
-    parser = argparse.ArgumentParser(prog="kernels", description="Run the tests that need a guest, kernel by kernel.")
-    parser.add_argument("kernels", nargs="*", default=list(SUITES), help=f"names or versions; else {', '.join(SUITES)}")
+    """Run the tests under the named kernels, or all."""
+    parser = argparse.ArgumentParser(
+        prog="kernels", description="Run the tests that need a guest VM."
+    )
+    parser.add_argument(
+        "kernels", nargs="*", default=list(SUITES), help=f"names or versions; default: {', '.join(SUITES)}"
+    )
     return run_lanes([lane(kernel) for kernel in parser.parse_args().kernels])
 
 

@@ -1,7 +1,7 @@
-"""Run all tests, lane by lane, and end with a line a lane: what `make test` and `make check` do.
+"""Run all tests, lane by lane, and end with one line for each lane: `make test` and `make check`.
 
-A lane that fails does not stop the others. Lanes of tests print as they go; the others print only when they fail.
-The lane that says the most, the integration tests, comes last.
+A lane that fails does not stop the others. Lanes of tests print while they run; the others print only if they fail.
+The lane with most output, the integration tests, is the last.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SCRIPTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One command: it passes when it exits with 0; `prints` lets its output through while it runs."""
+    """Hold one command, which passes if its exit code is 0; with `prints`, its output is shown while it runs."""
 
     name: str
     argv: tuple[str, ...]
@@ -60,7 +60,7 @@ LANES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a lane ended and how long it took."""
+    """Hold the exit code of a lane and its duration."""
 
     lane: Lane
     status: int
@@ -72,7 +72,7 @@ class Outcome:
 
 
 def run_lane(lane: Lane) -> Outcome:
-    """Run one lane; show what it said when it has failed."""
+    """Run one lane; show its output if it fails."""
     start_s = time.monotonic()
     if lane.prints:
         print(f"\n{lane.name}", flush=True)
@@ -88,7 +88,7 @@ def run_lane(lane: Lane) -> Outcome:
 
 
 def run_lanes(lanes: Sequence[Lane], run: Callable[[Lane], Outcome] = run_lane) -> int:
-    """Run the lanes in order, print the summary, return the exit status."""
+    """Run the lanes in order, print the summary, return the exit code."""
     outcomes = [run(lane) for lane in lanes]
     failed = [outcome for outcome in outcomes if outcome.status]
     print("", *outcomes, sep="\n")
@@ -99,14 +99,16 @@ def run_lanes(lanes: Sequence[Lane], run: Callable[[Lane], Outcome] = run_lane) 
 
 
 def main() -> int:
-    """Run all lanes, those without Docker, or those named."""
+    """Run all lanes, those without Docker, or the named lanes."""
     parser = argparse.ArgumentParser(prog="lanes", description="Run all tests.")
-    parser.add_argument("--no-docker", action="store_true", help="leave out the lanes that need Docker")
-    parser.add_argument("names", nargs="*", help="run these lanes only")
+    parser.add_argument("--no-docker", action="store_true", help="skip the lanes that need Docker")
+    parser.add_argument("names", nargs="*", help="run only these lanes")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - {lane.name for lane in LANES}
     if unknown:
-        parser.error(f"no such lane: {', '.join(sorted(unknown))}; there are {', '.join(lane.name for lane in LANES)}")
+        parser.error(
+            f"no such lane: {', '.join(sorted(unknown))}; the lanes are {', '.join(lane.name for lane in LANES)}"
+        )
     chosen = [lane for lane in LANES if not arguments.names or lane.name in arguments.names]
     return run_lanes([lane for lane in chosen if not (lane.docker and arguments.no_docker)])
 

@@ -1,4 +1,4 @@
-"""Draw what one run of one cell showed, bytes written and bytes read over time: the picture in the README.
+"""Draw the bytes written and bytes read over time of one cell: the picture in the README.
 
     .venv/bin/testbed run --delay 1s --chunk 10k
     .venv/bin/python tools/picture.py runs/latest docs/img/run.svg
@@ -28,7 +28,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """How one side's bytes grew."""
+    """Hold the bytes of one end over time."""
 
     points: Sequence[Point]
 
@@ -39,20 +39,20 @@ class Curve:
 
 
 def curve(log: str, op: str, origin_ns: int) -> Curve:
-    """Return the bytes that the calls `op` of an event log had moved when each of them returned."""
+    """Return the total bytes of the calls `op` in an event log at the return of each call."""
     rows = csv.DictReader(line for line in log.splitlines() if not line.startswith("#"))
     points = [((int(r["end_ns"]) - origin_ns) / 1e9, float(r["total_bytes"])) for r in rows if r["op"] == op]
     return Curve([(0.0, 0.0), *points])
 
 
 def origin_ns(log: str) -> int:
-    """Return when the connection was made: the first event of the client's log."""
+    """Return the time of the connection: the first event of the client's log."""
     lines = [line for line in log.splitlines() if line and not line.startswith(("#", "op,"))]
     return int(lines[0].split(",")[1])
 
 
 def step(span: float, most: int) -> float:
-    """Return the smallest step (1, 2 or 5 times a power of ten) that cuts the span into `most` parts or fewer."""
+    """Return the smallest step (1, 2 or 5 times a power of ten) that divides the span into `most` parts or fewer."""
     scale = 1.0
     while span / (scale * TICK_STEPS[-1]) > most:
         scale *= 10
@@ -61,21 +61,21 @@ def step(span: float, most: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """Where seconds and bytes are on the picture."""
+    """Convert seconds and bytes to coordinates of the picture."""
 
     seconds: float
     total_bytes: float
 
     def x(self, seconds: float) -> float:
-        """Return the place of a time."""
+        """Return the x coordinate of a time."""
         return LEFT + seconds / self.seconds * (WIDTH - LEFT - RIGHT)
 
     def y(self, count: float) -> float:
-        """Return the place of a number of bytes."""
+        """Return the y coordinate of a number of bytes."""
         return HEIGHT - BOTTOM - count / self.total_bytes * (HEIGHT - TOP - BOTTOM)
 
     def path(self, line: Curve) -> str:
-        """Return a staircase: bytes come when a call returns, not between calls."""
+        """Return a staircase: bytes count when a call returns, not between calls."""
         first, *rest = line.points
         moves = [f"M{self.x(first[0]):.1f},{self.y(first[1]):.1f}"]
         moves += [f"H{self.x(t):.1f}V{self.y(n):.1f}" for t, n in rest]
@@ -102,7 +102,7 @@ def _grid(plane: Plane) -> list[str]:
 
 
 def draw(title: str, written: Curve, read: Curve) -> str:
-    """Return the picture as SVG; it needs no font, script or file from elsewhere."""
+    """Return the picture as SVG without external fonts, scripts or files."""
     plane = Plane(max(written.end[0], read.end[0], 1e-3), max(written.end[1], read.end[1], 1.0))
     back = "".join(f"V{plane.y(n):.1f}H{plane.x(t):.1f}" for t, n in reversed(read.points))
     done_x, half = plane.x(written.end[0]), Curve(read.points[: len(read.points) // 2 + 1]).end

@@ -1,8 +1,7 @@
-"""Make a checkout ready to use: the steps behind `make setup`, each one quick when there is nothing to do.
+"""Prepare a checkout for use: the steps of `make setup`, each quick if there is nothing to do.
 
-Standard library only: it runs before anything is installed. A step looks first and acts only on what is missing;
-what it made from files is remembered by a hash of those files, beside what it made. A step that cannot go on ends
-the setup with one sentence and its remedy.
+Standard library only: it runs before anything is installed. A step checks first and acts only on what is missing; a
+stamp next to the output holds a hash of the input files. A step that fails ends the setup with a message and a hint.
 """
 
 import argparse
@@ -36,16 +35,16 @@ cat unpacked/usr/libexec/docker/cli-plugins/docker-compose
 
 
 class SetupError(Exception):
-    """Say what is missing (`fact`) and what to do about it (`remedy`)."""
+    """Report what is missing (`message`) and what to do about it (`hint`)."""
 
-    def __init__(self, fact: str, hint: str) -> None:
-        super().__init__(f"{fact} {hint}")
-        self.fact = fact
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(f"{message} {hint}")
+        self.message = message
         self.hint = hint
 
 
 def run(argv: Sequence[str], *, timeout_s: float | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command and return what it did; a command that is absent or too slow counts as failed."""
+    """Run a command and return its result; an absent or too slow command counts as failed."""
     try:
         return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
     except FileNotFoundError:
@@ -54,22 +53,22 @@ def run(argv: Sequence[str], *, timeout_s: float | None = None) -> subprocess.Co
         return subprocess.CompletedProcess(argv, 124, "", f"{argv[0]}: no answer within {timeout_s} s")
 
 
-def must(argv: Sequence[str], hint: str) -> str:
-    """Run a command that has to succeed; return its output.
+def run_checked(argv: Sequence[str], hint: str) -> str:
+    """Run a command and return its output.
 
     Raises:
-        SetupError: It failed; the end of what it said is shown.
+        SetupError: The command failed; the message ends with its last lines.
 
     """
     done = run(argv)
     if done.returncode:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
-        raise SetupError(f"{' '.join(argv[:4])} ... failed:\n{said}\n", hint)
+        output = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
+        raise SetupError(f"{' '.join(argv[:4])} ... failed:\n{output}\n", hint)
     return done.stdout
 
 
 def digest(paths: Iterable[Path], *extra: str) -> str:
-    """Return a hash of names and contents of files (folders whole, but for caches) and of `extra`."""
+    """Return a hash of names and contents of files (folders without caches) and of `extra`."""
     total = hashlib.sha256("\0".join(extra).encode())
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -87,23 +86,23 @@ def programs() -> str:
 
 
 def environment() -> str:
-    """Make the virtual environment and install the locked packages and this project into it."""
+    """Create the virtual environment and install the locked packages and this project into it."""
     lock = ROOT / "requirements" / "all.txt"
     stamp = VENV / "setup-stamp"
     identity = f"{VENV} {sys.version.splitlines()[0]}"
     key = digest([lock, ROOT / "pyproject.toml"])
     had = stamp.read_text().splitlines() if stamp.exists() else []
     python = str(VENV / "bin" / "python")
-    whole = had[:1] == [identity] and run([python, "--version"]).returncode == 0
-    if whole and had[1:] == [key]:
+    usable = had[:1] == [identity] and run([python, "--version"]).returncode == 0
+    if usable and had[1:] == [key]:
         return "ready"
-    if not whole:  # absent, broken, moved with the checkout, or of another Python
-        must([sys.executable, "-m", "venv", "--clear", str(VENV)], "Is the disk full?")
+    if not usable:  # absent, broken, moved with the checkout, or of another Python
+        run_checked([sys.executable, "-m", "venv", "--clear", str(VENV)], "Is the disk full?")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    must([*pip, "--require-hashes", "-r", str(lock)], "Is the package index reachable?")
-    must([*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)], "Is pyproject.toml whole?")
+    run_checked([*pip, "--require-hashes", "-r", str(lock)], "Is the package index reachable?")
+    run_checked([*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)], "Is pyproject.toml valid?")
     stamp.write_text(f"{identity}\n{key}\n")
-    return "made in .venv"
+    return "created in .venv"
 
 
 def engine() -> str:
@@ -114,10 +113,10 @@ def engine() -> str:
     if done.returncode == 0:
         return f"Docker {done.stdout.strip()}"
     if "permission denied" in done.stderr:
-        raise SetupError("This user may not speak to Docker.", "Join the group docker, or run as root.")
-    said = done.stderr.strip().rpartition("\n")[2]
+        raise SetupError("This user has no permission to use Docker.", "Join the group docker, or run as root.")
+    reason = done.stderr.strip().rpartition("\n")[2]
     raise SetupError(
-        f"Docker is installed but its engine does not answer ({said}).",
+        f"Docker is installed but its engine does not answer ({reason}).",
         "Start it (Debian: systemctl start docker) and try again.",
     )
 
@@ -125,7 +124,7 @@ def engine() -> str:
 def install_package(package: str, by_hand: str) -> None:
     """Install one of Debian's packages on this machine, as root; raises SetupError."""
     run(["apt-get", "update", "-qq"])
-    must(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package], f"Try by hand: {by_hand}")
+    run_checked(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package], f"Try by hand: {by_hand}")
 
 
 def base_image(image: str = BASE_IMAGE) -> str:
@@ -140,14 +139,14 @@ def base_image(image: str = BASE_IMAGE) -> str:
     if not shutil.which("mmdebstrap"):
         if os.geteuid() or not shutil.which("apt-get"):
             raise SetupError(
-                f"No registry has {image} and mmdebstrap, which could make it, is not installed.",
-                f"Install mmdebstrap, or make the image elsewhere: {by_hand}",
+                f"No registry has {image}, and mmdebstrap, which can build it, is not installed.",
+                f"Install mmdebstrap, or build the image elsewhere: {by_hand}",
             )
         install_package("mmdebstrap", by_hand)
     with tempfile.TemporaryDirectory() as folder:
         tree = f"{folder}/base.tar"
-        must([*bootstrap, tree], f"Try by hand: {by_hand}")
-        must(["docker", "import", "-c", 'CMD ["bash"]', tree, image], "Has Docker room on its disk?")
+        run_checked([*bootstrap, tree], f"Try by hand: {by_hand}")
+        run_checked(["docker", "import", "-c", 'CMD ["bash"]', tree, image], "Is the disk of Docker full?")
     return f"{image} built from Debian's packages"
 
 
@@ -165,11 +164,11 @@ def compose_plugin() -> str:
         fetched = subprocess.run(argv, stdout=file, stderr=subprocess.PIPE, check=False)
     if fetched.returncode:
         part.unlink()
-        raise SetupError(f"Compose could not be fetched: {fetched.stderr.decode().strip()}.", hint)
+        raise SetupError(f"Fetching Compose failed: {fetched.stderr.decode().strip()}.", hint)
     part.chmod(0o755)
     part.replace(plugin)
-    must(["docker", "compose", "version"], f"Remove {plugin}. {hint}")
-    return f"Compose from Debian put into {folder}"
+    run_checked(["docker", "compose", "version"], f"Remove {plugin}. {hint}")
+    return f"Compose from Debian installed in {folder}"
 
 
 def emulator() -> str:
@@ -186,13 +185,13 @@ def emulator() -> str:
 
 
 def project() -> str:
-    """Give this checkout a project name, a subnet and an image tag of its own, so that two can run side by side."""
+    """Give this checkout its own project name, subnet and image tag, so that two can run at the same time."""
     file = ROOT / ".env"
     if file.exists():
         return "ready"
     name = secrets.token_hex(3)
     file.write_text(
-        "# Written by make setup; read by docker compose. docs/compose.md lists what else can stand here.\n"
+        "# Written by make setup; read by docker compose. docs/compose.md lists the other settings.\n"
         f"COMPOSE_PROJECT_NAME=testbed-{name}\n"
         f"TESTBED_SUBNET6={ULA_PREFIX}:{secrets.randbelow(0xFFFE) + 2:x}::/64\n"
         f"TESTBED_TAG={name}\n"
@@ -201,15 +200,15 @@ def project() -> str:
 
 
 def images() -> str:
-    """Build the images that this checkout lacks, and tag them for its compose stack."""
+    """Build the missing images of this checkout, and tag them for its compose stack."""
     settings = dict(line.split("=", 1) for line in (ROOT / ".env").read_text().splitlines() if "=" in line)
     tag = settings.get("TESTBED_TAG", "latest")
-    told = must([".venv/bin/python", "tools/images.py"], "Mend that and try again.")
+    output = run_checked([".venv/bin/python", "tools/images.py"], "Correct that and try again.")
     built = 0
-    for line in told.splitlines():
+    for line in output.splitlines():
         outcome, image = line.split()
         built += outcome == "built"
-        must(["docker", "tag", image, f"{image.partition(':')[0]}:{tag}"], "Try again.")
+        run_checked(["docker", "tag", image, f"{image.partition(':')[0]}:{tag}"], "Try again.")
     return f"{built} built" if built else "ready"
 
 
@@ -227,10 +226,10 @@ FOR_TESTS: Final[tuple[Step, ...]] = (("emulator", emulator),)
 
 
 def main() -> int:
-    """Run the steps in order, a line each; return the exit status."""
-    parser = argparse.ArgumentParser(prog="setup", description="Make this checkout ready to use.")
-    parser.add_argument("--no-docker", action="store_true", help="only what the tests without Docker need")
-    parser.add_argument("--tests", action="store_true", help="also what the tests under other kernels need")
+    """Run the steps in order, with a line for each; return the exit code."""
+    parser = argparse.ArgumentParser(prog="setup", description="Prepare this checkout for use.")
+    parser.add_argument("--no-docker", action="store_true", help="only the steps for the tests without Docker")
+    parser.add_argument("--tests", action="store_true", help="also the steps for the tests under other kernels")
     chosen = parser.parse_args()
     steps = WITHOUT_DOCKER if chosen.no_docker else WITH_DOCKER + FOR_TESTS * chosen.tests
     for name, step in steps:

@@ -36,7 +36,7 @@ def test_a_fresh_checkout_is_set_up_once(tmp_path: Path) -> None:
     environment = {"DOCKER_CONFIG": str(tmp_path / "docker-config"), "DOCKER_HOST": engine}
     first = make(checkout, "setup", **environment)
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "made in .venv" in first.stdout
+    assert "created in .venv" in first.stdout
     assert "written to .env" in first.stdout
     start_s = time.monotonic()
     second = make(checkout, "setup", **environment)
