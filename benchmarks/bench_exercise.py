@@ -50,7 +50,7 @@ def _run(folder: str, chunk: str, buffers: str) -> dict[str, Any]:
 
 
 def _figures(chunk: str, buffers: str, result: dict[str, Any]) -> Iterator[Figure]:
-    found = {finding["name"]: finding["numbers"] for finding in result["findings"]}
+    found = {finding["name"]: finding["facts"] for finding in result["findings"]}
     what = f"exercise, {chunk}, {buffers}"
     small = BUFFERS[buffers] != "0"
     periods, probes = found["window-closed"]["periods"], found["window-probes"]["probes"]

@@ -18,9 +18,7 @@ def lane(kernel: str) -> Lane:
 
 def main() -> int:
     """Run the tests under the named kernels, or all."""
-    parser = argparse.ArgumentParser(
-        prog="kernels", description="Run the tests that need a guest VM."
-    )
+    parser = argparse.ArgumentParser(prog="kernels", description="Run the tests that need a guest VM.")
     parser.add_argument(
         "kernels", nargs="*", default=list(SUITES), help=f"names or versions; default: {', '.join(SUITES)}"
     )
