@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from testbed.analysis.join.calls import parse_calls
+from testbed.analysis.events import parse_log
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import parse_samples
 from tests.support.captures import ACK, EPOCH_NS, Segment, exchange
@@ -40,7 +40,7 @@ def cycles(path_ms: int, reader_ms: int, count: int = 6) -> Observation:
     return replace(
         seen,
         sender=replace(seen.sender, samples=parse_samples(samples)),
-        receiver=replace(seen.receiver, log=parse_calls(reads)),
+        receiver=replace(seen.receiver, log=parse_log(reads)),
     )
 
 

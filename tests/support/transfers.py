@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from netem.observe.rows import COLUMNS
-from testbed.analysis.join.calls import parse_calls
+from testbed.analysis.events import parse_log
 from testbed.analysis.join.load import choose_connection
 from testbed.analysis.join.observation import CaptureState, End, Observation, Role
 from testbed.analysis.join.samples import parse_samples
@@ -221,7 +221,7 @@ class Transfer:
         facts: dict[str, Any] = {
             role: End(
                 of,
-                log=parse_calls(files[f"{of}/events.csv"].decode().splitlines()),
+                log=parse_log(files[f"{of}/events.csv"].decode().splitlines()),
                 samples=parse_samples(files[f"{of}/sockets.csv"].decode().splitlines()),
                 capture=captured(files[f"{of}/capture.pcap"], f"{of}/capture.pcap", complete=True),
             )

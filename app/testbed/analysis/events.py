@@ -1,113 +1,114 @@
-"""Event logs of the programs under test: what each call did and how long it took.
+"""Read an event log: when each call of a program began and ended and what it moved, one column per field.
 
 A log may come from any program and may be cut short anywhere: a line that does not parse is counted and left out.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64 = NDArray[np.int64]
 
 BLOCKED_NS: Final = 1_000_000
 """A write that finds room takes microseconds, even of a megabyte; one of a millisecond has waited."""
 
 MAX_INT64: Final = (1 << 63) - 1
 MAX_CALL_BYTES: Final = 1 << 40
-"""More than any call moves (Linux: 2 GiB); a line that says so was damaged."""
-
-MAX_POINTS: Final = 2048
-"""Points kept of a curve; twice as many are halved by leaving out every other one."""
+"""More than any call moves (Linux: 2 GiB); a line with more is damaged."""
 
 HEADER: Final = "op,start_ns,end_ns,bytes,total_bytes"
+_OFFSET: Final = "# realtime_offset_ns="
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One call; times are CLOCK_MONOTONIC."""
-
-    op: str
-    start_ns: int
-    end_ns: int
-    size_bytes: int
-
-
-@dataclass(slots=True)
-class Curve:
-    """Cumulative bytes over time, thinned out as it grows."""
-
-    points: list[tuple[int, int]] = field(default_factory=list)
-    last: tuple[int, int] | None = None
-    _every: int = 1
-    _skipped: int = 0
-
-    def add(self, at_ns: int, total_bytes: int) -> None:
-        """Add a point behind all others."""
-        self.last = (at_ns, total_bytes)
-        self._skipped += 1
-        if self._skipped < self._every:
-            return
-        self._skipped = 0
-        self.points.append(self.last)
-        if len(self.points) >= 2 * MAX_POINTS:
-            self.points = self.points[1::2]
-            self._every *= 2
-
-    def at(self, at_ns: int) -> int:
-        """Return the total at a time: that of the last point not after it."""
-        low, high = 0, len(self.points)
-        while low < high:
-            middle = (low + high) // 2
-            if self.points[middle][0] <= at_ns:
-                low = middle + 1
-            else:
-                high = middle
-        if self.last is not None and self.last[0] <= at_ns:
-            return self.last[1]
-        return self.points[low - 1][1] if low else 0
-
-
-@dataclass(slots=True)
 class Calls:
-    """What all calls of one kind come to."""
+    """Calls of one kind in the order of the log; times are CLOCK_MONOTONIC, `line` is where each stands in its file."""
 
-    count: int = 0
-    total_bytes: int = 0
-    first_start_ns: int | None = None
-    last_end_ns: int | None = None
-    spent_ns: int = 0
-    blocked_ns: int = 0
-    longest_ns: int = 0
-    curve: Curve = field(default_factory=Curve)
+    start_ns: Int64
+    end_ns: Int64
+    size_bytes: Int64
+    total_bytes: Int64
+    line: Int64
 
-    def add(self, event: Event) -> None:
-        """Take one more call."""
-        took_ns = event.end_ns - event.start_ns
-        self.count += 1
-        self.total_bytes += event.size_bytes
-        if self.first_start_ns is None:
-            self.first_start_ns = event.start_ns
-        self.last_end_ns = event.end_ns
-        self.spent_ns += took_ns
-        self.longest_ns = max(self.longest_ns, took_ns)
-        if took_ns >= BLOCKED_NS:
-            self.blocked_ns += took_ns
-        self.curve.add(event.end_ns, self.total_bytes)
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    @property
+    def duration_ns(self) -> Int64:
+        """How long each took."""
+        return self.end_ns - self.start_ns
+
+    @property
+    def blocked(self) -> NDArray[np.bool_]:
+        """Which of them had to wait."""
+        found: NDArray[np.bool_] = self.duration_ns >= BLOCKED_NS
+        return found
+
+    def done_at(self, at_ns: Int64) -> Int64:
+        """Return the bytes that all calls ended by each time have moved."""
+        count = np.searchsorted(self.end_ns, at_ns, side="right")
+        return np.concatenate(([0], self.total_bytes))[count]
+
+    def in_progress_bytes_at(self, at_ns: Int64) -> Int64:
+        """Return the size of the call in progress at each time, 0 where there is none."""
+        following = np.searchsorted(self.end_ns, at_ns, side="right")
+        begun = np.concatenate((self.start_ns, [np.iinfo(np.int64).max]))[following] <= at_ns
+        return np.where(begun, np.concatenate((self.size_bytes, [0]))[following], 0)
+
+    def any_within(self, from_ns: Int64, until_ns: Int64) -> NDArray[np.bool_]:
+        """Return for each period whether a call began or ended in it."""
+        found = np.zeros(len(from_ns), np.bool_)
+        for times in (self.start_ns, self.end_ns):
+            found |= np.searchsorted(times, until_ns, side="right") > np.searchsorted(times, from_ns, side="left")
+        return found
 
 
-@dataclass(slots=True)
-class EventLog:
-    """One log: calls by kind, and how many lines could not be read."""
+@dataclass(frozen=True, slots=True)
+class CallLog:
+    """One end's log: calls by kind, and how many lines are no call.
 
-    calls: dict[str, Calls] = field(default_factory=dict)
+    `realtime_offset_ns` leads from CLOCK_MONOTONIC to CLOCK_REALTIME, None where the log does not have it.
+    """
+
+    by_op: dict[str, Calls]
+    realtime_offset_ns: int | None = None
     bad_lines: int = 0
 
-    def of(self, op: str) -> Calls:
-        """Return the calls of one kind, none of them if there were none."""
-        return self.calls.get(op) or Calls()
+    def of(self, op: str) -> Calls | None:
+        """Return the calls of one kind; None when there were none."""
+        return self.by_op.get(op)
 
 
-def parse_event(line: str) -> Event | None:
-    """Return the call that a line tells of; None when it tells of none."""
+def parse_log(lines: Iterable[str]) -> CallLog:
+    """Return the calls of a log."""
+    columns: dict[str, tuple[array[int], ...]] = {}
+    totals: dict[str, int] = {}
+    offset_ns, bad_lines = None, 0
+    for number, raw in enumerate(lines, 1):
+        line = raw.rstrip("\n")
+        if not line or line.startswith("#") or line == HEADER:
+            offset_ns = _offset_ns(line) if line.startswith(_OFFSET) else offset_ns
+            continue
+        call = _call(line)
+        if call is None:
+            bad_lines += 1
+            continue
+        op, start_ns, end_ns, size_bytes = call
+        kind = columns.setdefault(op, tuple(array("q") for _ in range(5)))
+        totals[op] = total = totals.get(op, 0) + size_bytes
+        for column, value in zip(kind, (start_ns, end_ns, size_bytes, total, number), strict=True):
+            column.append(value)
+    made = {op: Calls(*(np.array(column, np.int64) for column in kind)) for op, kind in columns.items()}
+    return CallLog(made, offset_ns, bad_lines)
+
+
+def _call(line: str) -> tuple[str, int, int, int] | None:
+    """Return kind, start, end and size of the call in a line; None when it has none."""
     fields = line.split(",")
     if len(fields) != 5:
         return None
@@ -117,35 +118,25 @@ def parse_event(line: str) -> Event | None:
         return None
     if not 0 <= start_ns <= end_ns <= MAX_INT64 or not 0 <= size_bytes <= MAX_CALL_BYTES:
         return None
-    return Event(fields[0], start_ns, end_ns, size_bytes)
+    return fields[0], start_ns, end_ns, size_bytes
 
 
-def parse_events(lines: Iterable[str]) -> EventLog:
-    """Return what a log says, read once and in constant memory."""
-    log = EventLog()
-    for raw in lines:
-        line = raw.rstrip("\n")
-        if not line or line.startswith("#") or line == HEADER:
-            continue
-        event = parse_event(line)
-        if event is None:
-            log.bad_lines += 1
-        else:
-            log.calls.setdefault(event.op, Calls()).add(event)
-    return log
+def _offset_ns(line: str) -> int | None:
+    try:
+        offset_ns = int(line.removeprefix(_OFFSET))
+    except ValueError:
+        return None
+    return offset_ns if abs(offset_ns) <= MAX_INT64 else None
 
 
-def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        yield from file
-
-
-def read_events(path: Path) -> EventLog | None:
+def read_log(path: Path) -> CallLog | None:
     """Return the log in a file; None when there is no such file."""
-    return parse_events(_lines(path)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return parse_log(file)
 
 
-def most_ahead(written: Curve, read: Curve) -> int:
+def bytes_ahead_max(written: Calls, read: Calls) -> int:
     """Return the greatest number of bytes that were written and not yet read."""
-    points = [*written.points, *([written.last] if written.last else [])]
-    return max((total - read.at(at_ns) for at_ns, total in points), default=0)
+    return int((written.total_bytes - read.done_at(written.end_ns)).max(initial=0))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from testbed.analysis.events import Calls, EventLog, most_ahead, read_events
+from testbed.analysis.events import CallLog, Calls, bytes_ahead_max, read_log
 from testbed.analysis.join.load import load_cell, read_record
 from testbed.evaluation.content import check_output
 from testbed.evaluation.explanation import explain
@@ -48,37 +48,34 @@ def _kernel_counters(record: CellRecord) -> dict[str, dict[str, int]]:
 
 
 def _write_metrics(metrics: Metrics, writes: Calls) -> None:
-    metrics.bytes_written = writes.total_bytes
-    metrics.write_calls = writes.count
-    metrics.write_blocked_s = _seconds(writes.blocked_ns)
-    metrics.write_longest_s = _seconds(writes.longest_ns)
-    if writes.first_start_ns is not None and writes.last_end_ns is not None:
-        metrics.write_s = _seconds(writes.last_end_ns - writes.first_start_ns)
+    metrics.bytes_written = int(writes.total_bytes[-1])
+    metrics.write_calls = len(writes)
+    metrics.write_blocked_s = _seconds(int(writes.duration_ns[writes.blocked].sum()))
+    metrics.write_longest_s = _seconds(int(writes.duration_ns.max()))
+    metrics.write_s = _seconds(int(writes.end_ns[-1] - writes.start_ns[0]))
 
 
-def _read_metrics(metrics: Metrics, log: EventLog) -> None:
-    reads = log.of("read")
-    metrics.bytes_read = reads.total_bytes
-    metrics.read_calls = reads.count
-    metrics.read_delay_total_s = _seconds(log.of("sleep").spent_ns)
+def _read_metrics(metrics: Metrics, reads: Calls, delays: Calls | None) -> None:
+    metrics.bytes_read = int(reads.total_bytes[-1])
+    metrics.read_calls = len(reads)
+    metrics.read_delay_total_s = _seconds(0 if delays is None else int(delays.duration_ns.sum()))
 
 
-def measure(client: EventLog | None, server: EventLog | None, rtt: Rtt | None) -> Metrics:
+def measure(client: CallLog | None, server: CallLog | None, rtt: Rtt | None) -> Metrics:
     """Return the metrics from the event logs of both ends."""
     metrics = Metrics(rtt_ms=rtt)
-    if client is not None and client.of("write").count:
-        _write_metrics(metrics, client.of("write"))
-    if server is not None and server.of("read").count:
-        _read_metrics(metrics, server)
-    if client is None or server is None:
-        return metrics
-    writes, reads = client.of("write"), server.of("read")
-    if writes.first_start_ns is not None and reads.last_end_ns is not None:
-        duration_ns = reads.last_end_ns - writes.first_start_ns
+    writes = client.of("write") if client is not None else None
+    reads = server.of("read") if server is not None else None
+    if writes is not None:
+        _write_metrics(metrics, writes)
+    if server is not None and reads is not None:
+        _read_metrics(metrics, reads, server.of("sleep"))
+    if writes is not None and reads is not None:
+        duration_ns = int(reads.end_ns[-1] - writes.start_ns[0])
         if duration_ns > 0:
             metrics.duration_s = _seconds(duration_ns)
-            metrics.goodput_bytes_per_s = round(reads.total_bytes * 1e9 / duration_ns, 3)
-        metrics.bytes_ahead_max = most_ahead(writes.curve, reads.curve)
+            metrics.goodput_bytes_per_s = round(int(reads.total_bytes[-1]) * 1e9 / duration_ns, 3)
+        metrics.bytes_ahead_max = bytes_ahead_max(writes, reads)
     return metrics
 
 
@@ -115,9 +112,9 @@ def _first_zero_window_s(findings: Sequence[Finding]) -> float | None:
 def analyse(folder: Path) -> Result:
     """Return the result of the cell in `folder`, from its `cell.json` and raw files."""
     record = read_record(folder)
-    logs = {role: read_events(folder / role / "events.csv") for role in ("client", "server")}
-    metrics = measure(logs["client"], logs["server"], rtt_ms(record))
     observation = load_cell(folder)
+    logs = {end.role: end.log for end in (observation.sender, observation.receiver)}
+    metrics = measure(logs["client"], logs["server"], rtt_ms(record))
     explanation = explain(observation)
     metrics.first_zero_window_s = _first_zero_window_s(explanation.findings)
     checks = _checks(record, metrics, folder)
@@ -154,7 +151,8 @@ def transfers(folder: Path) -> dict[str, Calls]:
     """Return the client's writes and the server's reads, by `write` and `read`, where there are logs of them."""
     found = {}
     for role, op in (("client", "write"), ("server", "read")):
-        log = read_events(folder / role / "events.csv")
-        if log is not None and log.of(op).count:
-            found[op] = log.of(op)
+        log = read_log(folder / role / "events.csv")
+        calls = log.of(op) if log is not None else None
+        if calls is not None:
+            found[op] = calls
     return found

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from testbed.analysis.events import Curve
+import numpy as np
+
+from testbed.analysis.events import Calls
 from testbed.units import format_bytes, format_seconds
 
 WIDTH: Final = 64
@@ -31,17 +33,16 @@ def _column(written: int, read: int, top: int, glyphs: Glyphs) -> str:
     return "".join(cells)
 
 
-def draw(written: Curve, read: Curve, start_ns: int, glyphs: Glyphs) -> list[str]:
-    """Return the lines of the chart from `start_ns` to the last point; none if nothing happened in between."""
-    ends = [curve.last for curve in (written, read) if curve.last is not None]
-    end_ns = max((at_ns for at_ns, _ in ends), default=start_ns)
-    top = max((total for _, total in ends), default=0)
+def draw(written: Calls, read: Calls, glyphs: Glyphs) -> list[str]:
+    """Return the lines of the chart from the first write to the last call; none if nothing happened in between."""
+    start_ns = int(written.start_ns[0]) if len(written) else 0
+    end_ns = max((int(calls.end_ns[-1]) for calls in (written, read) if len(calls)), default=start_ns)
+    top = max((int(calls.total_bytes[-1]) for calls in (written, read) if len(calls)), default=0)
     if end_ns <= start_ns or top == 0:
         return []
-    columns = []
-    for index in range(WIDTH):
-        at_ns = start_ns + (end_ns - start_ns) * (index + 1) // WIDTH
-        columns.append(_column(written.at(at_ns), read.at(at_ns), top, glyphs))
+    at_ns = start_ns + (end_ns - start_ns) * np.arange(1, WIDTH + 1) // WIDTH
+    both = zip(written.done_at(at_ns).tolist(), read.done_at(at_ns).tolist(), strict=True)
+    columns = [_column(bytes_written, bytes_read, top, glyphs) for bytes_written, bytes_read in both]
     label = format_bytes(top)
     lines = []
     for row in reversed(range(HEIGHT)):

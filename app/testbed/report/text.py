@@ -125,9 +125,7 @@ def result_lines(result: Result, transfers: Mapping[str, Calls], glyphs: Glyphs,
     """Return what happened: the measured numbers, the picture, findings, notes."""
     lines = _measured(result)
     if {"write", "read"} <= transfers.keys():
-        picture = draw(
-            transfers["write"].curve, transfers["read"].curve, transfers["write"].first_start_ns or 0, glyphs
-        )
+        picture = draw(transfers["write"], transfers["read"], glyphs)
         lines += ["", *(f"  {line}" for line in picture)] if picture else []
     if result.verdict:
         lines += ["", *wrapped(result.verdict, 2, width=width)]

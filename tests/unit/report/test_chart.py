@@ -1,19 +1,19 @@
-from testbed.analysis.events import Curve
+from testbed.analysis.events import Calls, parse_log
 from testbed.report.chart import ASCII, HEIGHT, WIDTH, draw
 
+SECOND = 10**9
 
-def curve(*points: tuple[int, int]) -> Curve:
-    made = Curve()
-    for point in points:
-        made.add(*point)
+
+def calls(*ends: tuple[int, int]) -> Calls:
+    """Return instantaneous calls at these times, of these sizes; the first begins at time 0."""
+    starts = [0, *(at_ns for at_ns, _ in ends[1:])]
+    made = parse_log(f"x,{start},{at_ns},{size},0" for start, (at_ns, size) in zip(starts, ends, strict=True)).of("x")
+    assert made is not None
     return made
 
 
 def test_a_sender_far_ahead_of_its_receiver() -> None:
-    seconds = 10**9
-    written = curve((1000, 1000))
-    read = curve(*((second * seconds, 100 * second) for second in range(1, 11)))
-    lines = draw(written, read, 0, ASCII)
+    lines = draw(calls((1000, 1000)), calls(*((second * SECOND, 100) for second in range(1, 11))), ASCII)
     assert len(lines) == HEIGHT + 3
     assert lines[0].startswith("1 000 B |....")
     assert lines[0].endswith("#")
@@ -24,6 +24,5 @@ def test_a_sender_far_ahead_of_its_receiver() -> None:
 
 
 def test_nothing_to_draw() -> None:
-    assert draw(Curve(), Curve(), 0, ASCII) == []
-    assert draw(curve((5, 10)), curve((5, 10)), 5, ASCII) == []
-    assert draw(curve((5, 0)), curve((5, 0)), 0, ASCII) == []
+    assert draw(calls((0, 10)), calls((0, 10)), ASCII) == []
+    assert draw(calls((5, 0)), calls((5, 0)), ASCII) == []

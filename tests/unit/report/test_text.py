@@ -1,4 +1,4 @@
-from testbed.analysis.events import parse_events
+from testbed.analysis.events import parse_log
 from testbed.report.chart import ASCII
 from testbed.report.text import matrix_line, matrix_lines, requested_lines, result_lines, verdict
 from testbed.result import Finding, Link, Metrics, Result, Rtt
@@ -107,7 +107,7 @@ def test_nothing_measured_is_no_error() -> None:
 
 
 def test_the_picture_is_there_when_both_ends_have_logs() -> None:
-    log = parse_events(["write,0,10,100,100", "read,5,1000,100,100"])
+    log = parse_log(["write,0,10,100,100", "read,5,1000,100,100"])
     lines = result_lines(result(), {"write": log.of("write"), "read": log.of("read")}, ASCII)
     assert any(line.strip().startswith("100 B |") for line in lines)
 

@@ -5,8 +5,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from testbed.analysis.events import Calls
 from testbed.analysis.findings.measured import Int64, Source
-from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import End
 from testbed.analysis.join.samples import Samples
 

@@ -37,7 +37,7 @@ class Attempt(Fact):
 def connected(observation: Observation) -> bool:
     """Tell whether the connection was established: it was unless an instrument was there and observed none."""
     ends = observation.sender, observation.receiver
-    if any(end.log is not None for end in ends):
+    if any(end.log is not None and end.log.by_op for end in ends):
         return True
     watched = [end for end in ends if end.samples is not None or _captured(end)]
     return not watched or any(_connected_at(end) for end in watched)

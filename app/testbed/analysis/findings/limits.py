@@ -31,8 +31,6 @@ class Limit(StrEnum):
     APPLICATION = "application"
 
 
-NAME: Final = "limits"
-
 FULL_SHARE: Final = 0.3
 """Without a capture of the receiver's: a queue that is on average fuller than this waits for its program."""
 ALSO_SHARE: Final = 0.2
@@ -100,10 +98,7 @@ def _last_delay_s(observation: Observation) -> float:
 
 def find_limits(observation: Observation) -> Limits | None:
     """Return what limited the sender; None when nothing tells or the transfer was too short to tell."""
-    if NAME not in observation.memory:
-        observation.memory[NAME] = _find(observation)
-    limits: Limits | None = observation.memory[NAME]
-    return limits
+    return observation.computed.once(_find)
 
 
 def _find(observation: Observation) -> Limits | None:

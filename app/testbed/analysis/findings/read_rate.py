@@ -5,12 +5,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from testbed.analysis.events import Calls
 from testbed.analysis.findings.evidence import calls
 from testbed.analysis.findings.limits import find_limits
 from testbed.analysis.findings.measured import Measured, not_applicable, unobservable
 from testbed.analysis.findings.rule import Answer, NoLog, Rule
 from testbed.analysis.findings.untyped import Untyped, untyped
-from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.predict import receiver_bytes, slow_reader_goodput
 from testbed.units import format_bytes, format_rate, format_seconds, percent, pluralize

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from testbed.analysis.events import Calls
 from testbed.analysis.findings.evidence import calls, frames
 from testbed.analysis.findings.limits import Limit, find_limits
 from testbed.analysis.findings.measured import Fact, Measured, not_applicable, unobservable
 from testbed.analysis.findings.rule import NO_SENDER_FRAMES, Answer, NoLog, Rule
-from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.flags import RETRANSMISSIONS
 from testbed.analysis.packets.model import Connection, Frames

@@ -5,12 +5,12 @@ from typing import Final
 
 import numpy as np
 
+from testbed.analysis.events import Calls
 from testbed.analysis.findings.evidence import calls
 from testbed.analysis.findings.limits import Limit, find_limits, hardly_began
 from testbed.analysis.findings.measured import Fact, Measured, Phrase, not_applicable, unobservable
 from testbed.analysis.findings.rule import Answer, NoLog, Rule
 from testbed.analysis.findings.stall import BOUNDED_BYTES, Stall, find_stall, in_program_bytes
-from testbed.analysis.join.calls import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import ABSENT
 
@@ -181,7 +181,7 @@ def _stall_bytes(observation: Observation) -> int | None:
     timeline = observation.timeline
     if timeline is None:
         return None
-    full = (timeline.going_on_bytes > 0) & (timeline.held_bytes != ABSENT) & observation.closed_at(timeline.at_ns)
+    full = (timeline.in_progress_bytes > 0) & (timeline.held_bytes != ABSENT) & observation.closed_at(timeline.at_ns)
     return int(timeline.held_bytes[full].max()) if full.any() else None
 
 

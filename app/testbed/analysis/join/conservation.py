@@ -51,7 +51,7 @@ def check(timeline: Timeline) -> Conservation:
     found = timeline.read_bytes[at] + timeline.receive_queue_bytes[at] + timeline.send_queue_bytes[at]
     by_log = bool(len(at)) and bool((timeline.written_bytes[at] != ABSENT).all())
     least = timeline.written_bytes[at] if by_log else timeline.accepted_bytes[at]
-    most = least + (timeline.going_on_bytes[at] if by_log else 0)
+    most = least + (timeline.in_progress_bytes[at] if by_log else 0)
     gap = np.where(found < least, found - least, np.where(found > most, found - most, 0))
     part = np.where(gap == 0, found - least, 0)
     return Conservation(

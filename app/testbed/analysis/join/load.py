@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from testbed.analysis.join.calls import read_calls
+from testbed.analysis.events import read_log
 from testbed.analysis.join.observation import CaptureState, End, Observation, Role
 from testbed.analysis.join.resources import read_resources
 from testbed.analysis.join.samples import read_samples
@@ -64,7 +64,7 @@ def _end(folder: Path, role: Role, record: CellRecord) -> End:
     route = (link.get("route") or {}).get(record.requested.get("family")) or {}
     return End(
         role=role,
-        log=read_calls(folder / role / "events.csv"),
+        log=read_log(folder / role / "events.csv"),
         samples=read_samples(folder / role / "sockets.csv", PORT),
         capture=_capture(folder, role, capture),
         resources=read_resources(folder / role / "resources.csv"),

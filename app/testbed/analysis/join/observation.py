@@ -1,14 +1,14 @@
 """Everything that was seen of one cell, from both ends, on one clock (CLOCK_MONOTONIC of the host)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.analysis.join.calls import CallLog, Calls
+from testbed.analysis.events import CallLog, Calls
 from testbed.analysis.join.resources import Resources
 from testbed.analysis.join.samples import ABSENT, FIN_ACKED, UNSYNCHRONISED, Int64, Samples
 from testbed.analysis.join.timeline import Timeline, join
@@ -17,6 +17,8 @@ from testbed.analysis.packets.model import CaptureFacts, Connection, Frames
 from testbed.analysis.packets.zero_window import ZeroWindowPeriod, find_zero_window_periods
 
 Role = Literal["client", "server"]
+
+ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,21 @@ class End:
         return f"{self.role}/"
 
 
+class Computed:
+    """Values computed of one observation, each by its function, when it is needed first."""
+
+    def __init__(self, observation: "Observation") -> None:
+        self._observation = observation
+        self._values: dict[Callable[[Observation], Any], Any] = {}
+
+    def once(self, compute: "Callable[[Observation], ValueT]") -> ValueT:
+        """Return the function's value for the observation."""
+        if compute not in self._values:
+            self._values[compute] = compute(self._observation)
+        value: ValueT = self._values[compute]
+        return value
+
+
 @dataclass(frozen=True)
 class Observation:
     """One transfer: who sent, who received, what was asked, and the joined instruments.
@@ -91,8 +108,11 @@ class Observation:
     link_losses: Mapping[str, int] = field(default_factory=dict)
     host: Mapping[str, Any] = field(default_factory=dict)
     twin: Mapping[str, Any] | None = None
-    memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What was made of this observation once and is asked for again."""
+
+    @cached_property
+    def computed(self) -> "Computed":
+        """What functions above this level compute of this observation, once each."""
+        return Computed(self)
 
     @cached_property
     def timeline(self) -> Timeline | None:

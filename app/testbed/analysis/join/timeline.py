@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.analysis.join.calls import Calls
+from testbed.analysis.events import Calls
 from testbed.analysis.join.samples import (
     ABSENT,
     FIN_ACKED,
@@ -30,7 +30,7 @@ class Timeline:
     """One element a sample of the sender; all counts of bytes, -1 where no instrument tells.
 
     `accepted_bytes` is what the kernel has taken from the program, `written_bytes` what calls that have returned say,
-    `going_on_bytes` the size of the write that has not returned. `acked + not_sent + in_flight = accepted`.
+    `in_progress_bytes` the size of the write that has not returned. `acked + not_sent + in_flight = accepted`.
     `stalled`: nothing moved at either end between the samples around this one.
     """
 
@@ -38,7 +38,7 @@ class Timeline:
     line: Int64
     accepted_bytes: Int64
     written_bytes: Int64
-    going_on_bytes: Int64
+    in_progress_bytes: Int64
     acked_bytes: Int64
     not_sent_bytes: Int64
     in_flight_bytes: Int64
@@ -123,7 +123,7 @@ def join(sender: Samples, receiver: Samples | None, *, writes: Calls | None, rea
         line=mine.line,
         accepted_bytes=accepted,
         written_bytes=nothing if writes is None else writes.done_at(at_ns),
-        going_on_bytes=np.zeros(count, np.int64) if writes is None else writes.size_going_on_at(at_ns),
+        in_progress_bytes=np.zeros(count, np.int64) if writes is None else writes.in_progress_bytes_at(at_ns),
         acked_bytes=mine.acked,
         not_sent_bytes=mine.not_sent,
         in_flight_bytes=np.where(mine.not_sent != ABSENT, mine.queue - mine.not_sent, ABSENT),

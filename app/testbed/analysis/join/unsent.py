@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.analysis.join.calls import Calls
+from testbed.analysis.events import Calls
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import Int64
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from testbed.analysis.events import parse_log
 from testbed.analysis.findings.measured import Fact, NotMeasured
 from testbed.analysis.findings.registry import RULES, measure
-from testbed.analysis.join.calls import parse_calls
 from testbed.analysis.join.load import observe_connection
 from testbed.analysis.join.observation import End, Observation
 from testbed.analysis.join.samples import parse_samples
@@ -76,7 +76,7 @@ def _cut(files: dict[str, bytes], data: st.DataObject) -> Observation:
             lines = files[f"{role}/{name}"].decode().splitlines()
             low = data.draw(st.integers(1, len(lines)))
             texts[name] = [lines[0], *lines[low : data.draw(st.integers(low, len(lines)))]]
-        log = parse_calls(texts["events.csv"])
+        log = parse_log(texts["events.csv"])
         capture = captured(files[f"{role}/capture.pcap"]) if data.draw(st.booleans()) else None
         ends.append(
             End(

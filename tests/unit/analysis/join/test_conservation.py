@@ -30,7 +30,7 @@ def test_a_gap_is_found(column: str, gap: int) -> None:
 
 
 def test_a_blocked_write_may_have_been_taken_in_part() -> None:
-    checked = check(timeline(written_bytes=-300, going_on_bytes=300))
+    checked = check(timeline(written_bytes=-300, in_progress_bytes=300))
     assert checked.exact
     assert checked.partly_written_bytes == 300
 

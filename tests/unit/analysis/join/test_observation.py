@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from testbed.analysis.join.observation import End, Observation
@@ -73,3 +75,17 @@ def test_a_socket_that_was_closed_with_data_in_its_queue_had_it_never_acknowledg
     whole.sender.samples.column("send_queue_bytes")[-1] = 5000
     observation = Observation(sender=End("client", samples=whole.sender.samples), receiver=End("server"))
     assert observation.acked_ns is None
+
+
+def test_a_value_is_computed_once_for_each_observation() -> None:
+    calls = []
+
+    def compute(observation: Observation) -> int:
+        calls.append(observation)
+        return len(calls)
+
+    observation = slow_reader().observe()
+    assert [observation.computed.once(compute), observation.computed.once(compute)] == [1, 1]
+    other = replace(observation, rtt_ms=1.0)
+    assert other.computed.once(compute) == 2
+    assert calls == [observation, other]

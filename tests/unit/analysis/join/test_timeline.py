@@ -20,7 +20,7 @@ def test_every_byte_has_its_place() -> None:
 def test_a_blocked_write_is_going_on() -> None:
     timeline = slow_reader(chunk_bytes=10_000).observe().timeline
     assert timeline is not None
-    assert set(timeline.going_on_bytes.tolist()) == {0, 10_000}
+    assert set(timeline.in_progress_bytes.tolist()) == {0, 10_000}
 
 
 def test_without_logs_the_kernels_tell() -> None:
