@@ -200,7 +200,7 @@ def _delay(made: Bed, delay_ms: int | None, *, load: bool) -> Iterator[Figure]:
     near, far = made.pair(**settings)
     name = "no engine" if delay_ms is None else f"{delay_ms} ms"
     if load:
-        name += f" beside {LOAD_MBIT} Mbit/s"
+        name += f" with {LOAD_MBIT} Mbit/s"
         program = _iperf_ends(made, (near, far))
         each = f"{LOAD_MBIT // LOAD_FLOWS}M"
         words = ["iperf3", "-c", "server", "-4", "-t", "60", "-P", str(LOAD_FLOWS), "-b", each]

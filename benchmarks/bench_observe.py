@@ -67,7 +67,7 @@ def measure() -> Iterator[Figure]:
 def _goodput(made: Bed, programs: dict[str, str]) -> Iterator[Figure]:
     clients: dict[str, Sidecar] = {}
     blind: dict[str, Any] = {"capture": 0, "sample_interval_ms": 0}
-    for name, settings in (("blind", blind), ("seen", dict[str, Any]())):
+    for name, settings in (("blind", blind), ("observed", dict[str, Any]())):
         server = made.sidecar(f"server-{name}", **settings)
         clients[name] = made.sidecar(f"client-{name}", probes=0, **settings)
         for each in (server, clients[name]):
@@ -83,7 +83,7 @@ def _goodput(made: Bed, programs: dict[str, str]) -> Iterator[Figure]:
             rates[name].append(FAST.total_bytes / _lasted_s(started) / 1e9)
             started.remove()
             made.containers.remove(started)
-    ratios = [seen / blind for seen, blind in zip(rates["seen"], rates["blind"], strict=True)]
+    ratios = [observed / blind for observed, blind in zip(rates["observed"], rates["blind"], strict=True)]
     yield median("goodput without capture and samples", rates["blind"], "GB/s")
     yield median("goodput with capture and samples / without", ratios, "", least=LEAST_RATIO)
 

@@ -35,13 +35,13 @@ for number in range(count):
 time.sleep(2.5)
 """
 _CAPTURE: Final = """
-rm -f {out} /tmp/said
+rm -f {out} /tmp/log
 tcpdump -n -Z root -i {device} -Q {direction} -s 200 -B 4096 --time-stamp-precision=nano -w {out} \
-    'greater {least}' >/dev/null 2>/tmp/said &
+    'greater {least}' >/dev/null 2>/tmp/log &
 echo $! > /tmp/pid
-until grep -q listening /tmp/said; do sleep 0.05; done
+until grep -q listening /tmp/log; do sleep 0.05; done
 """
-_END: Final = "kill -INT $(cat /tmp/pid); until grep -q 'by kernel' /tmp/said; do sleep 0.05; done; cat /tmp/said"
+_END: Final = "kill -INT $(cat /tmp/pid); until grep -q 'by kernel' /tmp/log; do sleep 0.05; done; cat /tmp/log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class Flow:
         frames = []
         with TemporaryDirectory() as folder:
             for sidecar, name in ((self.near, "entered"), (self.far, "left")):
-                said = _shell(sidecar, ["sh", "-c", _END])
-                assert "0 packets dropped by kernel" in said, said
+                log = _shell(sidecar, ["sh", "-c", _END])
+                assert "0 packets dropped by kernel" in log, log
                 path = Path(folder, name)
                 path.write_bytes(sidecar.file("row.pcap"))
                 frames.append(read_frames(path, self.number))

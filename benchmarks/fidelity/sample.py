@@ -77,7 +77,7 @@ class Sample:
 def make_sample(entered: Iterable[Frame], left: Iterable[Frame]) -> Sample:
     """Match the frames before the engine with those after it."""
     before = {frame.number: frame for frame in sorted(entered, key=lambda frame: frame.number)}
-    place = {number: index for index, number in enumerate(before)}
+    position = {number: index for index, number in enumerate(before)}
     delays = np.full(len(before), np.nan)
     copies = np.zeros(len(before), dtype=np.int64)
     damaged = np.zeros(len(before), dtype=np.bool_)
@@ -86,7 +86,7 @@ def make_sample(entered: Iterable[Frame], left: Iterable[Frame]) -> Sample:
         first = before.get(frame.number)
         if first is None:
             continue
-        index = place[frame.number]
+        index = position[frame.number]
         if not copies[index]:
             delays[index] = (frame.time_ns - first.time_ns) / 1e6
         copies[index] += 1

@@ -73,12 +73,12 @@ def judge(done: dict[str, list[Transfer]]) -> Sequence[Finding]:
     verdicts = {name: sorted({each.verdict for each in transfers}) for name, transfers in done.items()}
     kernel, user = (median(each.goodput for each in done[name]) for name in ENGINES)
     text = f"TCP, {LINK}, slow reader"
-    said = " / ".join(verdicts["kernel"]), " / ".join(verdicts["user"])
+    verdict_pair = " / ".join(verdicts["kernel"]), " / ".join(verdicts["user"])
     alike = verdicts["kernel"] == verdicts["user"] and len(verdicts["kernel"]) == 1
     figures = f"{kernel:.0f} B/s", f"{user:.0f} B/s"
     same = abs(user / kernel - 1) <= GOODPUT_SHARE
     statistic = f"ratio {user / kernel:.3f}, within {GOODPUT_SHARE:.0%}"
     return [
-        Finding(text, "verdict", *said, f"{PASSES} transfers each", None, alike),
+        Finding(text, "verdict", *verdict_pair, f"{PASSES} transfers each", None, alike),
         Finding(text, "goodput", *figures, statistic, None, same),
     ]

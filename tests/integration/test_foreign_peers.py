@@ -14,7 +14,7 @@ import docker
 import pytest
 
 from testbed.stack.images import Images
-from tests.support.peer_lab import EVENTS, FLAG, Peer, PeerLab, complaints, peer_lab
+from tests.support.peer_lab import EVENTS, FLAG, Peer, PeerLab, connection_errors, peer_lab
 from tests.support.wire_programs import listed_options, parse_events
 from tests.support.wire_vectors import VECTORS, Vector, decode
 
@@ -51,7 +51,7 @@ def lab(testbed_images: Images) -> Iterator[PeerLab]:
 
 
 def rubbish() -> list[Vector]:
-    """Return streams that were never meant for a server, with what the format says of them."""
+    """Return streams that were never meant for a server, with their violations."""
     rng = random.Random(7)
     streams = {
         "http": b"GET / HTTP/1.1\r\nHost: server\r\n\r\n",
@@ -77,12 +77,12 @@ def by_options() -> dict[tuple[str, ...], list[Vector]]:
 
 
 def check(options: tuple[str, ...], server: Peer, vectors: list[Vector], turns: int) -> None:
-    """Stop the server and compare all that it said with what the vectors say."""
+    """Stop the server and compare its errors with the vectors."""
     ended = server.stop()
     assert ended.status == 0, options
     assert ended.out.splitlines() == [line for vector in vectors for line in vector.out] * turns, options
     bad = [f"{vector.kind} {vector.position}" for vector in vectors if vector.kind != "ok"]
-    assert [place for _, place in complaints(ended.err)] == bad * turns, options
+    assert [position for _, position in connection_errors(ended.err)] == bad * turns, options
 
 
 @pytest.mark.parametrize("program", ["py", "c"])
@@ -104,7 +104,7 @@ def test_a_server_reads_what_other_tools_send(lab: PeerLab, program: str, family
 
 @dataclass(frozen=True)
 class Sent:
-    """What a client is told to send, and in chunks of what size."""
+    """The list of a client and its chunk size."""
 
     nodes: int
     content_bytes: int
@@ -262,7 +262,7 @@ def test_a_tool_that_never_ends_its_stream_and_vanishes(
     ended = server.stop()
     assert ended.status == 0
     assert ended.out.splitlines()[2:] == ["Ending connection"]
-    assert [place for _, place in complaints(ended.err)] == [
+    assert [position for _, position in connection_errors(ended.err)] == [
         "early-end at byte 100, list 0, node 0, field title",
         "stopped at byte 282, list 0, node 0, field content",
     ]

@@ -15,7 +15,7 @@ import pytest
 
 from testbed.stack.images import Images
 from testbed.wire import list_blocks
-from tests.support.peer_lab import EVENTS, FLAG, Ended, Peer, PeerLab, complaints, peer_lab
+from tests.support.peer_lab import EVENTS, FLAG, Ended, Peer, PeerLab, connection_errors, peer_lab
 from tests.support.wire_programs import STOPS_WITHIN_S, parse_events
 from tests.support.wire_vectors import VECTORS, decode, parse
 
@@ -39,7 +39,7 @@ UNREAD = """
 mkfifo /tmp/out /tmp/err; exec 3<>/tmp/out 4<>/tmp/err
 exec "$PROGRAM" "$@" >/tmp/out 2>/tmp/err
 """
-# Connects and goes until the complaints fill the pipe, and nobody closes a connection any more.
+# Connects and continues until the errors fill the pipe, and nobody closes a connection any more.
 FILL_STDERR = """exec python3 -c '
 import socket, sys
 for _ in range(3000):
@@ -125,7 +125,7 @@ class Plan:
         assert (end == "await") == (result.error is not None and result.error.kind != "early-end"), name
 
     def stick(self, name: str, stream: bytes, count: int) -> None:
-        """Add connections that send this and then nothing, until the server is told to stop."""
+        """Add connections that send this and then nothing, until the server is stopped."""
         decoder = parse(name, "").decoder()
         list(decoder.feed(stream))
         self.files[name] = stream
@@ -183,7 +183,7 @@ def plan() -> Plan:
     return made
 
 
-def told(peer: Peer, key: str) -> dict[str, Any]:
+def read_report(peer: Peer, key: str) -> dict[str, Any]:
     """Wait for the document with this key among the hostile program's lines."""
     found: dict[str, Any] = json.loads(peer.wait_for(rf'(?m)^\{{"{key}": .*\}}$', where="out")[0])
     return found
@@ -199,10 +199,13 @@ def logs_of(server: Peer, count: int) -> list[list[tuple[str, int, int, int, int
     return logs
 
 
-def check_complaints(ended: Ended, plan: Plan, peers: list[tuple[str, int]]) -> None:
-    """Each bad peer has exactly one line, and it says what was bad about this one."""
-    said = Counter((port, "reset" if place.startswith("reset at ") else place) for port, place in complaints(ended.err))
-    assert said == Counter((port, plan.costs[name]) for name, port in peers if name in plan.costs)
+def check_errors(ended: Ended, plan: Plan, peers: list[tuple[str, int]]) -> None:
+    """Each bad peer has exactly one line, with its violation."""
+    observed = Counter(
+        (port, "reset" if position.startswith("reset at ") else position)
+        for port, position in connection_errors(ended.err)
+    )
+    assert observed == Counter((port, plan.costs[name]) for name, port in peers if name in plan.costs)
 
 
 @pytest.mark.parametrize("program", ["py", "c"])
@@ -210,11 +213,11 @@ def test_an_honest_transfer_is_whole_while_others_attack(lab: PeerLab, plan: Pla
     memory = {"mem_limit": 2 * MEMORY_BYTES, "memswap_limit": 2 * MEMORY_BYTES}
     server = lab.server(program, family, ROOM, **memory)
     tools = lab.tools(family, script=HOSTILE, files=plan.document())
-    told(tools, "patient")
+    read_report(tools, "patient")
     honest = lab.client(OTHER[program], family, *HONEST, script=HONEST_LOOP)
     honest.wait_for("Data sent\n", where="out")
     tools.run("touch /tmp/go")
-    peers = told(tools, "peers")
+    peers = read_report(tools, "peers")
     honest.run("touch /tmp/stop")
     client = honest.join()
     assert (client.status, client.err) == (0, "")
@@ -228,7 +231,7 @@ def test_an_honest_transfer_is_whole_while_others_attack(lab: PeerLab, plan: Pla
     assert printed == plan.prints + Counter(lists)
     assert ends == plan.ends + transfers + 1
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", ended.out + ended.err)
-    check_complaints(ended, plan, [*peers["peers"], *peers["stuck"]])
+    check_errors(ended, plan, [*peers["peers"], *peers["stuck"]])
     assert logs_of(server, LOGS)[0][-1][-1] == len(PATIENT_STREAM)
 
 
@@ -247,9 +250,9 @@ def test_a_server_is_stopped_under_attack(lab: PeerLab, mode: str, program: str,
     flood(lab, one_family, mode, 4 if mode == "churn" else PEERS)
     ended = server.stop()
     assert (ended.status, ended.seconds_to_stop < STOPS_WITHIN_S) == (0, True)
-    places = [place for _, place in complaints(ended.err)]
-    assert [place for place in places if not place.startswith("stopped at byte ")] == []
-    assert mode == "churn" or len(places) == PEERS
+    positions = [position for _, position in connection_errors(ended.err)]
+    assert [position for position in positions if not position.startswith("stopped at byte ")] == []
+    assert mode == "churn" or len(positions) == PEERS
     logs_of(server, LOGS)
 
 
@@ -296,7 +299,7 @@ def test_a_log_that_cannot_be_written_costs_one_line(lab: PeerLab, program: str,
 
 
 @pytest.mark.parametrize("program", ["py", "c"])
-def test_threads_that_cannot_be_had_cost_a_line_each(lab: PeerLab, program: str, one_family: str) -> None:
+def test_threads_that_cannot_start_cost_a_line_each(lab: PeerLab, program: str, one_family: str) -> None:
     server = lab.server(program, one_family, pids_limit=20)
     tools = flood(lab, one_family, "bytes", 40)
     server.wait_for("(?s)(refused, .*){20}")
@@ -323,5 +326,5 @@ def test_a_list_that_memory_does_not_hold_costs_one_line(lab: PeerLab, program: 
     ended = server.stop()
     assert ended.status == 0
     assert blocks(ended.out) == ({block(HONEST_STREAM, 50, 1000): 1}, 1)
-    ((_, place),) = complaints(ended.err)
-    assert re.fullmatch(r"no-memory at byte \d+, list 0, node 0, field content", place)
+    ((_, position),) = connection_errors(ended.err)
+    assert re.fullmatch(r"no-memory at byte \d+, list 0, node 0, field content", position)

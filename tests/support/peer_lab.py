@@ -22,7 +22,7 @@ TOOLS = Path(__file__).with_name("tools") / "Dockerfile.tshark"
 PORT = 8888
 EVENTS = "/testbed/events.csv"
 AWAIT_LISTENING = "until grep -q ':22B8 0*:0000 0A' /proc/net/tcp /proc/net/tcp6; do sleep 0.02; done"
-"""State 0A is LISTEN, 22B8 the port: seen from outside, whatever the program prints."""
+"""State 0A is LISTEN, 22B8 the port: observed from outside, independent of what the program prints."""
 FLAG = {"ipv4": "-4", "ipv6": "-6"}
 
 
@@ -100,8 +100,8 @@ class Peer:
         """Run a shell script in it and return what it printed on both outputs."""
         status, output = self.container.exec_run(["sh", "-c", script, "sh", *arguments])
         assert status == 0, output.decode()
-        said: str = output.decode()
-        return said
+        text: str = output.decode()
+        return text
 
     def begin(self, script: str, *arguments: str) -> None:
         """Start a shell script in it, and leave it running."""
@@ -208,8 +208,8 @@ def peer_lab(client: docker.DockerClient, images: Images) -> Iterator[PeerLab]:
         yield PeerLab(made, images)
 
 
-def complaints(err: str, *, of: str = r"\S+") -> list[tuple[int, str]]:
-    """Return (port, place of the violation) of each line about a peer; every line but the first must be one."""
+def connection_errors(err: str, *, of: str = r"\S+") -> list[tuple[int, str]]:
+    """Return (port, position of the violation) of each line about a peer; every line but the first must be one."""
     listening, *lines = err.splitlines()
     assert re.fullmatch(r"server: listening on \S+ port 8888 over \w+", listening), listening
     found = []

@@ -1,4 +1,4 @@
-"""Read the vectors of the wire format: tests/vectors/README.md says how they are written."""
+"""Read the vectors of the wire format: tests/vectors/README.md specifies them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

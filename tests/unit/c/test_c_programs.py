@@ -69,7 +69,7 @@ def printed(nodes, content_bytes):
 
 
 def sent(size, chunk_bytes, total=None):
-    """What the C client prints, the times masked."""
+    """The output of the C client, with times masked."""
     total = total or size
     chunks = [chunk_bytes] * (total // chunk_bytes) + [total % chunk_bytes] * (total % chunk_bytes > 0)
     return "".join([f"Sending {size} bytes!\n", *(f"{chunk} B sent after N ms\n" for chunk in chunks), "Data sent\n"])
@@ -81,7 +81,7 @@ def masked(out):
 
 
 class Sink:
-    """A peer of the client that does what a test says."""
+    """A scripted peer of the client."""
 
     def __init__(self, family="ipv4"):
         kind = socket.AF_INET if family == "ipv4" else socket.AF_INET6
@@ -168,7 +168,7 @@ def test_the_short_form(client, server, tmp_path):
 
 
 def test_the_client_waits_until_all_was_read(client, tmp_path):
-    """What the peer says meanwhile is dropped; its close is the end."""
+    """The client discards what the peer sends; the close of the peer is the end."""
     with Sink() as sink, running([*client, *sink.arguments, "1"], tmp_path) as program, sink.accept() as sock:
         program.wait_for("Data sent\n", where="out")
         sock.sendall(b"x" * 100_000)
@@ -318,9 +318,9 @@ def test_every_vector(options, content, server, tmp_path):
             at.give(vector.stream)
         ended = at.stop()
     assert ended.out.splitlines() == [line for vector in GROUPS[options] for line in vector.out]
-    complaints = re.findall(r"^server: peer \S+ port \d+: (\S+ at [^:]*): .+$", ended.err, re.MULTILINE)
+    errors = re.findall(r"^server: peer \S+ port \d+: (\S+ at [^:]*): .+$", ended.err, re.MULTILINE)
     bad = [vector for vector in GROUPS[options] if vector.kind != "ok"]
-    assert complaints == [f"{vector.kind} {vector.position}" for vector in bad]
+    assert errors == [f"{vector.kind} {vector.position}" for vector in bad]
     assert ended.err.count("\n") == 1 + len(bad)
 
 
@@ -401,8 +401,8 @@ def test_rubbish(client, server, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("delay_us", [0, 90_000, 60_000_000])
-def test_told_to_stop_in_the_middle(number, delay_us, server, tmp_path):
-    """A slow reader, a sender that fills every buffer: the log is whole, and the sender is told."""
+def test_stopped_in_the_middle(number, delay_us, server, tmp_path):
+    """A slow reader, a sender that fills every buffer: the log is whole, and the sender is notified."""
     options = [f"--read-delay-us={delay_us}", f"--events={tmp_path}/events.csv", "--repeat=0", "--print=none"]
     with serving(server, tmp_path, *options) as at, at.connect() as sock:
         sock.sendall(LIST)
@@ -422,7 +422,7 @@ def test_told_to_stop_in_the_middle(number, delay_us, server, tmp_path):
     assert 0 <= events[-1][-1] - at_byte <= 8192
 
 
-def test_pauses_are_as_long_as_asked(client, server, tmp_path):
+def test_read_delays_have_the_requested_length(client, server, tmp_path):
     log = tmp_path / "events.csv"
     options = ["--read-delay-us=20000", "--read-bytes=1000", f"--events={log}", "--print=none"]
     with serving(server, tmp_path, *options) as at:
@@ -436,7 +436,7 @@ def test_pauses_are_as_long_as_asked(client, server, tmp_path):
     assert min(end_ns - start_ns for _, start_ns, end_ns, _, _ in sleeps) >= 20_000_000
 
 
-def test_told_to_stop_with_nothing_to_do(server, tmp_path):
+def test_stopped_with_nothing_to_do(server, tmp_path):
     with serving(server, tmp_path, f"--events={tmp_path}/events.csv") as at:
         ended = at.stop()
     assert (ended.status, ended.out) == (0, "")

@@ -16,7 +16,7 @@ const struct wire_rules default_rules = {
     .title_count = UINT32_MAX,
 };
 
-static void refuse(const struct vector *vector, const char *line)
+static void exit_malformed(const struct vector *vector, const char *line)
 {
     fprintf(stderr, "%s: not understood: %s\n", vector->name, line);
     exit(1);
@@ -38,13 +38,13 @@ static void read_hex(struct vector *vector, char *digits)
 {
     for (char *pair = strtok(digits, " "); pair != NULL; pair = strtok(NULL, " ")) {
         if (strlen(pair) % 2 != 0)
-            refuse(vector, pair);
+            exit_malformed(vector, pair);
         for (; *pair != '\0'; pair += 2) {
             const char text[3] = {pair[0], pair[1], '\0'};
             char *end;
             const uint8_t byte = (uint8_t)strtoul(text, &end, 16);
             if (*end != '\0')
-                refuse(vector, pair);
+                exit_malformed(vector, pair);
             append(&vector->bytes, &vector->size, &byte, 1);
         }
     }
@@ -56,7 +56,7 @@ static void read_fill(struct vector *vector, const char *value)
     size_t count;
 
     if (sscanf(value, "%x %zu", &byte, &count) != 2 || byte > 0xff)
-        refuse(vector, value);
+        exit_malformed(vector, value);
     uint8_t *filled = malloc(count + 1);
     memset(filled, (int)byte, count);
     append(&vector->bytes, &vector->size, filled, count);
@@ -68,7 +68,7 @@ static void read_expectation(struct vector *vector, const char *value)
     vector->is_valid = strcmp(value, "ok") == 0;
     if (!vector->is_valid && sscanf(value, "%31s %" SCNu64 " %" SCNu64 " %" SCNd64 " %31s", vector->kind,
                                     &vector->offset, &vector->list, &vector->node, vector->field) != 5)
-        refuse(vector, value);
+        exit_malformed(vector, value);
 }
 
 static void read_line(struct vector *vector, char *line, size_t *out_size)
@@ -79,7 +79,7 @@ static void read_line(struct vector *vector, char *line, size_t *out_size)
     if (*line == '\0' || *line == '#')
         return;
     if (value == NULL)
-        refuse(vector, line);
+        exit_malformed(vector, line);
     *value = '\0';
     value += 2;
     if (is_bytes)
@@ -102,7 +102,7 @@ static void read_line(struct vector *vector, char *line, size_t *out_size)
         append(&vector->out, out_size, value, strlen(value));
         append(&vector->out, out_size, "\n", 1);
     } else
-        refuse(vector, line);
+        exit_malformed(vector, line);
 }
 
 void vector_read(struct vector *vector, const char *path)
@@ -115,7 +115,7 @@ void vector_read(struct vector *vector, const char *path)
     snprintf(vector->name, sizeof(vector->name), "%s", path);
     vector->rules = default_rules;
     if (file == NULL)
-        refuse(vector, "the file");
+        exit_malformed(vector, "the file");
     append(&vector->out, &out_size, "", 0);
     append(&vector->bytes, &vector->size, "", 0);
     while (fgets(line, sizeof(line), file) != NULL) {

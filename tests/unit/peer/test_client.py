@@ -38,14 +38,14 @@ def test_the_exit_means_that_everything_was_read(listener, tmp_path):
             assert drain(sock) == b"".join(list_blocks(5, 10))
             client.wait_for("Data sent\n", where="out")
             assert client.process.poll() is None
-            sock.sendall(b"bytes that nobody asked for" * 1000)
+            sock.sendall(b"unexpected bytes" * 1000)
         assert client.join().status == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("repeat", ["1", "0"])
-def test_told_to_stop_while_blocked(listener, tmp_path, number, repeat):
-    """What the log says was written is what can be read, to the byte."""
+def test_stopped_while_blocked(listener, tmp_path, number, repeat):
+    """The bytes in the log equal the bytes that arrive."""
     options = [f"--repeat={repeat}", f"--events={tmp_path}/events.csv", "--chunk-bytes=7777"]
     with running([*PY_CLIENT, *arguments(listener, "50", "1000000", *options)], tmp_path) as client:
         sock, _ = listener.accept()
@@ -62,7 +62,7 @@ def test_told_to_stop_while_blocked(listener, tmp_path, number, repeat):
     assert events[-1][-1] == got
 
 
-def test_told_to_stop_while_waiting_for_the_close(listener, tmp_path):
+def test_stopped_while_waiting_for_the_close(listener, tmp_path):
     with running([*PY_CLIENT, *arguments(listener)], tmp_path) as client:
         sock, _ = listener.accept()
         with sock:
@@ -72,7 +72,7 @@ def test_told_to_stop_while_waiting_for_the_close(listener, tmp_path):
     assert ended.seconds_to_stop < STOPS_WITHIN_S
 
 
-def test_told_to_stop_while_connecting(tmp_path):
+def test_stopped_while_connecting(tmp_path):
     """A full backlog never answers the SYN."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as filler:
         filler.setblocking(False)

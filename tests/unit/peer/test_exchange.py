@@ -42,7 +42,7 @@ def test_v6_only_takes_no_v4(tmp_path):
 
 
 @pytest.mark.parametrize(("chunk_bytes", "read_bytes"), [(100, 8192), (10000, 100), (100000, 7)])
-def test_chunks_and_reads_are_what_was_asked(chunk_bytes, read_bytes, tmp_path):
+def test_chunks_and_reads_have_the_requested_size(chunk_bytes, read_bytes, tmp_path):
     total = 4 + 20 * 1276
     with serving(
         PY_SERVER, tmp_path, f"--read-bytes={read_bytes}", "--print=none", f"--events={tmp_path}/server.csv"

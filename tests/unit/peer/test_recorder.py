@@ -51,7 +51,7 @@ def test_none():
     recorder.close()
 
 
-def test_cannot_be_created(tmp_path):
+def test_a_file_that_cannot_be_created(tmp_path):
     with pytest.raises(SystemCallError, match=r"create event log .*: No such file"):
         CallRecorder(str(tmp_path / "none" / "events.csv"))
 
@@ -61,7 +61,7 @@ def test_a_full_device():
         CallRecorder("/dev/full")
 
 
-def test_a_log_that_cannot_go_on_is_given_up(tmp_path):
+def test_a_log_that_cannot_be_written_is_abandoned(tmp_path):
     recorder = CallRecorder(str(tmp_path / "events.csv"))
 
     os.close(recorder._fd)

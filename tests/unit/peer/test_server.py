@@ -43,9 +43,9 @@ def test_every_vector(options, tmp_path):
             server.give(vector.stream)
         ended = server.stop()
     assert ended.out.splitlines() == [line for vector in GROUPS[options] for line in vector.out]
-    complaints = re.findall(r"^server: peer \S+ port \d+: (\S+ at [^:]*): .+$", ended.err, re.MULTILINE)
+    errors = re.findall(r"^server: peer \S+ port \d+: (\S+ at [^:]*): .+$", ended.err, re.MULTILINE)
     bad = [vector for vector in GROUPS[options] if vector.kind != "ok"]
-    assert complaints == [f"{vector.kind} {vector.position}" for vector in bad]
+    assert errors == [f"{vector.kind} {vector.position}" for vector in bad]
     assert ended.err.count("\n") == 1 + len(bad)
 
 
@@ -116,8 +116,8 @@ def test_nothing_raw_reaches_the_terminal(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("delay_us", [0, 90_000, 60_000_000])
-def test_told_to_stop_in_the_middle(number, delay_us, tmp_path):
-    """A slow reader, a sender that fills every buffer: the log is whole, and the sender is told."""
+def test_stopped_in_the_middle(number, delay_us, tmp_path):
+    """A slow reader, a sender that fills every buffer: the log is whole, and the sender is notified."""
     options = [f"--read-delay-us={delay_us}", f"--events={tmp_path}/events.csv", "--repeat=0", "--print=none"]
     with serving(PY_SERVER, tmp_path, *options) as server, server.connect() as sock:
         sock.sendall(LIST)
@@ -137,7 +137,7 @@ def test_told_to_stop_in_the_middle(number, delay_us, tmp_path):
     assert 0 <= events[-1][-1] - at_byte <= 8192
 
 
-def test_told_to_stop_with_nothing_to_do(tmp_path):
+def test_stopped_with_nothing_to_do(tmp_path):
     with serving(PY_SERVER, tmp_path, f"--events={tmp_path}/events.csv") as server:
         ended = server.stop()
     assert (ended.status, ended.out) == (0, "")

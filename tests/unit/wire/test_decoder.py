@@ -211,6 +211,6 @@ def test_caps_are_inclusive():
 def test_the_position_holds_at_each_list_of_a_feed():
     stream = b"".join(list_blocks(2, 3))
     decoder = Decoder(lists=3)
-    seen = [decoder.position for event in decoder.feed(stream * 3) if isinstance(event, ListEnd)]
-    places = [(position.offset, position.list_index, position.field) for position in seen]
-    assert places == [(562, 1, "count"), (1124, 2, "count"), (1686, 3, "end")]
+    positions = [decoder.position for event in decoder.feed(stream * 3) if isinstance(event, ListEnd)]
+    found = [(position.offset, position.list_index, position.field) for position in positions]
+    assert found == [(562, 1, "count"), (1124, 2, "count"), (1686, 3, "end")]

@@ -92,12 +92,12 @@ def test_content_is_not_built_in_memory(nodes, content_bytes):
         Node(0, -1, 0, -1, "t", 0),
     ],
 )
-def test_what_does_not_fit_is_refused(node):
+def test_what_does_not_fit_is_an_error(node):
     with pytest.raises(LocalError):
         encode_node(node)
 
 
 @pytest.mark.parametrize("count", [-1, 2**31])
-def test_a_count_that_does_not_fit_is_refused(count):
+def test_a_count_that_does_not_fit_is_an_error(count):
     with pytest.raises(LocalError):
         encode_header(count)

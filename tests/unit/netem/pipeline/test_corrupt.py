@@ -14,7 +14,7 @@ def flipped_bits(before: bytes, after: bytes) -> int:
     return (int.from_bytes(before, "big") ^ int.from_bytes(after, "big")).bit_count()
 
 
-def test_one_bit_of_the_asked_share() -> None:
+def test_one_bit_in_the_requested_share() -> None:
     pipeline = Pipeline(parse("limit 10 corrupt 2%"), 1)
     frame = numbered(7, 60)
     left = send(pipeline, ((number * 1000, frame) for number in range(PACKETS)))

@@ -12,7 +12,7 @@ PACKETS = 200_000
 Z = 4.0  # standard errors
 
 
-def fates(model) -> list[bool]:
+def outcomes(model) -> list[bool]:
     return [model() for _ in range(PACKETS)]
 
 
@@ -27,12 +27,12 @@ def within(share: float, memory: float = 0.0) -> float:
 
 @pytest.mark.parametrize("probability", [0.0, 0.001, 0.01, 0.3, 1.0])
 def test_random_loss(probability: float) -> None:
-    lost = fates(random_model(RandomLoss(probability), Random(1), true_correlation=False))
+    lost = outcomes(random_model(RandomLoss(probability), Random(1), true_correlation=False))
     assert fmean(lost) == pytest.approx(probability, abs=within(probability))
 
 
 def test_random_losses_come_alone() -> None:
-    lost = fates(random_model(RandomLoss(0.1), Random(1), true_correlation=False))
+    lost = outcomes(random_model(RandomLoss(0.1), Random(1), true_correlation=False))
     lengths = bursts(lost)
     assert fmean(lengths) == pytest.approx(1 / 0.9, abs=Z * (0.1**0.5 / 0.9) / len(lengths) ** 0.5)
 
@@ -40,14 +40,14 @@ def test_random_losses_come_alone() -> None:
 @pytest.mark.parametrize(
     ("probability", "rho", "effective"), [(0.1, 0.25, 0.017), (0.25, 0.25, 0.167), (0.1, 0.5, 0.001)]
 )
-def test_the_kernels_correlation_loses_less_than_asked(probability: float, rho: float, effective: float) -> None:
-    lost = fates(random_model(RandomLoss(probability, rho), Random(1), true_correlation=False))
+def test_the_kernels_correlation_drops_less_than_requested(probability: float, rho: float, effective: float) -> None:
+    lost = outcomes(random_model(RandomLoss(probability, rho), Random(1), true_correlation=False))
     assert fmean(lost) == pytest.approx(effective, rel=0.06, abs=0.0005)
 
 
 @pytest.mark.parametrize(("probability", "rho"), [(0.01, 0.25), (0.1, 0.25), (0.1, 0.5), (0.3, 0.8)])
-def test_true_correlation_has_mean_and_lag_as_asked(probability: float, rho: float) -> None:
-    lost = fates(random_model(RandomLoss(probability, rho), Random(1), true_correlation=True))
+def test_true_correlation_has_the_requested_mean_and_lag(probability: float, rho: float) -> None:
+    lost = outcomes(random_model(RandomLoss(probability, rho), Random(1), true_correlation=True))
     share = fmean(lost)
     assert share == pytest.approx(probability, abs=within(probability, rho))
     both = fmean(a and b for a, b in pairwise(lost))
@@ -61,7 +61,7 @@ def test_true_correlation_has_mean_and_lag_as_asked(probability: float, rho: flo
     ("p", "r", "bad", "good"), [(0.01, 0.25, 1.0, 0.0), (0.05, 0.5, 0.7, 0.01), (0.3, 0.1, 1.0, 0.0)]
 )
 def test_gilbert_elliott(p: float, r: float, bad: float, good: float) -> None:
-    lost = fates(gilbert_elliott_model(GilbertElliottLoss(p, r, bad, good), Random(1)))
+    lost = outcomes(gilbert_elliott_model(GilbertElliottLoss(p, r, bad, good), Random(1)))
     expected = (p * bad + r * good) / (p + r)
     assert fmean(lost) == pytest.approx(expected, abs=within(expected, 1 - p - r))
     if (bad, good) == (1.0, 0.0):
@@ -93,13 +93,13 @@ def stationary(loss: StateLoss) -> list[float]:
     ],
 )
 def test_four_states(loss: StateLoss) -> None:
-    lost = fates(state_model(loss, Random(1)))
+    lost = outcomes(state_model(loss, Random(1)))
     _, _, burst, alone = stationary(loss)
     assert fmean(lost) == pytest.approx(burst + alone, abs=within(burst + alone, 0.8))
 
 
 def test_a_two_state_chain_has_bursts_of_one_over_p31() -> None:
-    lengths = bursts(fates(state_model(StateLoss(0.02, 0.25), Random(1))))
+    lengths = bursts(outcomes(state_model(StateLoss(0.02, 0.25), Random(1))))
     assert fmean(lengths) == pytest.approx(4.0, abs=Z * (0.75**0.5 / 0.25) / len(lengths) ** 0.5)
 
 

@@ -57,7 +57,7 @@ def test_a_delay_holds_and_returns_the_same_object() -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_same_seed_and_arrivals_same_fate(text: str) -> None:
+def test_same_seed_and_arrivals_same_result(text: str) -> None:
     runs = [send(Pipeline(parse(text), 7, resources=RESOURCES), arrivals(3000)) for _ in range(2)]
     assert runs[0] == runs[1]
 
@@ -65,13 +65,13 @@ def test_same_seed_and_arrivals_same_fate(text: str) -> None:
 @pytest.mark.parametrize(
     "text", [text for text in TEXTS if any(w in text for w in ("loss", "duplicate", "slot", "8ms"))]
 )
-def test_another_seed_another_fate(text: str) -> None:
+def test_another_seed_another_result(text: str) -> None:
     one, other = (send(Pipeline(parse(text), seed, resources=RESOURCES), arrivals(3000)) for seed in (7, 8))
     assert one != other
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_the_fate_does_not_depend_on_how_late_one_pops(text: str) -> None:
+def test_the_result_does_not_depend_on_when_frames_are_popped(text: str) -> None:
     """Which packets leave, in which order and with which bits; the order of what leaves at the same time included."""
     expected = [frame for _, frame in send(Pipeline(parse(text), 7, resources=RESOURCES), arrivals(2000))]
     for every in (1, 13, 400):
@@ -111,7 +111,7 @@ def test_switching_one_stage_on_does_not_move_the_draws_of_another() -> None:
 
 
 @pytest.mark.parametrize("text", ["delay 1s", "delay 1s 1ms", "loss 100%", "drop-list 1-99"])
-def test_neighbour_discovery_passes_unless_asked(text: str) -> None:
+def test_neighbour_discovery_is_exempt_by_default(text: str) -> None:
     solicitation = ipv6(bytes([135]) + bytes(23), protocol=58)
     for frame in (ARP, solicitation):
         pipeline = Pipeline(parse(text))
@@ -184,12 +184,12 @@ def test_an_unchanged_stage_keeps_its_state() -> None:
 def test_a_changed_probability_goes_on_with_the_draws() -> None:
     """A ramp of loss must not lose the same packets after each step."""
     pipeline = Pipeline(parse("loss 50%"), 4)
-    fates = []
+    outcomes = []
     for number in range(64):
         pipeline.change(parse(f"loss {50 + number % 2 / 1000}%"), number)
         pipeline.push(numbered(number), number)
-        fates.append(len(pipeline.pop_due(number)))
-    assert len(set(fates)) == 2
+        outcomes.append(len(pipeline.pop_due(number)))
+    assert len(set(outcomes)) == 2
 
 
 def test_a_wrong_change_changes_nothing() -> None:

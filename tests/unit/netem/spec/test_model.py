@@ -29,7 +29,7 @@ from netem.spec.model import Delay, Extension, Impairment, RandomLoss, Rate, Reo
         lambda: Impairment(rate=Rate(8), extension=Extension(trace="cable")),
     ],
 )
-def test_what_cannot_be_built(build) -> None:
+def test_invalid_models(build) -> None:
     with pytest.raises(SpecError):
         build()
 

@@ -96,7 +96,7 @@ def test_the_shared_table_of_texts(row: list[str]) -> None:
         ("slot 2ms 1ms", "slot", 0, "MAX is less than MIN"),
     ],
 )
-def test_a_refusal_names_word_and_reason(text: str, token: str, position: int, part: str) -> None:
+def test_an_error_names_word_and_reason(text: str, token: str, position: int, part: str) -> None:
     with pytest.raises(SpecError, match=part) as caught:
         parse(text)
     assert (caught.value.token, caught.value.position) == (token, position)

@@ -50,7 +50,7 @@ def test_a_text_means(text: str, expected: Extension) -> None:
         ("delay 1ms reorder 5% keep-order", "contradict"),
     ],
 )
-def test_a_refusal_says_why(text: str, part: str) -> None:
+def test_an_error_has_a_reason(text: str, part: str) -> None:
     with pytest.raises(SpecError, match=part):
         parse(text)
 

@@ -79,7 +79,7 @@ def test_a_blended_rate_is_one_that_the_kernel_has(low: int, high: int, share: f
         ([{"at": "0s", "step": {"from": "", "to": "", "for": "9s", "every": "1s"}}, {"at": "5s", "netem": ""}], "at"),
     ],
 )
-def test_a_refusal_names_the_place(entries: list[object], part: str) -> None:
+def test_an_error_names_the_field(entries: list[object], part: str) -> None:
     with pytest.raises(SpecError, match=part):
         parse_profile(entries)
 

@@ -97,6 +97,6 @@ def test_the_complement_has_no_rounding_of_its_own() -> None:
 
 
 def test_fixed_point_is_what_tc_sends() -> None:
-    # seen on the wire: `tc qdisc add dev lo root netem duplicate 1%` carries 0x028f5c29
+    # captured from netlink: `tc qdisc add dev lo root netem duplicate 1%` sends 0x028f5c29
     assert fixed_point(0.01) == 0x028F5C29
     assert (fixed_point(0.0), fixed_point(1.0)) == (0, 2**32 - 1)

@@ -12,7 +12,7 @@ from netem.pipeline import Frame
 
 
 class Pipeline:
-    """Hold every frame until it is told to let go."""
+    """Queue every frame until it is released."""
 
     def __init__(self) -> None:
         self.held: list[Frame] = []
