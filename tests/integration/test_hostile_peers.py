@@ -201,10 +201,8 @@ def logs_of(server: Peer, count: int) -> list[list[tuple[str, int, int, int, int
 
 def check_errors(ended: Ended, plan: Plan, peers: list[tuple[str, int]]) -> None:
     """Each bad peer has exactly one line, with its violation."""
-    observed = Counter(
-        (port, "reset" if position.startswith("reset at ") else position)
-        for port, position in connection_errors(ended.err)
-    )
+    found = connection_errors(ended.err)
+    observed = Counter((port, "reset" if position.startswith("reset at ") else position) for port, position in found)
     assert observed == Counter((port, plan.costs[name]) for name, port in peers if name in plan.costs)
 
 
