@@ -140,7 +140,7 @@ def test_a_hostile_endpoint_cannot_smuggle_files_out(command: Command, script_im
     script = 'ln -s /etc/shadow "$TESTBED_EVENTS"; ln -s / /testbed/endpoint/capture.pcap; touch /testbed/x; exit 1'
     done = command("run", "--client", script_image("hostile", script))
     assert done.returncode == 1
-    assert "client: endpoint/events.csv is no regular file" in done.stdout
+    assert "client: endpoint/events.csv is not a regular file" in done.stdout
     assert not (command.cell() / "client" / "events.csv").exists()
     assert "Permission denied" in (command.cell() / "client" / "stderr.log").read_text()
 
