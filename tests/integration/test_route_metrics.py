@@ -1,4 +1,4 @@
-"""What a cell asks of the kernel, seen in the sockets and on the wire."""
+"""Route metrics and sysctls of a cell, observed in the sockets and on the wire."""
 
 from collections.abc import Callable
 
@@ -101,10 +101,10 @@ def test_without_route_metrics_nothing_is_set(testbed_cell: Run, family: str) ->
         (("--mtu", "1000", "--family", "ipv6"), 2, "mtu 1000 is below 1280"),
         (("--sysctl", "net.ipv4.tcp_nonesuch=1"), 3, "set net.ipv4.tcp_nonesuch: this kernel has no such setting"),
         (("--sysctl", "net.ipv4.tcp_sack=banana"), 3, "set net.ipv4.tcp_sack: the kernel rejects this value"),
-        (("--sysctl", "kernel.hostname=x"), 2, "is not the key of a network setting"),
+        (("--sysctl", "kernel.hostname=x"), 2, "is not the key of a network sysctl"),
     ],
 )
-def test_what_the_kernel_will_not_have(command: Command, arguments: tuple[str, ...], code: int, says: str) -> None:
+def test_what_the_kernel_rejects(command: Command, arguments: tuple[str, ...], code: int, says: str) -> None:
     done = command("run", "--nodes", "1", *arguments)
     assert done.returncode == code, done.stdout + done.stderr
     assert says in done.stdout + done.stderr
