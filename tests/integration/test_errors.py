@@ -31,20 +31,20 @@ def test_no_daemon(command: Command) -> None:
     assert command("doctor").returncode == 3
 
 
-def test_an_engine_that_goes_away(command: Command, testbed_engine: DockerEngine, tmp_path: Path) -> None:
+def test_a_lost_engine(command: Command, testbed_engine: DockerEngine, tmp_path: Path) -> None:
     with engine_proxy(tmp_path) as proxy:
         command.environment["DOCKER_HOST"] = proxy.address
         with command.start("run", "-v", *SLOW) as process:
             assert process.stderr is not None
             while "transferring" not in process.stderr.readline():
                 pass
-            proxy.go_away()
-            said, complained = process.communicate(timeout=START_S)
-    assert process.returncode == 3, complained
-    assert "Traceback" not in complained
-    assert "error: " in said
-    assert "the Docker engine is no longer reachable" in said
-    assert said.count("hint: start Docker again; `testbed clean` then removes the leftovers") == 2
+            proxy.stop()
+            stdout, stderr = process.communicate(timeout=START_S)
+    assert process.returncode == 3, stderr
+    assert "Traceback" not in stderr
+    assert "error: " in stdout
+    assert "the Docker engine is no longer reachable" in stdout
+    assert stdout.count("hint: start Docker again; `testbed clean` then removes the leftovers") == 2
     (dead,) = command.runs()
     assert testbed_engine.find(f"testbed.run={dead}")
     del command.environment["DOCKER_HOST"]

@@ -20,7 +20,7 @@ from testbed.result import Result
 from testbed.run.machines import Guests
 from testbed.vm.store import GuestImage
 from tests.integration.test_vm import guests, run_cell, vm_image  # noqa: F401 - fixtures
-from tests.support.guest import KERNEL, answer, netem_container, sidecar_tag
+from tests.support.guest import KERNEL, netem_container, run_program, sidecar_tag
 
 # Not the fixtures: the first of them may have to build the guest, and its steps have deadlines of their own.
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600, func_only=True)]
@@ -157,7 +157,7 @@ def test_the_kernel_reads_back_what_was_asked(container: Container) -> None:
     able = [text for text in TEXTS if not kernel_obstacles(parse(text)) and NO_SUCH_TABLE not in text]
     texts = list({parse(text): text for text in able}.values())
     assert len(texts) >= 60
-    told: list[tuple[str, str]] = answer(container, READ_BACK, texts)
+    told: list[tuple[str, str]] = run_program(container, READ_BACK, texts)
     assert [text for text, _ in told] == texts
     wrong = {text: said for text, said in told if said}
     if release(container) < (6, 6):  # the first kernel whose netem has a seed; the engine says so instead of hiding it
@@ -170,14 +170,14 @@ def test_the_kernel_reads_back_what_was_asked(container: Container) -> None:
 
 def test_a_change_leaves_nothing_of_what_was(container: Container) -> None:
     """From every kind of impairment to every other; the engine reads back each and raises when it differs."""
-    count, wrong = answer(container, CHANGES, KINDS)
+    count, wrong = run_program(container, CHANGES, KINDS)
     assert count == len(KINDS) * (len(KINDS) - 1)
     assert not wrong, json.dumps(wrong, indent=1)
 
 
 def test_what_waits_survives_a_change(container: Container) -> None:
     frames, delay_s = 20, 5
-    told: list[Any] = answer(container, SURVIVORS, [KINDS, frames, delay_s])
+    told: list[Any] = run_program(container, SURVIVORS, [KINDS, frames, delay_s])
     assert [kind for kind, *_ in told] == KINDS
     for kind, seen, changed_s, first_s in told:
         assert sorted(seen) == list(range(frames)), kind

@@ -1,4 +1,4 @@
-"""An engine that can go away: a socket in front of the real one, which is left alone."""
+"""A proxy in front of the Docker engine that can stop, to simulate an engine that is lost."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ BLOCK_BYTES = 1 << 16
 
 
 class EngineProxy:
-    """Pass every connection on until `go_away`; after that, none is left and none is taken."""
+    """Forward every connection until `stop`, which closes all of them and accepts no more."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,7 +27,7 @@ class EngineProxy:
     def address(self) -> str:
         return f"unix://{self._path}"
 
-    def go_away(self) -> None:
+    def stop(self) -> None:
         with self._lock:
             self._path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
@@ -36,6 +36,10 @@ class EngineProxy:
             for each in self._open:
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        for each in self._open:
+            each.close()
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
@@ -46,10 +50,10 @@ class EngineProxy:
                 with self._lock:
                     self._open += [ours, theirs]
                 for source, target in ((ours, theirs), (theirs, ours)):
-                    threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+                    threading.Thread(target=_forward, args=(source, target), daemon=True).start()
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
+def _forward(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(BLOCK_BYTES):
             target.sendall(data)
@@ -63,6 +67,5 @@ def engine_proxy(folder: Path) -> Iterator[EngineProxy]:
     try:
         yield proxy
     finally:
-        proxy.go_away()
-        for each in proxy._open:
-            each.close()
+        proxy.stop()
+        proxy.close()

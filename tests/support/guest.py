@@ -1,4 +1,4 @@
-"""A guest for tests that need a kernel with netem, and a container in it that runs programs on the sidecar's code."""
+"""A guest VM for tests that need a kernel with netem, and a container in it that runs programs with the sidecar's code."""
 
 import json
 import os
@@ -18,7 +18,7 @@ KERNEL = os.environ.get("TESTBED_TEST_KERNEL", "bookworm")
 
 
 def guest_image(images: Images, kernel: str = KERNEL) -> GuestImage:
-    """Return the image of a kernel with today's images of ours in it."""
+    """Return the guest image of a kernel with our current images in it."""
     return ensure(kernel, [images.ours(name)[0] for name in DOCKERFILES], print)
 
 
@@ -29,7 +29,7 @@ def sidecar_tag(image: GuestImage) -> str:
 
 @contextmanager
 def netem_container(docker_url: str, tag: str) -> Iterator[Container]:
-    """Lend a container with a network namespace of its own and the sidecar's image, in which nothing runs yet."""
+    """Create a container of the sidecar's image with a network namespace of its own and no running program."""
     client = docker.DockerClient(base_url=docker_url, timeout=300)
     container = client.containers.create(
         tag,
@@ -49,8 +49,8 @@ def netem_container(docker_url: str, tag: str) -> Iterator[Container]:
         client.close()
 
 
-def answer(container: Container, program: str, given: object) -> Any:
-    """Run a Python program that finds `given` as JSON in `/given.json`; return the JSON that it prints."""
+def run_program(container: Container, program: str, given: object) -> Any:
+    """Run a Python program that finds its input as JSON in `/given.json`; return the JSON that it prints."""
     container.put_archive("/", packed({"program.py": program.encode(), "given.json": json.dumps(given).encode()}))
     status, output = container.exec_run(["python3", "/program.py"], demux=True)
     assert status == 0, (output[1] or b"").decode()
