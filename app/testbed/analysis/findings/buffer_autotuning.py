@@ -1,92 +1,119 @@
-"""Buffer autotuning: whether the kernels made their buffers greater during the transfer, and why or why not."""
+"""Buffer autotuning: whether the kernels enlarged their buffers during the transfer, and why or why not."""
 
-from typing import Final
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
 
 from testbed.analysis.findings.evidence import samples
-from testbed.analysis.findings.measured import Source, not_applicable, unobservable
+from testbed.analysis.findings.measured import Fact, Measured, Phrase, Source, not_applicable, unobservable
 from testbed.analysis.findings.rule import Answer, NoSamples, Rule
 from testbed.analysis.findings.stall import kernel_of
-from testbed.analysis.findings.untyped import Untyped, sentence_of, untyped
-from testbed.analysis.join.observation import End, Observation
-from testbed.units import format_bytes
+from testbed.analysis.join.observation import End, Observation, Role
 
-NAME: Final = "buffer-autotuning"
+
+class BufferSize(StrEnum):
+    """What became of the size of a socket buffer, and why."""
+
+    LOCKED_AT_TWICE = "locked at twice the request"
+    """The program set it: setsockopt(2) doubles what it requests (socket(7)) and locks it."""
+    LOCKED_AT_MAXIMUM = "locked at the maximum"
+    """The program requested more than this kernel allows."""
+    LOCKED_AT_MINIMUM = "locked at the minimum"
+    """The program requested less than this kernel gives."""
+    GREW = "grew"
+    STAYED = "stayed"
+    GREW_BEFORE = "grew before the first sample"
+    NOT_READ = "stayed: nobody read"
+    """A receive buffer grows only for a program that reads."""
+    SUFFICED = "stayed: it sufficed"
+
+
+@dataclass(frozen=True, slots=True)
+class BufferAutotuning(Fact):
+    """Both socket buffers, first and largest; those of an end that was not sampled are null."""
+
+    sndbuf: BufferSize | None = None
+    sndbuf_first_bytes: int | None = None
+    sndbuf_max_bytes: int | None = None
+    rcvbuf: BufferSize | None = None
+    rcvbuf_first_bytes: int | None = None
+    rcvbuf_max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BufferNotSampled(Fact):
+    """The size of this end's buffer."""
+
+    role: Role
+    field: str
 
 
 def measure(observation: Observation) -> Answer:
-    """Speak when a buffer grew, or could have grown and did not."""
+    """Measure how the buffers grew, unless the programs set both."""
     ends = {"sndbuf": observation.sender, "rcvbuf": observation.receiver}
     if observation.sender.samples is None and observation.receiver.samples is None:
         return unobservable(NoSamples(None))
     if observation.requested.get("sndbuf") and observation.requested.get("rcvbuf"):
         return not_applicable("both buffers were set by the programs, which switches autotuning off")
-    parts, evidence, unknown = [], [], []
-    numbers: dict[str, float | int | str] = {}
+    found: dict[str, Any] = {}
+    evidence: list[Source] = []
+    unknown: list[Phrase] = []
     grew = 0.0
     for field, end in ends.items():
         span = _span(end, field)
         if span is None:
-            unknown.append(f"the {end.role}'s {field}")
+            unknown.append(BufferNotSampled(end.role, field))
             continue
         first, most = span
-        numbers |= {f"{field}_first_bytes": first, f"{field}_max_bytes": most}
-        parts.append(_part(observation, field, first, most))
+        found |= {field: _size(observation, field, first, most)}
+        found |= {f"{field}_first_bytes": first, f"{field}_max_bytes": most}
         evidence += _evidence(end, field)
         grew = max(grew, 1 - first / most if most else 0.0)
-    if not parts:
-        return unobservable("no sample tells the size of a buffer")
-    return untyped(
-        sentence=sentence_of("; ".join(parts)),
-        numbers=numbers,
-        evidence=evidence,
-        not_observed=unknown,
-        strength=round(0.1 + 0.2 * grew, 3),
+    if not found:
+        return unobservable("no sample has the size of a buffer")
+    return Measured(
+        BufferAutotuning(**found), evidence=evidence, not_observed=unknown, strength=round(0.1 + 0.2 * grew, 3)
     )
 
 
 def _span(end: End, field: str) -> tuple[int, int] | None:
+    """Return the first and the largest size of an end's buffer."""
     if end.samples is None or not end.samples.has(field):
         return None
-    told = end.samples.column(field)
-    told = told[told > 0]
-    return (int(told[0]), int(told.max())) if len(told) else None
+    sizes = end.samples.column(field)
+    sizes = sizes[sizes > 0]
+    return (int(sizes[0]), int(sizes.max())) if len(sizes) else None
 
 
-def _part(observation: Observation, field: str, first: int, most: int) -> str:
-    who = "The sender's buffer" if field == "sndbuf" else "the receiver's buffer"
-    if observation.requested.get(field):
-        return f"{who} is {format_bytes(most)}, {_than_asked(observation.requested[field], most)}, and locked"
+def _size(observation: Observation, field: str, first: int, most: int) -> BufferSize:
+    requested = observation.requested.get(field)
+    if requested:
+        return _locked(requested, most)
     if most > first:
-        why = (
-            "as its congestion window grew" if field == "sndbuf" else "as the program read fast enough to ask for more"
-        )
-        return f"{who} grew from {format_bytes(first)} to {format_bytes(most)}, {why}"
+        return BufferSize.GREW
     if field == "sndbuf":
-        return f"{who} stayed at {format_bytes(most)} while it was sampled"
+        return BufferSize.STAYED
     if most > kernel_of(observation).default_rcvbuf_bytes:
-        return f"{who} had grown to {format_bytes(most)} when it was first sampled"
-    if observation.zero_window_periods:
-        return f"{who} stayed at {format_bytes(most)}: it grows only for a program that reads"
-    return f"{who} stayed at {format_bytes(most)}: it sufficed"
+        return BufferSize.GREW_BEFORE
+    return BufferSize.NOT_READ if observation.zero_window_periods else BufferSize.SUFFICED
 
 
-def _than_asked(requested: int, given: int) -> str:
-    """Compare with what was asked of setsockopt(2): the double, within what the kernel allows (socket(7))."""
+def _locked(requested: int, given: int) -> BufferSize:
     if given == 2 * requested:
-        return "twice what the program asked for"
-    most = "the most that this kernel gives to a program that asks for more"
-    return most if given < 2 * requested else "the least that this kernel gives"
+        return BufferSize.LOCKED_AT_TWICE
+    return BufferSize.LOCKED_AT_MAXIMUM if given < 2 * requested else BufferSize.LOCKED_AT_MINIMUM
 
 
 def _evidence(end: End, field: str) -> list[Source]:
     assert end.samples is not None
-    return samples(end, end.samples, end.samples.column(field) > 0, f"{field} over time")
+    description = {"sndbuf": "sndbuf over time", "rcvbuf": "rcvbuf over time"}[field]
+    return samples(end, end.samples, end.samples.column(field) > 0, description)
 
 
 RULE: Final = Rule(
-    NAME,
+    "buffer-autotuning",
     "Did the kernels enlarge their buffers, and why or why not?",
-    "`sndbuf`, `rcvbuf` over time, what was asked of setsockopt",
-    (Untyped,),
+    "`sndbuf`, `rcvbuf` over time, what the programs requested of setsockopt",
+    (BufferAutotuning,),
     measure,
 )

@@ -1,21 +1,18 @@
 """Delayed acknowledgements: the receiver's wait of 40 ms, and whether the sender waited for it (RFC 9293, 3.8.6.3)."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import frames
-from testbed.analysis.findings.measured import not_applicable, unobservable
+from testbed.analysis.findings.measured import Fact, Measured, not_applicable, unobservable
 from testbed.analysis.findings.rule import Answer, Rule
-from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import Int64
 from testbed.analysis.packets.delays import time_to_ack_ns
 from testbed.analysis.packets.model import NONE, Connection
-from testbed.units import format_seconds, percent, pluralize
-
-NAME: Final = "delayed-ack"
 
 LOW_NS: Final = 30_000_000
 """Linux delays an acknowledgement by 40 ms (TCP_DELACK_MIN), less what of its tick has gone."""
@@ -23,11 +20,21 @@ HIGH_NS: Final = 65_000_000
 FEWEST: Final = 3
 
 
+@dataclass(frozen=True, slots=True)
+class DelayedAcks(Fact):
+    """Frames with data that were acknowledged late; `sender_waited` counts those for which the sender waited."""
+
+    delayed_frames: int
+    data_frames: int
+    delay_median_s: float
+    sender_waited: int
+
+
 def measure(observation: Observation) -> Answer:
-    """Speak when some acknowledgements came about 40 ms after the data, at the receiver's own tap."""
+    """Count acknowledgements that came about 40 ms after the data, at the receiver's own tap."""
     connection = observation.receiver.connection
     if connection is None:
-        return unobservable("the receiver's own capture is not there, and elsewhere the round trip is in the times")
+        return unobservable("the receiver's own capture is missing, and other captures add the round trip to the times")
     if observation.receiver is not observation.sender and observation.one_capture:
         return unobservable("it is not known at which end this capture was made")
     marked = connection.frames
@@ -37,23 +44,13 @@ def measure(observation: Observation) -> Answer:
     count, total = int(late.sum()), int(data.sum())
     if count < FEWEST:
         return not_applicable("acknowledgements were not delayed by 40 ms more than now and then")
-    waited = len(_waited(observation, connection, took_ns))
-    median_s = float(np.median(took_ns[late])) / 1e9
-    sentence = (
-        f"{pluralize(count, 'frame')} of {total} with data ({percent(count / total)}) were acknowledged only after "
-        f"{format_seconds(median_s)} (median): the receiver's kernel waits, about 40 ms, for its program to read or "
-        "answer."
-    )
-    if waited:
-        sentence += f" In {pluralize(waited, 'case')} the sender sent nothing until the acknowledgement came."
-    return untyped(
-        sentence=sentence,
-        numbers={
-            "delayed_frames": count,
-            "data_frames": total,
-            "delay_median_s": round(median_s, 6),
-            "sender_waited": waited,
-        },
+    return Measured(
+        DelayedAcks(
+            delayed_frames=count,
+            data_frames=total,
+            delay_median_s=round(float(np.median(took_ns[late])) / 1e9, 6),
+            sender_waited=len(_waited(observation, connection, took_ns)),
+        ),
         evidence=frames(observation.receiver, late, "acknowledged late", "tcp.len > 0"),
         strength=round(0.1 + 0.3 * count / total, 3),
     )
@@ -99,9 +96,9 @@ def _waited(observation: Observation, connection: Connection, took_ns: Int64) ->
 
 
 RULE: Final = Rule(
-    NAME,
+    "delayed-ack",
     "Were acknowledgements delayed by 40 ms, and did the sender wait for them?",
     "time from data to acknowledgement at the receiver's tap",
-    (Untyped,),
+    (DelayedAcks,),
     measure,
 )

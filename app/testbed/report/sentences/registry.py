@@ -5,8 +5,12 @@ from typing import Final
 from testbed.analysis.findings.measured import Fact, Phrase
 from testbed.analysis.findings.untyped import Untyped
 from testbed.report.sentences import (
+    buffer_autotuning,
     closing,
+    conservation,
     context,
+    delayed_ack,
+    keep_alives,
     retransmissions,
     rules,
     segmentation,
@@ -22,10 +26,14 @@ SENTENCES: Final[Sentences] = {
     **window_closed.SENTENCES,
     **sender_limit.SENTENCES,
     **write_blocked.SENTENCES,
+    **conservation.SENTENCES,
     **segmentation.SENTENCES,
     **window_probes.SENTENCES,
+    **keep_alives.SENTENCES,
     **retransmissions.SENTENCES,
     **window_reopening.SENTENCES,
+    **buffer_autotuning.SENTENCES,
+    **delayed_ack.SENTENCES,
     **closing.SENTENCES,
     **context.SENTENCES,
     **rules.SENTENCES,

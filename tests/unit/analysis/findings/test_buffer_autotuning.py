@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.findings.buffer_autotuning import measure
+from testbed.analysis.findings.buffer_autotuning import BufferNotSampled, BufferSize, measure
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.observation import End, Observation
 from tests.support.transfers import fast_reader, slow_reader, swallowed
@@ -17,28 +17,29 @@ def test_a_buffer_that_grew() -> None:
     samples._numbers["sndbuf"] = column
     found = measure(observation)
     assert isinstance(found, Measured)
-    assert "grew from 16 384 B to 262 144 B" in found.fact.sentence
-    assert "it grows only for a program that reads" in found.fact.sentence
+    assert found.fact.sndbuf is BufferSize.GREW
+    assert (found.fact.sndbuf_first_bytes, found.fact.sndbuf_max_bytes) == (16_384, 262_144)
+    assert found.fact.rcvbuf is BufferSize.NOT_READ
     assert found.strength > 0.2
 
 
 def test_a_locked_one_is_told_beside_the_other() -> None:
     found = measure(slow_reader(requested={"sndbuf": 8192, "rcvbuf": 0}).observe())
     assert isinstance(found, Measured)
-    assert "and locked" in found.fact.sentence
+    assert found.fact.sndbuf is BufferSize.LOCKED_AT_TWICE
 
 
 def test_buffers_that_sufficed() -> None:
     found = measure(fast_reader().observe())
     assert isinstance(found, Measured)
-    assert "it sufficed" in found.fact.sentence
+    assert found.fact.rcvbuf is BufferSize.SUFFICED
     assert found.strength == 0.1
 
 
 def test_one_that_had_grown_before_the_first_sample() -> None:
     found = measure(swallowed(rcvbuf_bytes=3_000_000).observe())
     assert isinstance(found, Measured)
-    assert "the receiver's buffer had grown to 3 000 000 B when it was first sampled" in found.fact.sentence
+    assert (found.fact.rcvbuf, found.fact.rcvbuf_max_bytes) == (BufferSize.GREW_BEFORE, 3_000_000)
 
 
 def test_silent_when_both_are_locked() -> None:
@@ -54,18 +55,18 @@ def test_what_it_needs() -> None:
     observation = swallowed().observe()
     half = measure(replace(observation, receiver=replace(observation.receiver, samples=None)))
     assert isinstance(half, Measured)
-    assert half.not_observed == ["the server's rcvbuf"]
+    assert half.not_observed == [BufferNotSampled("server", "rcvbuf")]
 
 
 @pytest.mark.parametrize(
-    ("requested", "says"),
+    ("requested", "size"),
     [
-        (8192, "16 384 B, twice what the program asked for, and locked"),
-        (100_000, "16 384 B, the most that this kernel gives to a program that asks for more, and locked"),
-        (100, "16 384 B, the least that this kernel gives, and locked"),
+        (8192, BufferSize.LOCKED_AT_TWICE),
+        (100_000, BufferSize.LOCKED_AT_MAXIMUM),
+        (100, BufferSize.LOCKED_AT_MINIMUM),
     ],
 )
-def test_what_was_asked_and_what_was_given(requested: int, says: str) -> None:
+def test_what_was_asked_and_what_was_given(requested: int, size: BufferSize) -> None:
     found = measure(slow_reader(requested={"sndbuf": 0, "rcvbuf": requested}).observe())
     assert isinstance(found, Measured)
-    assert f"the receiver's buffer is {says}" in found.fact.sentence
+    assert (found.fact.rcvbuf, found.fact.rcvbuf_max_bytes) == (size, 16_384)

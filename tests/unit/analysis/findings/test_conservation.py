@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from testbed.analysis.findings.conservation import _all, measure
+from testbed.analysis.findings.conservation import BytesConserved, BytesMissing, measure
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from tests.support.transfers import fast_reader, slow_reader
 
@@ -8,8 +8,8 @@ from tests.support.transfers import fast_reader, slow_reader
 def test_the_instruments_agree() -> None:
     found = measure(slow_reader().observe())
     assert isinstance(found, Measured)
-    assert found.fact.sentence.startswith("The instruments agree")
-    assert int(found.fact.numbers["stalled_states"]) >= 5
+    assert isinstance(found.fact, BytesConserved)
+    assert int(found.fact.stalled_states) >= 5
     assert found.strength == 0.1
 
 
@@ -18,8 +18,8 @@ def test_a_gap_of_the_instruments_is_told() -> None:
     del transfer.logs["server"][0]
     found = measure(transfer.observe())
     assert isinstance(found, Measured)
-    assert found.fact.sentence.startswith("The instruments disagree")
-    assert found.fact.numbers["gap_min_bytes"] == -8192
+    assert isinstance(found.fact, BytesMissing)
+    assert found.fact.gap_min_bytes == -8192
     assert found.strength == 0.9
 
 
@@ -38,8 +38,3 @@ def test_without_samples_it_cannot_be_seen() -> None:
         found = measure(changed)
         assert isinstance(found, NotMeasured)
         assert not found.observable
-
-
-def test_one_state_is_told_as_one() -> None:
-    assert _all(1) == "the one stalled state"
-    assert _all(2) == "all 2 stalled states"

@@ -24,9 +24,9 @@ def late_acknowledgements() -> list[Segment]:
 def test_steps_of_40_ms() -> None:
     found = measure(seen_in(late_acknowledgements()))
     assert isinstance(found, Measured)
-    assert found.fact.numbers["delayed_frames"] == 20
-    assert found.fact.numbers["sender_waited"] == 9
-    assert 0.04 < float(found.fact.numbers["delay_median_s"]) < 0.045
+    assert found.fact.delayed_frames == 20
+    assert found.fact.sender_waited == 9
+    assert 0.04 < float(found.fact.delay_median_s) < 0.045
 
 
 def test_silent_when_acknowledgements_come_at_once() -> None:

@@ -22,8 +22,8 @@ def with_keep_alives() -> list[Segment]:
 def test_keep_alives_are_no_probes() -> None:
     found = measure(seen_in(with_keep_alives()))
     assert isinstance(found, Measured)
-    assert (found.fact.numbers["keep_alives"], found.fact.numbers["by_sender"]) == (3, 3)
-    assert 4.9 < float(found.fact.numbers["idle_median_s"]) < 5.1
+    assert (found.fact.keep_alives, found.fact.by_sender) == (3, 3)
+    assert 4.9 < float(found.fact.idle_median_s) < 5.1
 
 
 def test_silent_about_probes_and_without_any() -> None:
