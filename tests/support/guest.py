@@ -1,4 +1,4 @@
-"""A guest VM for tests that need a kernel with netem, and a container in it that runs programs with the sidecar's code."""
+"""A guest VM for tests that need a kernel with netem, and in it a container that runs the sidecar's code."""
 
 import json
 import os

@@ -44,7 +44,7 @@ _KERNELS_TAG: Final = "testbed-vm-kernels"
 _MAKER_TAG: Final = "testbed-vm-maker"
 
 
-def _inputs() -> dict[str, Path]:
+def recipe_files() -> dict[str, Path]:
     """Return all files that a guest is made of, by their path in the build context."""
     files = {file.name: file for file in sorted(_RECIPE.iterdir()) if file.is_file()}
     files["testbed/__init__.py"] = _HERE.parent / "__init__.py"
@@ -54,7 +54,7 @@ def _inputs() -> dict[str, Path]:
 def recipe_hash() -> str:
     """Return a short hash of all that a guest is made of, except packages and images."""
     total = hashlib.sha256(str(DISK_MIB).encode())
-    for name, file in _inputs().items():
+    for name, file in recipe_files().items():
         total.update(f"\0{name}\0".encode() + file.read_bytes())
     return total.hexdigest()[:12]
 
@@ -62,7 +62,7 @@ def recipe_hash() -> str:
 @contextmanager
 def _context() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="testbed-vm-") as folder:
-        for name, file in _inputs().items():
+        for name, file in recipe_files().items():
             target = Path(folder, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
@@ -106,7 +106,7 @@ def ensure(
         progress(f"copying {existing[0].name}")
         _copy_disk(existing[0], part)
         image = replace(existing[0], folder=part, images=ids)
-        _refill(image, [name for name in ids if existing[0].images.get(name) != ids[name]], progress)
+        refill(image, [name for name in ids if existing[0].images.get(name) != ids[name]], progress)
         return _finish(image, start_s)
 
 
@@ -143,7 +143,7 @@ def _finish(image: GuestImage, start_s: float) -> GuestImage:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     image = replace(image, build_s=round(time.monotonic() - start_s, 1), built_at=now)
     image.write()
-    final = image.folder.with_name(_name(image))
+    final = image.folder.with_name(image_name(image))
     if final.exists():
         shutil.rmtree(final)
     finished = replace(image, folder=image.folder.rename(final))
@@ -168,7 +168,8 @@ def _copy_disk(image: GuestImage, target: Path) -> None:
         raise OSError(done.stderr.strip())
 
 
-def _name(image: GuestImage) -> str:
+def image_name(image: GuestImage) -> str:
+    """Return the name of an image: its kernel, and a short hash of what is in it."""
     key = hashlib.sha256(
         "\0".join(
             [image.recipe, *sorted(f"{name} {id_}" for name, id_ in image.images.items()), *image.packages]
@@ -230,7 +231,7 @@ def _fill(image: GuestImage, progress: Progress) -> str:
     return release
 
 
-def _refill(image: GuestImage, changed: list[str], progress: Progress) -> None:
+def refill(image: GuestImage, changed: list[str], progress: Progress) -> None:
     """Load changed images into a disk that has the others, and save a new state."""
     with Guest(image, keep=True, progress=progress) as guest:
         progress(f"loading {len(changed)} images")

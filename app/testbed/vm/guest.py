@@ -256,12 +256,9 @@ class Guest:
             raise GuestError("save a guest's state", "it is not running")
         self.request("flush")
         self._relay.set_watchdog(None)
+        qmp = self._qmp
         path = self.image.state(state_key(self._machine, self.facts.qemu))
-        part = path.with_name(f".{path.name}.part")
-        self._qmp.store(part, _STATE_S)
-        for other in self.image.states():
-            other.unlink()
-        part.replace(path)
+        replace_states(self.image, path, lambda part: qmp.store(part, _STATE_S))
         return path
 
     def _collect(self, ready: dict[str, Any], accelerator: Accelerator, boot_s: float) -> Facts:
@@ -279,3 +276,12 @@ class Guest:
             resumed=self._machine.state is not None,
             image=self.image.name,
         )
+
+
+def replace_states(image: GuestImage, path: Path, store: Callable[[Path], None]) -> None:
+    """Let `store` write a state, and put it in the place of all others of the image, which belong to an older disk."""
+    part = path.with_name(f".{path.name}.part")
+    store(part)
+    for other in image.states():
+        other.unlink()
+    part.replace(path)

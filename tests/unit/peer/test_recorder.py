@@ -1,6 +1,7 @@
 import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -62,10 +63,12 @@ def test_a_full_device():
 
 
 def test_a_log_that_cannot_be_written_is_abandoned(tmp_path):
-    recorder = CallRecorder(str(tmp_path / "events.csv"))
-
-    os.close(recorder._fd)
-    recorder._fd = os.open("/dev/full", os.O_WRONLY)
+    path = tmp_path / "events.csv"
+    recorder = CallRecorder(str(path))
+    fd = next(int(entry.name) for entry in Path("/proc/self/fd").iterdir() if entry.readlink() == path)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, fd)
+    os.close(full)
     for number in range(MAX_BUFFERED_CALLS + 1):
         recorder.record(Op.READ, number, number, 1)
     with pytest.raises(SystemCallError, match=r"write event log .*: No space left"):

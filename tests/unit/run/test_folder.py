@@ -59,8 +59,7 @@ def test_a_capped_file_counts_what_it_drops(tmp_path: Path) -> None:
 
 
 def test_a_partial_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = CappedFile(tmp_path / "log", 100)
-    complete = file._file
+    complete = (tmp_path / "log").open("wb", buffering=0)
 
     class Slow:
         name = "log"
@@ -68,7 +67,9 @@ def test_a_partial_write_is_continued(tmp_path: Path, monkeypatch: pytest.Monkey
         def write(self, data: memoryview) -> int:
             return complete.write(data[:3])
 
-    monkeypatch.setattr(file, "_file", Slow())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_, **__: Slow())
+        file = CappedFile(tmp_path / "log", 100)
     file.write(b"abcdefgh")
     complete.close()
     assert (tmp_path / "log").read_bytes() == b"abcdefgh"
@@ -82,11 +83,9 @@ class Full:
 
 
 def test_a_full_disk_has_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = CappedFile(tmp_path / "log", 100)
-    file.close()
-    monkeypatch.setattr(file, "_file", Full())
+    monkeypatch.setattr(Path, "open", lambda *_, **__: Full())
     with pytest.raises(HostError, match="write log: No space left on device") as caught:
-        file.write(b"a")
+        CappedFile(tmp_path / "log", 100).write(b"a")
     assert caught.value.hint == "free some space there, or choose another folder with --output"
 
 

@@ -26,6 +26,7 @@ class Guest:
     """A guest that is up at once."""
 
     up: ClassVar[list[str]] = []
+    last: ClassVar["Guest"]
     journal: ClassVar[list[str]] = []
     emulated = True
 
@@ -33,6 +34,7 @@ class Guest:
         self.name = image.name
         self.docker_url = f"unix:///{image.name}"
         self.dead = ""
+        Guest.last = self
 
     def __enter__(self) -> "Guest":
         assert not self.up, "one guest at a time"
@@ -97,8 +99,7 @@ def test_a_guest_is_shared_until_another_is_requested(machines_of_a_run: Guests)
 def test_a_guest_that_has_died_is_booted_again(machines_of_a_run: Guests) -> None:
     with machines_of_a_run as guests:
         first = guests.at("bookworm", [])
-        assert guests._guest is not None
-        guests._guest.dead = "the guest has ended"  # type: ignore[attr-defined]
+        Guest.last.dead = "the guest has ended"
         failure = first.failure()
         assert failure is not None
         assert failure.message == "run a cell with kernel bookworm: the guest has ended"

@@ -77,10 +77,10 @@ def test_an_engine_without_addresses(message: str) -> None:
 
 
 def test_a_socket_without_permission_has_its_own_hint(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(_engine: DockerEngine) -> None:
+    def refused(*_: object, **__: object) -> None:
         raise DockerException("aborted", PermissionError(13, "Permission denied"))
 
-    monkeypatch.setattr(DockerEngine, "_client", refused)
+    monkeypatch.setattr("docker.DockerClient.from_env", refused)
     with pytest.raises(HostError, match=r"connect to the Docker engine.*: Permission denied") as caught:
         DockerEngine().connect()
     assert "usermod -aG docker" in caught.value.hint

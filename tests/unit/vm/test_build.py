@@ -56,7 +56,7 @@ def test_other_images_of_ours_make_it_over(cache: Path, monkeypatch: pytest.Monk
         file.write_bytes(file.name.encode())
     filled = []
     monkeypatch.setattr(
-        builder, "_refill", lambda made, changed, _: filled.append((len(list(made.folder.iterdir())), changed))
+        builder, "refill", lambda made, changed, _: filled.append((len(list(made.folder.iterdir())), changed))
     )
     made = ensure("bookworm", list(IDS))
     assert filled == [(5, ["testbed-netem:1"])], "only what has changed is loaded"
@@ -66,8 +66,8 @@ def test_other_images_of_ours_make_it_over(cache: Path, monkeypatch: pytest.Monk
 
 def test_the_same_image_made_over_is_not_removed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = image(cache / "a", images={"testbed-client:1": "sha256:0"})
-    monkeypatch.setattr(builder, "_refill", lambda *_: None)
-    monkeypatch.setattr(builder, "_name", lambda _: old.name)
+    monkeypatch.setattr(builder, "refill", lambda *_: None)
+    monkeypatch.setattr(builder, "image_name", lambda _: old.name)
     assert ensure("bookworm", list(IDS)).folder == old.folder
     assert old.folder.exists()
 
@@ -80,7 +80,7 @@ def test_a_failure_leaves_nothing_half_done(cache: Path, monkeypatch: pytest.Mon
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(builder, "_refill", full)
+    monkeypatch.setattr(builder, "refill", full)
     with pytest.raises(builder.GuestError, match="No space left") as caught:
         ensure("bookworm", list(IDS))
     assert str(cache) in caught.value.hint
@@ -102,10 +102,10 @@ def test_an_image_that_is_removed_by_another_is_not_taken(cache: Path, monkeypat
 def test_the_recipe_counts_all_that_goes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = recipe_hash()
     assert recipe_hash() == before
-    names = set(builder._inputs())
+    names = set(builder.recipe_files())
     assert {"init", "guest.Dockerfile", "testbed/vm/agent.py", "testbed/vm/mux.py", "testbed/vm/pump.py"} <= names
     changed = tmp_path / "init"
     changed.write_text("#!/bin/sh\n")
-    inputs = builder._inputs() | {"init": changed}
-    monkeypatch.setattr(builder, "_inputs", lambda: inputs)
+    inputs = builder.recipe_files() | {"init": changed}
+    monkeypatch.setattr(builder, "recipe_files", lambda: inputs)
     assert recipe_hash() != before

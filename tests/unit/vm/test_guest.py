@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.vm import guest as guests
-from testbed.vm.accel import Accelerator
 from testbed.vm.errors import GuestError
-from testbed.vm.guest import Guest
+from testbed.vm.guest import Guest, replace_states
 from testbed.vm.store import GuestImage
 
 
@@ -17,32 +15,26 @@ def image(folder: Path) -> GuestImage:
     )
 
 
-class Relay:
-    """A guest that accepts every request."""
-
-    def send(self, _message: object) -> None: ...
-    def set_watchdog(self, _timeout_s: object) -> None: ...
-
-    def expect(self, *_: object) -> dict[str, str]:
-        return {"event": "done"}
-
-
-class Qmp:
-    def store(self, path: Path, _timeout_s: float) -> None:
-        path.write_text("new")
-
-
-def test_a_new_state_replaces_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_state_replaces_all_others(tmp_path: Path) -> None:
     """The disk has changed since another qemu saved its own."""
-    monkeypatch.setattr(guests, "state_key", lambda *_: "ours")
-    monkeypatch.setattr(Guest, "facts", Accelerator("tcg", "", "QEMU"))
     for name in ("state-ours", "state-theirs", "disk.raw"):
         (tmp_path / name).write_text("old")
-    guest = Guest(image(tmp_path), keep=True)
-    monkeypatch.setattr(guest, "_relay", Relay())
-    monkeypatch.setattr(guest, "_qmp", Qmp())
-    assert guest.store_state() == tmp_path / "state-ours"
+
+    def save(part: Path) -> None:
+        part.write_text("new")
+
+    replace_states(image(tmp_path), tmp_path / "state-ours", save)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"state-ours": "new", "disk.raw": "old"}
+
+
+def test_a_state_that_cannot_be_saved_leaves_the_others(tmp_path: Path) -> None:
+    def full(_part: Path) -> None:
+        raise GuestError("save a guest's state", "No space left on device")
+
+    (tmp_path / "state-theirs").write_text("old")
+    with pytest.raises(GuestError):
+        replace_states(image(tmp_path), tmp_path / "state-ours", full)
+    assert [path.name for path in tmp_path.iterdir()] == ["state-theirs"]
 
 
 def test_a_cache_that_cannot_be_created_is_a_guest_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
