@@ -1,0 +1,36 @@
+"""Findings measure and the report speaks: no module of the rules builds text for people, or takes text apart."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from testbed.analysis import findings
+
+NOT_YET = {"back_pressure", "capture_trust", "family_pair", "read_rate"}
+MODULES = [path for path in sorted(Path(findings.__path__[0]).glob("*.py")) if path.stem not in NOT_YET]
+OF_TEXT = {"join", "split", "partition", "replace", "format", "removeprefix", "removesuffix", "startswith", "endswith"}
+
+
+def _is_text(node: ast.AST) -> bool:
+    if isinstance(node, ast.JoinedStr):  # a path has no space in it
+        return any(isinstance(part, ast.Constant) and " " in str(part.value) for part in node.values)
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Attribute) and node.func.attr in OF_TEXT
+    return isinstance(node, ast.Import) and any(alias.name == "re" for alias in node.names)
+
+
+def built(tree: ast.AST) -> list[str]:
+    """Return expressions that put words together, take text apart, or search in it."""
+    return [ast.unparse(node) for node in ast.walk(tree) if _is_text(node)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[path.stem for path in MODULES])
+def test_a_rule_builds_no_text(path: Path) -> None:
+    allowed = {"path": ["samples.text('congestion').startswith(PACING)"], "stall": ["str(sysctls[name]).split()"]}
+    assert built(ast.parse(path.read_text())) == allowed.get(path.stem, [])
+
+
+def test_the_check_sees_what_it_is_for() -> None:
+    code = "a = f'{n} frames'\nb = ', '.join(c)\nd = e.replace(';', ':')\nimport re\nf'{role}/link.json'"
+    assert len(built(ast.parse(code))) == 4
