@@ -1,30 +1,60 @@
-"""Read rate: what the receiver's pace lets through, predicted and observed, and how often it starved."""
+"""Read rate: the rate that the receiver's reads allow, predicted and observed, and how often it starved."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from testbed.analysis.events import Calls
 from testbed.analysis.findings.evidence import calls
-from testbed.analysis.findings.limits import find_limits
-from testbed.analysis.findings.measured import Measured, not_applicable, unobservable
+from testbed.analysis.findings.limits import Limit, find_limits
+from testbed.analysis.findings.measured import Fact, Measured, Source, not_applicable, unobservable
 from testbed.analysis.findings.rule import Answer, NoLog, Rule
-from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.predict import receiver_bytes, slow_reader_goodput
-from testbed.units import format_bytes, format_rate, format_seconds, percent, pluralize
-
-NAME: Final = "read-rate"
 
 PACED_SHARE: Final = 0.5
-"""A reader that pauses for so much of its time sets the pace."""
-STARVED_SHARE: Final = 0.1
+"""A reader that pauses for so much of its time may limit the rate."""
 MATCH: Final = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class ReadRate(Fact):
+    """Reads and the rate that they give, predicted and observed.
+
+    `period_s` is the time from one read to the next, `short_share` the share of reads that returned less than the
+    program requested; the first and the last read are not counted.
+    """
+
+    reads: int
+    read_median_bytes: int
+    requested_read_bytes: int
+    period_s: float
+    observed_bytes_per_s: float
+    predicted_bytes_per_s: float
+    short_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSetsRate(ReadRate):
+    """The receiver pauses between its reads, and this limits the transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderKeepsUp(ReadRate):
+    """The receiver pauses between its reads, but something else limits the transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateOffPrediction(Fact):
+    """How far the observed rate is from the prediction, as a share of it."""
+
+    difference_share: float
+
+
 def measure(observation: Observation) -> Answer:
-    """Speak when the receiver paused between its reads for most of the time."""
+    """Measure the rate of reads when the receiver paused between them for most of the time."""
     reads = observation.receiver.calls("read")
     if reads is None:
         return unobservable(NoLog(observation.receiver.role))
@@ -37,9 +67,9 @@ def measure(observation: Observation) -> Answer:
     return _paced(observation, reads, span_s)
 
 
-def _paced(observation: Observation, reads: Calls, span_s: float) -> Measured[Untyped]:
+def _paced(observation: Observation, reads: Calls, span_s: float) -> Measured[ReadRate]:
     limits = find_limits(observation)
-    paces = limits is None or limits.limit == "receiver"
+    sets_rate = limits is None or limits.limit == Limit.RECEIVER
     full_bytes = int(observation.requested.get("read_size") or reads.size_bytes.max())
     # The first read gets what the sender began with, the last one what is left.
     short = reads.size_bytes[1:-1] < full_bytes
@@ -47,7 +77,7 @@ def _paced(observation: Observation, reads: Calls, span_s: float) -> Measured[Un
     period_s = (span_s - waited_s) / (len(reads) - 1)
     observed = float(reads.total_bytes[-1] - reads.size_bytes[0]) / span_s
     predicted = _predicted(observation, reads, full_bytes, period_s)
-    numbers: dict[str, float | int | str] = {
+    figures: dict[str, Any] = {
         "reads": len(reads),
         "read_median_bytes": int(np.median(reads.size_bytes)),
         "requested_read_bytes": full_bytes,
@@ -57,47 +87,27 @@ def _paced(observation: Observation, reads: Calls, span_s: float) -> Measured[Un
         "short_share": round(float(short.mean()), 4),
     }
     off = abs(observed / predicted - 1) if predicted else 0.0
-    return untyped(
-        sentence=_sentence(numbers, paces=paces),
-        numbers=numbers,
-        evidence=calls(observation.receiver, reads, np.ones(len(reads), np.bool_), "the reads")
-        + calls(
-            observation.receiver,
-            reads,
-            np.concatenate(([False], short, [False])),
-            "reads that brought less than was asked for",
-        ),
+    return Measured(
+        ReaderSetsRate(**figures) if sets_rate else ReaderKeepsUp(**figures),
+        evidence=_evidence(observation, reads, short),
         confidence="high" if off <= MATCH else "medium",
-        contradicted_by=[f"observed and predicted differ by {percent(off)}"] if paces and off > MATCH else [],
+        contradicted_by=[RateOffPrediction(off)] if sets_rate and off > MATCH else [],
         not_observed=[] if observation.receiver.samples is not None else ["the receiver's buffer"],
-        strength=0.5 if paces else 0.2,
+        strength=0.5 if sets_rate else 0.2,
     )
 
 
-def _sentence(numbers: Mapping[str, Any], *, paces: bool) -> str:
-    starved = float(numbers["short_share"])
-    observed, predicted = (format_rate(numbers[f"{name}_bytes_per_s"]) for name in ("observed", "predicted"))
-    reads = (
-        f"{pluralize(numbers['reads'], 'read')}, one every {format_seconds(numbers['period_s'])}, of "
-        f"{format_bytes(numbers['requested_read_bytes'])} at most"
-    )
-    if not paces:
-        short = f"; {percent(starved)} of the reads were short" if starved >= STARVED_SHARE else ""
-        return (
-            f"The receiver pauses after each read, but that is not what sets the pace: {reads} would bring "
-            f"{predicted}, and {observed} came{short}."
-        )
-    sentence = f"The receiver sets the pace: {reads}, bring {observed}; predicted are {predicted}."
-    if starved >= STARVED_SHARE:
-        sentence += (
-            f" {percent(starved)} of the reads were short: after the queue had run empty, the slow reader starved "
-            "until the sender had filled it again."
-        )
-    return sentence
+def _evidence(observation: Observation, reads: Calls, short: NDArray[np.bool_]) -> list[Source]:
+    every, end = np.ones(len(reads), np.bool_), observation.receiver
+    starved = np.concatenate(([False], short, [False]))
+    return [
+        *calls(end, reads, every, "the reads"),
+        *calls(end, reads, starved, "reads that returned less than the program requested"),
+    ]
 
 
 def _predicted(observation: Observation, reads: Calls, full_bytes: int, period_s: float) -> float:
-    """Return the law's rate; what fits into the buffer at once is read at full pace."""
+    """Return the predicted rate; every read of a transfer that fits into the buffer as a whole is full."""
     samples, mss = observation.receiver.samples, observation.mss_bytes
     rcvbuf = samples.most("rcvbuf") if samples is not None else None
     if not rcvbuf or mss is None or int(reads.total_bytes[-1]) <= receiver_bytes(rcvbuf):
@@ -106,9 +116,9 @@ def _predicted(observation: Observation, reads: Calls, full_bytes: int, period_s
 
 
 RULE: Final = Rule(
-    NAME,
-    "What rate does the reader's pace allow, and did it get full reads?",
+    "read-rate",
+    "What rate does the read delay allow, and did the reader get full reads?",
     "the log of reads, `rcvbuf`",
-    (Untyped,),
+    (ReaderSetsRate, ReaderKeepsUp),
     measure,
 )

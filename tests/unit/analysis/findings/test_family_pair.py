@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from testbed.analysis.findings.family_pair import measure
+from testbed.analysis.findings.family_pair import FamiliesAgree, FamiliesDiffer, measure
+from testbed.analysis.findings.limits import Limit
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from tests.support.cycles import cycles
 from tests.support.transfers import slow_reader
@@ -20,27 +21,31 @@ def twin(limit: str = "receiver", goodput: float = 28_500.0) -> dict[str, Any]:
 def test_the_same_verdict() -> None:
     found = measure(slow_reader().observe(twin=twin()))
     assert isinstance(found, Measured)
-    assert found.fact.sentence.startswith("Over IPv6 the same cell comes to the same verdict")
+    assert isinstance(found.fact, FamiliesAgree)
+    assert (found.fact.twin_family, found.fact.limited_by, found.fact.twin_limited_by) == (
+        "ipv6",
+        Limit.RECEIVER,
+        "receiver",
+    )
     assert found.evidence[0].file == "../six/result.json"
     assert found.confidence == "high"
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"limit": "network"}, "here the limit is the receiver, there the network"),
-        ({"goodput": 90_000.0}, "goodput differs by 68 %"),
-    ],
+    ("changes", "differ"),
+    [({"limit": "network"}, (True, False)), ({"goodput": 90_000.0}, (False, True))],
 )
-def test_differences_are_told(changes: dict[str, Any], says: str) -> None:
+def test_differences(changes: dict[str, Any], differ: tuple[bool, bool]) -> None:
     found = measure(slow_reader(family="ipv6").observe(twin=twin(**changes)))
     assert isinstance(found, Measured)
-    assert says in found.fact.sentence
+    assert isinstance(found.fact, FamiliesDiffer)
+    assert (found.fact.limit_differs, found.fact.goodput_differs) == differ
+    assert found.fact.twin_family == "ipv4"
     assert found.strength > 0.5
 
 
 @pytest.mark.parametrize("other", [None, {"cell": "six", "metrics": {}, "findings": []}])
-def test_silent_without_a_twin_that_tells(other: dict[str, Any] | None) -> None:
+def test_unobservable_without_a_twin_to_compare_with(other: dict[str, Any] | None) -> None:
     found = measure(slow_reader().observe(twin=other))
     assert isinstance(found, NotMeasured)
     assert not found.observable
@@ -53,4 +58,11 @@ def test_limits_that_share_the_time_are_no_difference() -> None:
         other = {"cell": "t", "findings": [{"name": "sender-limit", "facts": {"limited_by": twin}}]}
         found = measure(replace(observation, twin=other, requested={"family": "ipv4"}))
         assert isinstance(found, Measured)
-        assert ("differ" in found.fact.sentence) is differs
+        assert isinstance(found.fact, FamiliesDiffer) is differs
+
+
+def test_a_twin_without_a_limit_is_compared_by_its_goodput() -> None:
+    found = measure(slow_reader().observe(twin={"cell": "six", "metrics": {"goodput_bytes_per_s": 28_500.0}}))
+    assert isinstance(found, Measured)
+    assert isinstance(found.fact, FamiliesAgree)
+    assert (found.fact.limited_by, found.fact.twin_limited_by, found.confidence) == (None, None, "medium")
