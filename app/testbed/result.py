@@ -205,7 +205,7 @@ class Finding(_Record):
     )
     evidence: list[Evidence] = Field(default=[], description="the raw data that shows it")
     confidence: Confidence = "high"
-    contradicted_by: list[str] = Field(default=[], description="what other instruments say against it")
+    contradicted_by: list[str] = Field(default=[], description="what other instruments contradict")
     not_observed: list[str] = Field(default=[], description="what no instrument observed")
     strength: float = Field(default=0.0, ge=0, le=1, description="how much of the cell it explains")
 

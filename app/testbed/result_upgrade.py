@@ -103,7 +103,7 @@ def upgrade_run(document: Document) -> Document:
 
 
 def _is_current(document: Document) -> bool:
-    """Tell whether there is nothing to upgrade: an empty document stands for a file that is missing."""
+    """Tell whether there is nothing to upgrade: an empty document is a missing file."""
     version = document.get("schema_version", 1)
     return not document or (isinstance(version, int) and version >= SCHEMA_VERSION)
 

@@ -27,7 +27,7 @@ _OFFSET: Final = "# realtime_offset_ns="
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Calls of one kind in the order of the log; times are CLOCK_MONOTONIC, `line` is where each stands in its file."""
+    """Calls of one kind in the order of the log; times are CLOCK_MONOTONIC, `line` is the line of each in its file."""
 
     start_ns: Int64
     end_ns: Int64

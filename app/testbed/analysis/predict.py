@@ -1,7 +1,7 @@
 """What must be expected before a run: where write() stops, how fast a slow reader lets data through, how many probes.
 
-Measured on Linux 6.18 over veth pairs with MTU 1500 (252 runs of the stall point, 24 of the goodput); the constants say
-what they stand for. Real network cards waste more memory a byte, so that less fits into the receiver's buffer.
+Measured on Linux 6.18 over veth pairs with MTU 1500 (252 runs of the stall point, 24 of the goodput); each constant
+has its meaning. Real network cards waste more memory a byte, so that less fits into the receiver's buffer.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SNDBUF_FLOOR_BYTES: Final = 4608
 RCVBUF_FLOOR_BYTES: Final = 2304
 
 SEND_BUFFER_FACTOR: Final = {"bbr": 3}
-"""How many congestion windows a send buffer holds; two unless the algorithm asks for more (tcp_sndbuf_expand)."""
+"""How many congestion windows a send buffer holds; two unless the algorithm requests more (tcp_sndbuf_expand)."""
 SLOW_START_GROWTH: Final = {"bbr": 1.1, "cubic": 0.7}
 """Segments that cwnd has grown by when the receiver is full, per segment it holds; cubic leaves early (HyStart)."""
 
@@ -41,17 +41,17 @@ MAX_RTO_S: Final = 120.0
 
 
 def effective_sndbuf_bytes(requested_bytes: int) -> int:
-    """Return what setsockopt(SO_SNDBUF) comes to: the double, with a floor (socket(7))."""
+    """Return the buffer that setsockopt(SO_SNDBUF) sets: the double, with a minimum (socket(7))."""
     return max(2 * requested_bytes, SNDBUF_FLOOR_BYTES)
 
 
 def effective_rcvbuf_bytes(requested_bytes: int) -> int:
-    """Return what setsockopt(SO_RCVBUF) comes to: the double, with a floor (socket(7))."""
+    """Return the buffer that setsockopt(SO_RCVBUF) sets: the double, with a minimum (socket(7))."""
     return max(2 * requested_bytes, RCVBUF_FLOOR_BYTES)
 
 
 def receiver_bytes(rcvbuf_bytes: int) -> int:
-    """Return the payload that a receiver's queue holds when nobody reads."""
+    """Return the payload that a receiver's queue holds when its program does not read."""
     share = SMALL_RECEIVER_SHARE if rcvbuf_bytes < SMALL_RCVBUF_BYTES else RECEIVER_SHARE
     return round(share * rcvbuf_bytes)
 
@@ -79,7 +79,7 @@ def autotuned_sndbuf_bytes(cwnd: float, congestion: str, limit_bytes: int) -> in
 
 @dataclass(frozen=True, slots=True)
 class StallPoint:
-    """How many bytes go in before write() blocks when nobody reads: `receiver_bytes` + `sender_bytes`, with a band."""
+    """How many bytes write() accepts before it blocks, if the receiver does not read: both parts, with a band."""
 
     receiver_bytes: int
     sender_bytes: int
@@ -115,7 +115,7 @@ class Kernel:
 
 
 def stall_point(requested_sndbuf_bytes: int, requested_rcvbuf_bytes: int, mss_bytes: int, kernel: Kernel) -> StallPoint:
-    """Return the stall point before the run, from what is asked of setsockopt; 0 = the kernel's buffers."""
+    """Return the stall point before the run, from what is requested of setsockopt; 0 = the kernel's buffers."""
     if requested_rcvbuf_bytes:
         rcvbuf = effective_rcvbuf_bytes(min(requested_rcvbuf_bytes, kernel.rmem_max_bytes))
     else:
@@ -156,8 +156,8 @@ def slow_reader_goodput(
     return cycle_bytes / ((ceil(cycle_bytes / read_bytes) - 1) * period_s + max(period_s, rtt_s))
 
 
-def probes_per_closure(closed_s: float, first_rto_s: float = MIN_RTO_S + 0.02, max_rto_s: float = MAX_RTO_S) -> int:
-    """Return how many window probes a closure of this length sees: the wait doubles from the RTO on (RFC 1122)."""
+def probes_per_period(closed_s: float, first_rto_s: float = MIN_RTO_S + 0.02, max_rto_s: float = MAX_RTO_S) -> int:
+    """Return how many window probes a zero-window period has: the wait doubles from the RTO on (RFC 1122)."""
     doublings = floor(log2(max_rto_s / first_rto_s))
     until_longest_s = first_rto_s * (2.0**doublings - 1)
     if closed_s <= until_longest_s:

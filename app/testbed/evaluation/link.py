@@ -16,7 +16,7 @@ QUANTILES: Final = {"min": 0, "p1": 1, "p10": 10, "p25": 25, "p50": 50, "p75": 7
 """Percent of the frames that were no later."""
 
 _DIRECTION: Final = {"client": "egress", "server": "ingress"}
-"""Where the client's sidecar saw the probes that suffered what frames of this role suffer."""
+"""The direction of the probes, for the client's sidecar, that had the impairment of this role's frames."""
 
 _DROPS: Final = ("dropped_loss", "dropped_list", "dropped_blackhole", "dropped_limit")
 _OF_KERNEL: Final = {

@@ -8,7 +8,7 @@ from testbed.analysis.predict import (
     effective_rcvbuf_bytes,
     effective_sndbuf_bytes,
     first_window_bytes,
-    probes_per_closure,
+    probes_per_period,
     receiver_bytes,
     sender_bytes,
     slow_reader_goodput,
@@ -88,4 +88,4 @@ def test_goodput_with_the_kernels_buffers(measured: float) -> None:
     ("closed_s", "probes"), [(0.1, 0), (0.22, 1), (0.67, 2), (1.83, 3), (162.8 / 89, 3), (16, 6), (500, 12)]
 )
 def test_probes_per_closure(closed_s: float, probes: int) -> None:
-    assert probes_per_closure(closed_s) == probes
+    assert probes_per_period(closed_s) == probes

@@ -99,13 +99,13 @@ def test_a_cell_that_never_began_has_a_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("share", "timing_reliable"), [(None, None), (0.4, True), (0.6, False)])
-def test_a_busy_host_is_told(tmp_path: Path, share: float | None, timing_reliable: bool | None) -> None:
+def test_a_busy_host_is_reported(tmp_path: Path, share: float | None, timing_reliable: bool | None) -> None:
     host = None if share is None else {"from_ns": 0, "until_ns": 10**9, "cpu_pressure_share": share}
     result = analysed(tmp_path, record(sidecars={"client": {"stopped": {"host": host}}}))
     assert (result.timing_reliable, bool(result.timing_issues)) == (timing_reliable, timing_reliable is False)
 
 
-def test_the_kernels_counters_are_told_for_each_end_that_read_them(tmp_path: Path) -> None:
+def test_the_kernels_counters_are_reported_for_each_end_that_read_them(tmp_path: Path) -> None:
     result = analysed(tmp_path, record(sidecars={"client": {"stopped": {"tcp": {"TcpOutSegs": 3}}}, "server": {}}))
     assert result.kernel_counters == {"client": {"TcpOutSegs": 3}}
 

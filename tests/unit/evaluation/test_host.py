@@ -18,7 +18,7 @@ def stopped(**host: Any) -> dict[str, Any]:
     return {"stopped": {"host": {"from_ns": 0, "until_ns": S, **host}}}
 
 
-def test_nothing_told_is_nothing_known() -> None:
+def test_without_reports_nothing_is_known() -> None:
     assert host_state(record(client={}, server={"stopped": {"host": None}})) is None
     assert timing_issues(None) is None
 

@@ -46,7 +46,7 @@ def test_no_counters(told: dict[str, Any]) -> None:
     assert counters(told) is None
 
 
-def test_what_was_asked_and_what_came_of_it(tmp_path: Path) -> None:
+def test_what_was_requested_and_what_came_of_it(tmp_path: Path) -> None:
     probe = {"family": "ipv4", "received": 19, "delay_ns": {"min": 1, "p50": 20_000_000, "p99": 3, "max": 4}}
     verified = {"probes": [probe | {"direction": "egress"}, probe | {"family": "ipv6", "direction": "egress"}]}
     delay = {"packets": 7, "min": 0, "p50": 20_100_000, "p99": 21_000_000, "max": 22_000_000}

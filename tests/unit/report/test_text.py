@@ -41,7 +41,7 @@ def requested(given: dict[str, object]) -> str:
     return "\n".join(requested_lines(cell.requested(), impairment, cell.total_bytes, given))
 
 
-def test_what_was_asked_echoes_what_sizes_come_to() -> None:
+def test_what_was_requested_echoes_what_sizes_come_to() -> None:
     text = requested({"chunk": "10k", "delay": "1s", "rcvbuf": "8192", "nodelay": "1", "repeat": "2"})
     assert "chunk 10k = 10240 bytes, TCP_NODELAY" in text
     assert "read size 8192 bytes, read delay 1s, SO_RCVBUF 8192 bytes" in text
@@ -49,17 +49,17 @@ def test_what_was_asked_echoes_what_sizes_come_to() -> None:
     assert "510 408 B in all" in text
 
 
-def test_what_was_asked_names_the_guests_kernel_if_there_is_one() -> None:
+def test_what_was_requested_names_the_guests_kernel_if_there_is_one() -> None:
     assert "over ipv4, under kernel sid\n" in requested({"kernel": "sid"})
     assert "kernel" not in requested({})
 
 
-def test_a_latency_says_that_it_is_each_way() -> None:
+def test_a_latency_shows_that_it_is_each_way() -> None:
     text = requested({"latency": "20ms"})
     assert "each way: delay 20ms; RTT +40 ms; engine auto, seed 0" in text
 
 
-def test_two_different_directions_are_told_apart() -> None:
+def test_two_different_directions_are_distinguished() -> None:
     text = requested({"netem_client": "loss 1%"})
     assert "client to server: loss 1%; server to client: unimpaired; engine auto, seed 0" in text
 
@@ -122,7 +122,7 @@ def test_findings_about_others_are_left_out_when_nothing_was_sent() -> None:
     assert sum(" It is " in line for line in result_lines(broke_off, {}, ASCII)) == 3
 
 
-def test_a_busy_host_is_said() -> None:
+def test_a_busy_host_is_reported() -> None:
     lines = result_lines(
         result(timing_reliable=False, timing_issues=["61 % of the time something waited for a CPU"]), {}, ASCII
     )
@@ -138,7 +138,7 @@ def test_verdict_and_line_of_a_matrix() -> None:
     assert "\n" not in matrix_line(3, 12, bad)
 
 
-def test_many_cells_tell_what_to_mind_too() -> None:
+def test_many_cells_show_timing_issues_too() -> None:
     busy = result(verdict="It was slow.", timing_issues=["93 % of the time"], notes=["a capture is not complete"])
     assert matrix_lines(1, 2, busy) == [
         matrix_line(1, 2, busy),

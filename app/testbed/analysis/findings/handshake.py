@@ -55,7 +55,7 @@ def _connected_at(end: End) -> bool:
         return False
     if end.role == "client" and end.connection.complete_handshake:
         return True
-    # What is neither SYN nor RST is sent on a connection only; and a capture without SYN began too late to tell.
+    # What is neither SYN nor RST is sent on a connection only; and a capture without SYN began too late to show it.
     frames = end.connection.frames
     on_it = (frames.tcp_flags & (SYN | RST)) == 0
     return bool(on_it.any() or not _is_syn(frames).any())

@@ -1,8 +1,8 @@
-"""What the sender waited for: the kernel's own chronograph, and what the other instruments make of it.
+"""What the sender waited for: the kernel's own chronograph, and how the other instruments correct it.
 
 The kernel counts the time in which a sender had unacknowledged data (`busy_time`), and of that the time in which the
 peer's window (`rwnd_limited`) or an empty send buffer (`sndbuf_limited`) kept it from sending (tcp_info, Linux 4.10).
-Window is waited for because of the reader or because of the path; `testbed.analysis.join.occupancy` tells them apart.
+Window is waited for because of the reader or because of the path; `testbed.analysis.join.occupancy` distinguishes them.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ import numpy as np
 
 from testbed.analysis.findings.delayed_ack import silent_for_ns
 from testbed.analysis.findings.path import Path, PathCause, path_of
-from testbed.analysis.join.exhausted import missing_s, window_exhausted_s
+from testbed.analysis.join.exhausted import rwnd_limited_in_recovery_s, window_exhausted_s
+from testbed.analysis.join.idle import sender_idle
 from testbed.analysis.join.observation import SHORT_S, Observation
 from testbed.analysis.join.occupancy import unread_share
 from testbed.analysis.join.samples import ABSENT
-from testbed.analysis.join.unsent import nothing_unsent
 from testbed.analysis.predict import receiver_bytes
 
 
@@ -34,7 +34,7 @@ class Limit(StrEnum):
 FULL_SHARE: Final = 0.3
 """Without a capture of the receiver's: a queue that is on average fuller than this waits for its program."""
 ALSO_SHARE: Final = 0.2
-"""What holds the sender up for so much of its time is told, too."""
+"""What holds the sender up for so much of its time is reported, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Limits:
 
     `receive_window` is what the kernel calls limited by the window; with what it missed of that, it is divided among
     the receiver that does not read, a window that is too small for the round trip, and a network in whose queue the
-    data stands. Of the rest of the busy time, a program that writes slowly and a send buffer full of bytes on their
-    way take their parts.
+    data is. The rest of the busy time is divided among the network, a program that writes slowly and a send buffer full
+    of bytes in flight.
     """
 
     total_s: float
@@ -53,7 +53,7 @@ class Limits:
     shares: dict[Limit, float]
     path: Path
     unread: float | None
-    """How much of the window was taken by bytes that the receiver had not read, while it limited; None = not seen."""
+    """How much of the window was occupied by unread bytes while it limited the sender; None = not observed."""
     receiver_full: float | None
     """How full the receiver's queue was on average, of what it can hold; None = not sampled."""
 
@@ -97,7 +97,7 @@ def _last_delay_s(observation: Observation) -> float:
 
 
 def find_limits(observation: Observation) -> Limits | None:
-    """Return what limited the sender; None when nothing tells or the transfer was too short to tell."""
+    """Return what limited the sender; None when that is not known or the transfer was too short."""
     return observation.computed.once(_find)
 
 
@@ -120,7 +120,7 @@ def _find(observation: Observation) -> Limits | None:
     unread = unread_share(observation) if window_s else None
     reader = window * (unread if unread is not None else _reader_without_capture(observation, full))
     on_the_way = window - reader
-    missing = missing_s(observation) if PathCause.LOSSES in path.causes else 0.0
+    missing = rwnd_limited_in_recovery_s(observation) if PathCause.LOSSES in path.causes else 0.0
     queued = (
         on_the_way
         if PathCause.QUEUE in path.causes
@@ -145,7 +145,7 @@ def _find(observation: Observation) -> Limits | None:
 
 def _moved(observation: Observation, path: Path, total_s: float, network: float, idle: float) -> tuple[float, float]:
     """Return which shares of the time that the kernel leaves to the network are its program's and its buffer's."""
-    nothing = nothing_unsent(observation)
+    nothing = sender_idle(observation)
     if nothing is None:
         return 0.0, 0.0
     not_written = min(max(nothing.not_written_s / total_s - idle, 0.0), network)

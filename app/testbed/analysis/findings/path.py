@@ -1,4 +1,4 @@
-"""What the path did to a sender that waited for it: a queue before its rate, losses, late answers, round trips."""
+"""What the path did to a sender that waited for it: queue, losses, late acknowledgements, round trips."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +17,7 @@ class PathCause(StrEnum):
     """Why a sender waited for the path."""
 
     QUEUE = "queue"
-    """Data stood in a queue before the path's rate."""
+    """Data queued for the path's rate."""
     LOSSES = "losses"
     """Segments were retransmitted that had not arrived, or the retransmission timer expired."""
     LOST_WINDOW_UPDATE = "lost window updates"
@@ -35,23 +35,23 @@ class PathCause(StrEnum):
 
 
 QUEUED_RTT: Final = 2.0
-"""A round trip so many times as long as on the idle link is spent in a queue of the network."""
+"""A round trip so many times as long as on the idle link was spent in a queue of the network."""
 QUEUED_RTT_MS: Final = 10.0
 RATED_RTT_MS: Final = 1.0
-"""The same, where the link is asked to have a rate."""
+"""The same, where a rate is requested of the link."""
 LOST_SHARE: Final = 0.005
-"""So many of the segments lost halve a congestion window again and again."""
+"""A loss of this share halves a congestion window repeatedly."""
 UPDATE_LOST_S: Final = 0.2
 """A window that is open for so long and still closed to the sender: its update was lost, and a probe finds out."""
 LATE_SHARE: Final = 0.3
 FEW_ROUND_TRIPS: Final = 1.5
-"""What is over so soon was not held back by a congestion window: it was on its way."""
+"""A transfer of so few round trips was not limited by a congestion window: it was in flight."""
 FEWEST: Final = 5
-"""Frames of which it must be known how long they were on their way, or samples."""
+"""Frames with a known one-way delay, or samples, that a median needs."""
 PACING: Final = "bbr"
-"""The congestion control that has the kernel space segments out, in all its versions."""
+"""The congestion control that makes the kernel pace segments, in all its versions."""
 FILLED_SHARE: Final = 0.8
-"""A congestion window that is on its way to so much of it, at least, is taken to be full."""
+"""A congestion window of which so much is in flight, at least, counts as full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +114,10 @@ def _paced(observation: Observation) -> bool:
     if samples is None or not samples.text("congestion").startswith(PACING):
         return False
     congestion, in_flight, left = (samples.column(name) for name in ("snd_cwnd", "unacked", "notsent_bytes"))
-    told = (congestion > 0) & (in_flight != ABSENT) & (left > 0) & observation.while_sending(samples.at_ns)
-    if np.count_nonzero(told) < FEWEST:
+    known = (congestion > 0) & (in_flight != ABSENT) & (left > 0) & observation.while_sending(samples.at_ns)
+    if np.count_nonzero(known) < FEWEST:
         return False
-    return bool(np.median(in_flight[told] / congestion[told]) < FILLED_SHARE)
+    return bool(np.median(in_flight[known] / congestion[known]) < FILLED_SHARE)
 
 
 def _impaired(observation: Observation) -> bool:
@@ -125,7 +125,7 @@ def _impaired(observation: Observation) -> bool:
 
 
 def _queued_rtt_ms(observation: Observation, rtt_ms: float | None) -> float | None:
-    """Return the round trip if data stood in a queue of the path, by one-way delays, else by the sender's round trips.
+    """Return the round trip if data was in a queue of the path, by one-way delays, else by the sender's round trips.
 
     None where it did not, or where that is not known.
     """
@@ -146,9 +146,9 @@ def _queued_rtt_ms(observation: Observation, rtt_ms: float | None) -> float | No
 
 
 def _on_way_ms(observation: Observation) -> float | None:
-    """Return how long data and acknowledgements were on their way, from both captures; None when they do not tell.
+    """Return the sum of both one-way delays, of data and of acknowledgements; None without both captures.
 
-    Unlike the sender's round trips this has no delayed acknowledgement in it.
+    Unlike the sender's round trips it does not include delayed acknowledgements.
     """
     mine, theirs = observation.sender.connection, observation.receiver.connection
     if mine is None or theirs is None or observation.one_capture:
@@ -162,14 +162,14 @@ def _on_way_ms(observation: Observation) -> float | None:
 
 
 def _lost(observation: Observation) -> tuple[int, int, int]:
-    """Return segments sent again that were not there already, time-outs, and all segments with data."""
+    """Return retransmitted segments that had not arrived before, time-outs, and all segments with data."""
     samples = observation.sender.samples
     if samples is None:
         return 0, 0, 0
-    again, needless, timeouts, segments = (
+    retransmitted, spurious, timeouts, segments = (
         samples.most(name) or 0 for name in ("total_retrans", "dsack_dups", "total_rto", "data_segs_out")
     )
-    return max(again - needless, 0), timeouts, segments
+    return max(retransmitted - spurious, 0), timeouts, segments
 
 
 def _window_update_lost_s(observation: Observation) -> float:
@@ -178,7 +178,7 @@ def _window_update_lost_s(observation: Observation) -> float:
     if mine is None or theirs is None or observation.one_capture:
         return 0.0
     there = find_zero_window_periods(mine, of_client=not observation.sender_is_client)
-    longer_s = (sum(max(0, closure.duration_ns) for closure in there) - observation.closed_ns) / 1e9
+    longer_s = (sum(max(0, period.duration_ns) for period in there) - observation.closed_ns) / 1e9
     return longer_s if longer_s >= UPDATE_LOST_S else 0.0
 
 

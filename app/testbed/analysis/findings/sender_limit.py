@@ -72,7 +72,7 @@ class KernelBlamesWindow(Fact):
 
 
 def measure(observation: Observation) -> Answer:
-    """Measure what the sender waited for: it takes the kernel's counters and a transfer that lasted long enough."""
+    """Measure what the sender waited for: this needs the kernel's counters and a transfer that lasted long enough."""
     if observation.sender.samples is None:
         return unobservable(NoSamples(observation.sender.role))
     lasted_s = sending_s(observation)

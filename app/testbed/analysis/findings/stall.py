@@ -21,7 +21,7 @@ ETHERNET_MSS: Final = {"ipv4": 1448, "ipv6": 1428}
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """`before` from what was asked, `after` from the buffers in the samples.
+    """`before` from what was requested, `after` from the buffers in the samples.
 
     `held_bytes` is the most that was accepted and not read at any sample.
     """
@@ -55,7 +55,7 @@ def _value(sysctls: Mapping[str, Any], name: str, index: int, otherwise: int) ->
 
 
 def find_stall(observation: Observation) -> Stall:
-    """Return predicted and observed stall point, as far as anything tells of them."""
+    """Return predicted and observed stall point, as far as they are known."""
     before = None
     if {"sndbuf", "rcvbuf"} <= observation.requested.keys():
         before = stall_point(
@@ -68,7 +68,7 @@ def find_stall(observation: Observation) -> Stall:
 
 
 def _requested_mss(observation: Observation) -> int:
-    """Return the segment that the cell leads one to expect: Ethernet's, or that of a smaller MTU."""
+    """Return the expected segment size: that of Ethernet, or of a smaller MTU."""
     mss = ETHERNET_MSS.get(str(observation.requested.get("family")), ETHERNET_MSS["ipv4"])
     mtu_bytes = observation.sender.mtu_bytes or ETHERNET_MTU_BYTES
     return max(1, mss - max(0, ETHERNET_MTU_BYTES - mtu_bytes))

@@ -90,7 +90,7 @@ def _closed_for_long(observation: Observation, window: WindowClosed | None) -> b
 
 
 def _without_limit(observation: Observation, transferred: Transferred) -> Answer:
-    """Return what is known of a transfer that was too short to be limited, or of which nobody asked the kernel."""
+    """Return what is known of a transfer that was too short to be limited, or whose kernel counters are missing."""
     if transferred.lag_s:
         return Answer.BUFFERED
     if observation.sender.samples is None and transferred.sending_s >= SHORT_S:

@@ -12,7 +12,7 @@ from testbed.analysis.findings.rule import NO_SENDER_FRAMES, Answer, Rule
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.model import Frames
 from testbed.analysis.packets.zero_window import ZeroWindowPeriod
-from testbed.analysis.predict import MIN_RTO_S, probes_per_closure
+from testbed.analysis.predict import MIN_RTO_S, probes_per_period
 
 COUNTER: Final = "TcpExtTCPWinProbe"
 
@@ -65,7 +65,7 @@ def measure(observation: Observation) -> Answer:
     fact = WindowProbes(
         probes=int(probes.sum()),
         expected_probes=sum(
-            probes_per_closure(max(0, period.duration_ns) / 1e9, wait_s)
+            probes_per_period(max(0, period.duration_ns) / 1e9, wait_s)
             for period, wait_s in zip(periods, waits_s, strict=False)
         ),
         unanswered_probes=int((probes & ~_answered(observation, marked)).sum()),

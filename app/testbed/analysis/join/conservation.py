@@ -15,10 +15,10 @@ from testbed.analysis.join.timeline import Flags, Timeline
 
 @dataclass(frozen=True, slots=True)
 class Conservation:
-    """`states` stalled states were checked, `checked` says at which samples.
+    """`states` stalled states were checked, at the samples `checked`.
 
-    `gap_bytes` has, for each of them, how far the sum is from what the log of writes says can be: 0 when exact.
-    `partly_written_bytes` is the greatest part of a blocked write that the kernel had taken.
+    `gap_bytes` has, for each of them, how far the sum is from what the log of writes allows: 0 when exact.
+    `partly_written_bytes` is the largest part of a blocked write that the kernel had accepted.
     """
 
     checked: Int64
@@ -40,7 +40,7 @@ class Conservation:
 
 
 def check(timeline: Timeline) -> Conservation:
-    """Check every stalled state; a blocked write may have been taken in part, up to its whole size."""
+    """Check every stalled state; a blocked write may have been accepted in part, up to its whole size."""
     at = np.flatnonzero(
         timeline.stalled
         & (timeline.in_flight_bytes <= 0)

@@ -1,8 +1,8 @@
-"""For how long the peer's window was used up, where the kernel's `rwnd_limited` counts too little or too much.
+"""For how long the peer's window was exhausted, where the kernel's `rwnd_limited` counts too little or too much.
 
-It runs only where the window is the first thing that stops the sender. One that paces itself, as bbr does, is stopped
-by its timer first, and most of its waiting for window is not counted (tcp_write_xmit). And it goes on while a segment
-is missing: the window cannot move on before that segment has come, and so what is waited for is the segment.
+It counts only where the window is the first check that stops the sender. A sender that paces, as bbr does, is stopped
+by its timer first, and most of its waiting for window is not counted (tcp_write_xmit). And it counts while a segment
+is lost: the window cannot advance before that segment has arrived, so that the sender waits for the segment.
 """
 
 from typing import Final
@@ -14,9 +14,9 @@ from testbed.analysis.join.samples import ABSENT
 
 FIELDS: Final = ("snd_wnd", "snd_cwnd", "unacked", "notsent_bytes", "send_queue_bytes", "ca_state")
 OPEN: Final = 0
-"""TCP_CA_Open: nothing is missing, so what is in flight is what the sender chose to send."""
+"""TCP_CA_Open: nothing is lost, so what is in flight is what the sender chose to send."""
 RECOVERY: Final = 3
-"""TCP_CA_Recovery; the one above it is TCP_CA_Loss: something is missing and is being sent again."""
+"""TCP_CA_Recovery; the one above it is TCP_CA_Loss: a segment was lost and is retransmitted."""
 
 
 def window_exhausted_s(observation: Observation) -> float:
@@ -24,9 +24,9 @@ def window_exhausted_s(observation: Observation) -> float:
     samples, mss = observation.sender.samples, observation.mss_bytes
     if samples is None or mss is None or len(samples) < 2:
         return 0.0
-    told = [samples.column(name) for name in FIELDS]
-    window, congestion, unacked, not_sent, queue, state = told
-    known = np.all([column != ABSENT for column in told], axis=0)
+    columns = [samples.column(name) for name in FIELDS]
+    window, congestion, unacked, not_sent, queue, state = columns
+    known = np.all([column != ABSENT for column in columns], axis=0)
     room = window - (queue - not_sent)
     exhausted = known & (state == OPEN) & (not_sent > 0) & (room < mss) & (unacked < congestion)
     exhausted &= observation.while_sending(samples.at_ns)
@@ -34,12 +34,12 @@ def window_exhausted_s(observation: Observation) -> float:
     return float(lasts_ns[exhausted].sum()) / 1e9
 
 
-def missing_s(observation: Observation) -> float:
-    """Return the time that the kernel counted as limited by the window while something was being sent again."""
+def rwnd_limited_in_recovery_s(observation: Observation) -> float:
+    """Return the time that the kernel counted as limited by the window while a segment was retransmitted."""
     samples = observation.sender.samples
     if samples is None or len(samples) < 2:
         return 0.0
     limited, state = samples.column("rwnd_limited"), samples.column("ca_state")
-    told = limited != ABSENT
-    grew_us = np.diff(limited[told], prepend=limited[told][:1])
-    return float(np.maximum(grew_us, 0)[state[told] >= RECOVERY].sum()) / 1e6
+    known = limited != ABSENT
+    grew_us = np.diff(limited[known], prepend=limited[known][:1])
+    return float(np.maximum(grew_us, 0)[state[known] >= RECOVERY].sum()) / 1e6

@@ -1,4 +1,4 @@
-"""Everything that was seen of one cell, from both ends, on one clock (CLOCK_MONOTONIC of the host)."""
+"""What the instruments of both ends recorded of one cell, on one clock (CLOCK_MONOTONIC of the host)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ ValueT = TypeVar("ValueT")
 class CaptureState:
     """What is known of one end's capture, whether it could be read or not.
 
-    `complete` is what tcpdump's own counters say, None when nobody counted; `note` says where the tap sits.
+    `complete` is by tcpdump's own counters, None when they are missing; `note` is about where the tap is.
     """
 
     file: str
@@ -39,9 +39,9 @@ class CaptureState:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What was seen at one end. `role` names its folder; `counters` has what the kernel counted, without zeros.
+    """What the instruments of one end recorded. `role` names its folder; `counters` are the kernel's, without zeros.
 
-    `sysctls` and `mtu_bytes` are what the end's own network namespace has otherwise than the host.
+    `sysctls` and `mtu_bytes` are those that the end's own network namespace has and the host has not.
     """
 
     role: Role
@@ -54,7 +54,7 @@ class End:
     mtu_bytes: int | None = None
 
     def counter(self, name: str) -> int | None:
-        """Return how often the kernel counted something, by its name in nstat(8); None when nobody asked it."""
+        """Return how often the kernel counted something, by its name in nstat(8); None when it was not read."""
         return None if self.counters is None else self.counters.get(name, 0)
 
     def calls(self, op: str) -> Calls | None:
@@ -89,12 +89,12 @@ class Computed:
 
 @dataclass(frozen=True)
 class Observation:
-    """One transfer: who sent, who received, what was asked, and the joined instruments.
+    """One transfer: who sent, who received, what was requested, and the joined instruments.
 
     `sender_is_client` says which end of the captured connection sent the data. `realtime_offset_ns` leads from the
     common clock to that of the captures. `rtt_ms` is that of the idle link, `link_losses` has how many frames of each
     role the link lost. `host` holds kernel and sysctls, `twin` the result of the same cell over the other family;
-    `engines` what carried the impairment out.
+    `engines` the emulation engines of both ends.
     """
 
     sender: End
@@ -141,21 +141,21 @@ class Observation:
 
     @property
     def closed_ns(self) -> int:
-        """How long the receiver's window was closed in all; a clock that was set back takes nothing away."""
+        """How long the receiver's window was closed in all; a clock that was set back subtracts nothing."""
         return sum(max(0, period.duration_ns) for period in self.zero_window_periods)
 
     @property
     def one_capture(self) -> bool:
-        """Whether one capture stands for both ends, so that it is not known at which of them it was made."""
+        """Whether both ends share one capture, so that it is not known at which of them it was made."""
         return self.sender.capture is not None and self.sender.capture is self.receiver.capture
 
     def while_sending(self, at_ns: Int64) -> NDArray[np.bool_]:
-        """Tell for each time whether it was before the last acknowledgement; always, where that was not seen."""
+        """Return for each time whether it was before the last acknowledgement; true where that was not observed."""
         sending: NDArray[np.bool_] = np.ones(len(at_ns), np.bool_) if self.acked_ns is None else at_ns <= self.acked_ns
         return sending
 
     def closed_at(self, at_ns: Int64) -> NDArray[np.bool_]:
-        """Tell for each time whether the receiver's window was closed."""
+        """Return for each time whether the receiver's window was closed."""
         found = np.zeros(len(at_ns), np.bool_)
         for period in self.zero_window_periods:
             start_ns, end_ns = (time_ns - self.realtime_offset_ns for time_ns in (period.start_ns, period.end_ns))
@@ -163,12 +163,12 @@ class Observation:
         return found
 
     def from_sender(self, frames: Frames) -> NDArray[np.bool_]:
-        """Tell for each frame whether the end that sends the data sent it."""
+        """Return for each frame whether the end that sends the data sent it."""
         sent: NDArray[np.bool_] = frames.from_client == self.sender_is_client
         return sent
 
     def probes(self, frames: Frames) -> NDArray[np.bool_]:
-        """Tell for each frame whether it is one of the sender's window probes."""
+        """Return for each frame whether it is one of the sender's window probes."""
         return self.from_sender(frames) & frames.having(Mark.WINDOW_PROBE)
 
     def wire(self) -> End | None:
@@ -181,7 +181,7 @@ class Observation:
 
     @cached_property
     def mss_bytes(self) -> int | None:
-        """What the sender puts in one segment; None when nothing tells."""
+        """What the sender puts in one segment; None when not known."""
         samples = self.sender.samples
         if samples is not None and samples.has("snd_mss"):
             usable = samples.column("snd_mss")[~samples.state_in(UNSYNCHRONISED)]
@@ -208,7 +208,7 @@ class Observation:
 
     @cached_property
     def acked_ns(self) -> int | None:
-        """When the last byte of data had been acknowledged to the sender; None when nothing tells or it never was."""
+        """When the last byte of data had been acknowledged to the sender; None when it never was, or is not known."""
         times = self._ack_time()
         if times is not None:
             return times
@@ -220,8 +220,8 @@ class Observation:
         return int(samples.at_ns[done][0]) if done.any() else None
 
     @cached_property
-    def seen_until_ns(self) -> int | None:
-        """When an instrument last saw something of the connection, at either end."""
+    def observed_until_ns(self) -> int | None:
+        """When an instrument last recorded anything of the connection, at either end."""
         ends = self.sender, self.receiver
         times = [int(self.at_ns(end.connection.frames).max()) for end in ends if end.connection is not None]
         times += [int(end.samples.at_ns[-1]) for end in ends if end.samples is not None]
@@ -237,32 +237,32 @@ class Observation:
     def end_ns(self) -> int | None:
         """When the receiver had read everything; without its log, when everything was acknowledged.
 
-        Of a transfer that was broken off, when it was last seen.
+        Of a transfer that was broken off, when it was last observed.
         """
         reads = self.receiver.calls("read")
         if reads is None:
             return self.acked_ns
         last_ns = int(reads.end_ns[-1])
-        return last_ns if self.all_read else max(last_ns, self.seen_until_ns or last_ns)
+        return last_ns if self.all_read else max(last_ns, self.observed_until_ns or last_ns)
 
     @cached_property
     def sending_s(self) -> float | None:
-        """From the first write to the acknowledgement of the last byte, or, without one, to when it was last seen."""
-        until_ns = self.seen_until_ns if self.acked_ns is None else self.acked_ns
+        """From the first write to the acknowledgement of the last byte, or, without one, to its last observation."""
+        until_ns = self.observed_until_ns if self.acked_ns is None else self.acked_ns
         if self.start_ns is None or until_ns is None or until_ns < self.start_ns:
             return None
         return (until_ns - self.start_ns) / 1e9
 
     @cached_property
     def duration_s(self) -> float | None:
-        """From the first write to the end of the last read, or to when a transfer that was broken off was last seen."""
+        """From the first write to the end of the last read, or to the last observation of one that was broken off."""
         if self.start_ns is None or self.end_ns is None or self.end_ns <= self.start_ns:
             return None
         return (self.end_ns - self.start_ns) / 1e9
 
     @cached_property
     def sent_bytes(self) -> int | None:
-        """How many bytes were to be carried: by the log, the sender's samples, or the capture."""
+        """How many bytes were to be sent: by the log, the sender's samples, or the capture."""
         writes = self.sender.calls("write")
         if writes is not None:
             return int(writes.total_bytes[-1])
@@ -303,4 +303,4 @@ class Observation:
 
 
 SHORT_S: Final = 0.05
-"""Shorter transfers say nothing about what limits them: the kernel counts such times in ticks of up to 10 ms."""
+"""Shorter transfers do not show what limits them: the kernel counts such times in ticks of up to 10 ms."""

@@ -1,7 +1,7 @@
-"""What takes the receive window up: bytes that the receiver's program has not read, or bytes on their way.
+"""What occupies the receive window: bytes that the receiver's program has not read, or bytes in flight.
 
-A sender that waits for window waits for two things at once. Of the window, a part is taken by bytes that have arrived
-and stand unread in the receiver's queue: that part waits for the reader. The rest is free as the receiver sees it, and
+A sender that waits for window waits for two things at once. A part of the window is occupied by bytes that have arrived
+and are unread in the receiver's queue: that part waits for the reader. The rest is free for the receiver, and
 waits for the path: the permission is on its way to the sender, or the data on its way back. A closed window has no
 free part. What the parts are on average is how much of the waiting is the reader's (Little's law).
 """
@@ -15,9 +15,9 @@ from testbed.analysis.packets.model import NONE, Frames
 
 
 def unread_share(observation: Observation) -> float | None:
-    """Return the reader's part of the time in which the window kept the sender from sending; None if nothing tells.
+    """Return the reader's part of the time in which the window kept the sender from sending; None if that is not known.
 
-    It takes the receiver's own capture, with the window scale, and its log of reads or samples of its queue.
+    It needs the receiver's own capture, with the window scale, and its log of reads or samples of its queue.
     """
     end, weights = observation.receiver, _waits(observation)
     if end.connection is None or observation.one_capture or weights is None:
@@ -45,8 +45,8 @@ def _waits(observation: Observation) -> tuple[Int64, Int64] | None:
     if samples is None:
         return None
     limited = samples.column("rwnd_limited")
-    told = limited != ABSENT
-    return (samples.at_ns[told], limited[told]) if told.sum() > 1 else None
+    known = limited != ABSENT
+    return (samples.at_ns[known], limited[known]) if known.sum() > 1 else None
 
 
 def _arrived(observation: Observation, frames: Frames) -> Int64:
@@ -68,7 +68,7 @@ def _edge(observation: Observation, frames: Frames) -> Int64:
 
 
 def _queue(end: End, at_ns: Int64, arrived: Int64) -> tuple[Int64, Int64] | None:
-    """Return times, and the bytes that stand unread from each of them on."""
+    """Return times, and the bytes that are unread from each of them on."""
     reads = end.calls("read")
     if reads is not None:
         times = np.union1d(at_ns, reads.end_ns)
@@ -78,8 +78,8 @@ def _queue(end: End, at_ns: Int64, arrived: Int64) -> tuple[Int64, Int64] | None
     if end.samples is None:
         return None
     queue = end.samples.column("receive_queue_bytes")
-    told = queue != ABSENT
-    return (end.samples.at_ns[told], queue[told]) if told.any() else None
+    known = queue != ABSENT
+    return (end.samples.at_ns[known], queue[known]) if known.any() else None
 
 
 def _weighted(times: Int64, share: np.ndarray, at_ns: Int64, waited: Int64) -> float | None:

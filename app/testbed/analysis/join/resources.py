@@ -15,7 +15,7 @@ COLUMNS: Final = ("monotonic_ns", "memory_bytes", "cpu_ns")
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """One element a sample; `memory_bytes` is what the program itself holds, `line` where it stands in the file."""
+    """One element a sample; `memory_bytes` is the memory of the program itself, `line` its line in the file."""
 
     at_ns: Int64
     memory_bytes: Int64
@@ -44,15 +44,15 @@ class Resources:
 
 
 def parse_resources(lines: Iterable[str]) -> Resources | None:
-    """Return what a file says; lines that cannot be read are left out, None when none can."""
+    """Return the samples of a file; lines that cannot be parsed are left out, None when none can."""
     rows = []
     for number, row in enumerate(csv.DictReader(lines), 2):
         try:
-            told = [int(row[name]) for name in COLUMNS]
+            values = [int(row[name]) for name in COLUMNS]
         except (KeyError, TypeError, ValueError):
             continue
-        if min(told) >= 0 and max(told) <= MAX_INT64:
-            rows.append((*told, number))
+        if min(values) >= 0 and max(values) <= MAX_INT64:
+            rows.append((*values, number))
     if not rows:
         return None
     at_ns, memory, cpu, line = np.array(rows, np.int64).T

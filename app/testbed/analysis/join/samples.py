@@ -1,4 +1,4 @@
-"""Read `sockets.csv`: what the kernel said of one connection, a column of numbers a field."""
+"""Read `sockets.csv`: what the kernel reported of one connection, one column per field."""
 
 import csv
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 Int64 = NDArray[np.int64]
 
 ABSENT: Final = -1
-"""In place of a number that the kernel did not tell."""
+"""In place of a number that the kernel did not report."""
 
 MAX_INT64: Final = (1 << 63) - 1
 
 FIN_QUEUED: Final = ("FIN_WAIT1", "CLOSING", "LAST_ACK")
-"""States in which the end of the stream stands in the send queue and takes one sequence number."""
+"""States in which the FIN is in the send queue and occupies one sequence number."""
 FIN_ACKED: Final = ("FIN_WAIT2", "TIME_WAIT", "CLOSE")
 FIN_RECEIVED: Final = ("CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT")
 UNSYNCHRONISED: Final = ("SYN_SENT", "SYN_RECV", "NEW_SYN_RECV", "LISTEN")
@@ -25,7 +25,7 @@ UNSYNCHRONISED: Final = ("SYN_SENT", "SYN_RECV", "NEW_SYN_RECV", "LISTEN")
 
 @dataclass(slots=True)
 class Samples:
-    """The samples of one connection in order of time; `line` is where each stands in its file."""
+    """The samples of one connection in order of time; `line` is the line of each in its file."""
 
     at_ns: Int64
     realtime_ns: Int64
@@ -38,7 +38,7 @@ class Samples:
         return len(self.at_ns)
 
     def column(self, name: str) -> Int64:
-        """Return a field by its name in the file; ABSENT where the kernel told nothing."""
+        """Return a field by its name in the file; ABSENT where the kernel did not report it."""
         found = self._numbers.get(name)
         if found is None:
             found = _column(self._texts.get(name), len(self))
@@ -46,22 +46,22 @@ class Samples:
         return found
 
     def last(self, name: str) -> int | None:
-        """Return the last value that the kernel told; None when it never did."""
-        told = self.column(name)
-        told = told[told != ABSENT]
-        return int(told[-1]) if len(told) else None
+        """Return the last value that the kernel reported; None when it never did."""
+        values = self.column(name)
+        values = values[values != ABSENT]
+        return int(values[-1]) if len(values) else None
 
     def most(self, name: str) -> int | None:
-        """Return the greatest value that the kernel told; None when it never did."""
-        told = self.column(name)
-        return int(told.max()) if len(told) and told.max() != ABSENT else None
+        """Return the largest value that the kernel reported; None when it never did."""
+        values = self.column(name)
+        return int(values.max()) if len(values) and values.max() != ABSENT else None
 
     def text(self, name: str) -> str:
         """Return the first value of a field that is no number; empty when there is none."""
         return next((value for value in self._texts.get(name, ()) if value), "")
 
     def has(self, name: str) -> bool:
-        """Tell whether the kernel told this field in any sample."""
+        """Tell whether the kernel reported this field in any sample."""
         return self.most(name) is not None
 
     def state_in(self, states: tuple[str, ...]) -> NDArray[np.bool_]:

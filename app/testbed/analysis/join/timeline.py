@@ -1,7 +1,7 @@
 """Where the bytes were at every sample of the sender: accepted, not sent, in flight, waiting at the receiver, read.
 
 Sequence numbers count a SYN and a FIN as one byte each, and so do the kernel's queues and counters; here they are
-taken out (include/linux/tcp.h: write_seq, snd_una, rcv_nxt, copied_seq).
+subtracted (include/linux/tcp.h: write_seq, snd_una, rcv_nxt, copied_seq).
 """
 
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ SEND_SHUTDOWN = 2
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One element a sample of the sender; all counts of bytes, -1 where no instrument tells.
+    """One element a sample of the sender; all counts of bytes, -1 where not known.
 
-    `accepted_bytes` is what the kernel has taken from the program, `written_bytes` what calls that have returned say,
+    `accepted_bytes` is what the kernel has accepted from the program, `written_bytes` the sum of calls that returned,
     `in_progress_bytes` the size of the write that has not returned. `acked + not_sent + in_flight = accepted`.
     `stalled`: nothing moved at either end between the samples around this one.
     """
@@ -88,8 +88,8 @@ def _sender(samples: Samples) -> _Sender:
     acked[known & closed] -= 1
     queue[samples.state_in(FIN_QUEUED) & (queue > 0)] -= 1
     not_sent = samples.column("notsent_bytes").copy()
-    told = not_sent != ABSENT
-    not_sent[told] = np.clip(not_sent[told], 0, np.maximum(queue[told], 0))
+    known = not_sent != ABSENT
+    not_sent[known] = np.clip(not_sent[known], 0, np.maximum(queue[known], 0))
     return _Sender(*(part[chosen] for part in (samples.at_ns, samples.line, acked, queue, not_sent)))
 
 

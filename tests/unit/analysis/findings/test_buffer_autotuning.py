@@ -23,7 +23,7 @@ def test_a_buffer_that_grew() -> None:
     assert found.strength > 0.2
 
 
-def test_a_locked_one_is_told_beside_the_other() -> None:
+def test_a_locked_one_is_reported_beside_the_other() -> None:
     found = measure(slow_reader(requested={"sndbuf": 8192, "rcvbuf": 0}).observe())
     assert isinstance(found, Measured)
     assert found.fact.sndbuf is BufferSize.LOCKED_AT_TWICE
@@ -42,7 +42,7 @@ def test_one_that_had_grown_before_the_first_sample() -> None:
     assert (found.fact.rcvbuf, found.fact.rcvbuf_max_bytes) == (BufferSize.GREW_BEFORE, 3_000_000)
 
 
-def test_silent_when_both_are_locked() -> None:
+def test_not_applicable_when_both_are_locked() -> None:
     found = measure(slow_reader().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable
@@ -66,7 +66,7 @@ def test_what_it_needs() -> None:
         (100, BufferSize.LOCKED_AT_MINIMUM),
     ],
 )
-def test_what_was_asked_and_what_was_given(requested: int, size: BufferSize) -> None:
+def test_what_was_requested_and_what_was_given(requested: int, size: BufferSize) -> None:
     found = measure(slow_reader(requested={"sndbuf": 0, "rcvbuf": requested}).observe())
     assert isinstance(found, Measured)
     assert (found.fact.rcvbuf, found.fact.rcvbuf_max_bytes) == (size, 16_384)

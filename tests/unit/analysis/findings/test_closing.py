@@ -76,13 +76,13 @@ def test_a_connection_that_does_not_end() -> None:
 
 
 @pytest.mark.parametrize("transfer", [fast_reader, slow_network])
-def test_silent_about_a_regular_end(transfer) -> None:
+def test_not_applicable_about_a_regular_end(transfer) -> None:
     found = measure(transfer().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable
 
 
-def test_without_a_capture_it_cannot_be_seen() -> None:
+def test_without_a_capture_it_is_unobservable() -> None:
     found = measure(Observation(sender=End("client"), receiver=End("server")))
     assert isinstance(found, NotMeasured)
     assert not found.observable

@@ -13,7 +13,7 @@ def test_the_instruments_agree() -> None:
     assert found.strength == 0.1
 
 
-def test_a_gap_of_the_instruments_is_told() -> None:
+def test_a_gap_of_the_instruments_is_reported() -> None:
     transfer = slow_reader()
     del transfer.logs["server"][0]
     found = measure(transfer.observe())
@@ -23,13 +23,13 @@ def test_a_gap_of_the_instruments_is_told() -> None:
     assert found.strength == 0.9
 
 
-def test_silent_when_nothing_stood_still() -> None:
+def test_not_applicable_when_nothing_stood_still() -> None:
     found = measure(fast_reader().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable
 
 
-def test_without_samples_it_cannot_be_seen() -> None:
+def test_without_samples_it_is_unobservable() -> None:
     observation = slow_reader().observe()
     for changed in (
         replace(observation, sender=replace(observation.sender, samples=None)),

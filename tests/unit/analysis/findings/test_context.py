@@ -3,13 +3,13 @@ from testbed.analysis.findings.measured import Measured, NotMeasured
 from tests.support.transfers import seen_in, slow_reader
 
 
-def test_the_context_is_told() -> None:
+def test_the_context_is_reported() -> None:
     found = measure(slow_reader().observe(host={"kernel": "6.18.0"}, engines=("user",)))
     assert isinstance(found, Measured)
     assert found.fact == Context(kernel="6.18.0", congestion="cubic", engines=("user",), missing_fields=())
 
 
-def test_what_the_kernel_does_not_tell() -> None:
+def test_what_the_kernel_does_not_report() -> None:
     observation = slow_reader().observe(host={"kernel": "5.15.0"}, engines=("none",))
     assert observation.sender.samples is not None
     observation.sender.samples._numbers["total_rto"] = observation.sender.samples.column("no_such_field")
@@ -20,7 +20,7 @@ def test_what_the_kernel_does_not_tell() -> None:
     assert list(found.not_observed) == ["total_rto"]
 
 
-def test_silent_when_nothing_is_known() -> None:
+def test_not_applicable_when_nothing_is_known() -> None:
     found = measure(seen_in(slow_reader().segments))
     assert isinstance(found, NotMeasured)
     assert not found.observable

@@ -29,7 +29,7 @@ def test_steps_of_40_ms() -> None:
     assert 0.04 < float(found.fact.delay_median_s) < 0.045
 
 
-def test_silent_when_acknowledgements_come_at_once() -> None:
+def test_not_applicable_when_acknowledgements_come_at_once() -> None:
     for transfer in (fast_reader(), slow_reader()):
         found = measure(transfer.observe())
         assert isinstance(found, NotMeasured)
@@ -45,7 +45,7 @@ def test_it_needs_the_receivers_own_capture() -> None:
         assert not found.observable
 
 
-def test_silent_about_what_waits_behind_a_gap() -> None:
+def test_not_applicable_about_what_waits_behind_a_gap() -> None:
     """The receiver answers at once, but cannot acknowledge what came after a lost segment until that comes again."""
     opening = exchange()[:3]
     step = Segment(1001, 5001, length=100, time_ns=opening[-1].time_ns + 1_000_000)

@@ -44,7 +44,7 @@ def test_how_far_it_came(observation: Observation, outcome: Outcome) -> None:
     assert answers.facts.keys() <= {"retransmissions", "context"}
 
 
-def test_samples_alone_tell_it() -> None:
+def test_samples_alone_show_it() -> None:
     observation = Observation(sender=End("client", samples=parse_samples(SYN_SENT)), receiver=End("server"))
     assert not connected(observation)
     assert attempt(observation) == Attempt("client", 0, Outcome.NOT_CAPTURED)
@@ -57,7 +57,7 @@ def test_a_connection_is_there() -> None:
     assert connected(replace(requested(), sender=slow_reader().observe().sender))
 
 
-def test_a_capture_that_began_too_late_tells_nothing() -> None:
+def test_a_capture_that_began_too_late_shows_nothing() -> None:
     assert connected(seen_in([answer(RST)]))
     assert connected(seen_in([answer(SYN | ACK)]))
 

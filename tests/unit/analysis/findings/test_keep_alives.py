@@ -26,14 +26,14 @@ def test_keep_alives_are_no_probes() -> None:
     assert 4.9 < float(found.fact.idle_median_s) < 5.1
 
 
-def test_silent_about_probes_and_without_any() -> None:
+def test_not_applicable_about_probes_and_without_any() -> None:
     for transfer in (slow_reader(read_delay_ms=2000, total_bytes=40_000), fast_reader()):
         found = measure(transfer.observe())
         assert isinstance(found, NotMeasured)
         assert found.observable
 
 
-def test_without_a_capture_it_cannot_be_seen() -> None:
+def test_without_a_capture_it_is_unobservable() -> None:
     found = measure(Observation(sender=End("client"), receiver=End("server")))
     assert isinstance(found, NotMeasured)
     assert not found.observable

@@ -69,7 +69,7 @@ def test_a_send_buffer_that_is_too_small() -> None:
     assert limits.limit == "send buffer"
 
 
-def test_what_cannot_be_told() -> None:
+def test_what_is_not_known() -> None:
     assert find_limits(fast_reader().observe()) is None
     assert find_limits(seen_in(slow_reader().segments)) is None
     observation = slow_reader().observe()
@@ -104,7 +104,7 @@ def test_a_window_that_was_open_again_is_not_too_small(monkeypatch: pytest.Monke
         assert sum(limits.shares.values()) == pytest.approx(1)
 
 
-def test_a_link_that_is_cut_is_no_window_that_is_too_small() -> None:
+def test_a_link_that_is_interrupted_is_no_window_that_is_too_small() -> None:
     """All of the window is in flight, and nothing comes back: the kernel counts it as limited by the window."""
     observation = slow_network().observe(link_losses={"client": 9}, impairment={"client": "loss 100%", "server": ""})
     samples = observation.sender.samples

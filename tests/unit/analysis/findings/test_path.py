@@ -31,7 +31,7 @@ def test_a_queue_before_the_rate() -> None:
     assert found.idle_rtt_ms == 20
 
 
-def test_a_short_queue_counts_where_a_rate_is_asked() -> None:
+def test_a_short_queue_counts_where_a_rate_is_requested() -> None:
     requested = {"client": "rate 100mbit", "server": ""}
     for impairment, causes in (
         (requested, (PathCause.QUEUE,)),
@@ -46,7 +46,7 @@ def test_delayed_acknowledgements_are_no_queue() -> None:
     assert PathCause.QUEUE not in path_of(distant(slow_reader(), 10, 10, 60_000)).causes
 
 
-def test_round_trips_tell_where_only_one_end_captured() -> None:
+def test_round_trips_show_it_where_only_one_end_captured() -> None:
     observation = distant(slow_network(), 10, 10, 200_000)
     assert PathCause.QUEUE in path_of(replace(observation, receiver=replace(observation.receiver, capture=None))).causes
 
@@ -87,7 +87,7 @@ def test_a_profile_changes_what_is_idle() -> None:
     assert PathCause.QUEUE not in path_of(observation).causes
 
 
-def test_without_samples_nothing_tells() -> None:
+def test_without_samples_nothing_is_known() -> None:
     observation = slow_network().observe(rtt_ms=None)
     found = path_of(replace(observation, sender=replace(observation.sender, samples=None)))
     assert (found.causes, found.rtt_ms) == ((), None)
@@ -112,8 +112,8 @@ def test_a_window_update_that_was_lost(s: float, *, lost: bool) -> None:
     """The receiver's window opens, the sender hears of it with the answer to a probe."""
     transfer = slow_reader(read_delay_ms=2000)
     observation = transfer.observe()
-    closure = observation.zero_window_periods[1]
-    opens = next(n for n, each in enumerate(transfer.segments) if each.time_ns == closure.end_ns and each.from_server)
+    period = observation.zero_window_periods[1]
+    opens = next(n for n, each in enumerate(transfer.segments) if each.time_ns == period.end_ns and each.from_server)
     late = replace(transfer.segments[opens], time_ns=transfer.segments[opens].time_ns + 900 * MS)
     heard = [*transfer.segments[:opens], late]
     heard += [replace(each, time_ns=each.time_ns + 900 * MS) for each in transfer.segments[opens + 1 :]]

@@ -81,7 +81,7 @@ def test_frames_of_a_capture() -> None:
     assert (found.fact.retransmissions, found.fact.cause) == (1, LossCause.UNKNOWN)
 
 
-def test_packets_tell_what_came_twice() -> None:
+def test_packets_show_what_arrived_twice() -> None:
     found = packets_alone(options=sack(1, 2))
     assert found.fact.dsack_frames == 1
     assert found.fact.cause is LossCause.SPURIOUS
@@ -89,7 +89,7 @@ def test_packets_tell_what_came_twice() -> None:
 
 
 @pytest.mark.parametrize("transfer", [slow_reader, fast_reader, slow_network])
-def test_silent_when_nothing_was_sent_again(transfer) -> None:
+def test_not_applicable_when_nothing_was_sent_again(transfer) -> None:
     found = measure(transfer().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable

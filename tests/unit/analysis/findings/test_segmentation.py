@@ -9,7 +9,7 @@ from testbed.report.sentences.registry import words
 from tests.support.transfers import Transfer, fast_reader, seen_in, slow_reader
 
 
-def test_small_writes_are_glued_while_the_window_is_closed() -> None:
+def test_small_writes_are_coalesced_while_the_window_is_closed() -> None:
     found = measure(slow_reader(chunk_bytes=100).observe())
     assert isinstance(found, Measured)
     assert found.fact.writes == 600
@@ -18,7 +18,7 @@ def test_small_writes_are_glued_while_the_window_is_closed() -> None:
 
 
 @pytest.mark.parametrize(("nodelay", "why"), [(False, "Nagle"), (True, "TCP_NODELAY")])
-def test_small_writes_are_glued_into_an_open_window(nodelay: bool, why: str) -> None:
+def test_small_writes_are_coalesced_into_an_open_window(nodelay: bool, why: str) -> None:
     found = measure(Transfer(total_bytes=50_000, chunk_bytes=100).run().observe(requested={"nodelay": nodelay}))
     assert isinstance(found, Measured)
     assert why in words(found.fact)
@@ -38,7 +38,7 @@ def test_small_segments_of_a_slow_link() -> None:
     assert found.fact.cause is SegmentationCause.LITTLE_ROOM
 
 
-def test_silent_when_writes_and_segments_correspond() -> None:
+def test_not_applicable_when_writes_and_segments_correspond() -> None:
     found = measure(fast_reader().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable

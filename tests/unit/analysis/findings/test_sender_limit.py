@@ -28,7 +28,7 @@ def test_not_applicable_when_it_was_too_short() -> None:
     assert isinstance(found.reason, TooShort)
 
 
-def test_without_samples_it_cannot_be_seen() -> None:
+def test_without_samples_it_is_unobservable() -> None:
     found = measure(seen_in(slow_reader().segments))
     assert isinstance(found, NotMeasured)
     assert not found.observable

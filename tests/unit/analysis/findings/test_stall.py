@@ -13,7 +13,7 @@ def test_predicted_and_observed() -> None:
     assert stall.after.low_bytes < stall.held_bytes < stall.after.high_bytes
 
 
-def test_nothing_to_tell_from() -> None:
+def test_without_instruments_nothing_is_known() -> None:
     stall = find_stall(seen_in(slow_reader().segments))
     assert (stall.before, stall.after, stall.held_bytes) == (None, None, None)
 

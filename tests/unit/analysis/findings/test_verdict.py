@@ -61,7 +61,7 @@ def test_reader_and_window_are_named_together_whichever_is_ahead(path_ms: int, r
         (290, 110, "The receive window is too small for the round trip and holds the sender up (7"),
     ],
 )
-def test_a_lesser_limit_is_told_behind_the_greater(path_ms: int, reader_ms: int, says: str) -> None:
+def test_a_lesser_limit_follows_the_greater(path_ms: int, reader_ms: int, says: str) -> None:
     answer = explain(window_limited(path_ms, reader_ms)).verdict
     assert answer.startswith(says)
     assert "for another 2" in answer

@@ -21,7 +21,7 @@ from tests.support.transfers import (
 )
 
 
-def test_closures_are_told_with_their_frames() -> None:
+def test_periods_are_reported_with_their_frames() -> None:
     found = measure(slow_reader().observe())
     assert isinstance(found, Measured)
     assert found.fact.periods == 6
@@ -44,19 +44,19 @@ def test_a_window_that_stayed_closed_is_no_share_of_the_sending() -> None:
 
 
 @pytest.mark.parametrize("transfer", [fast_reader, slow_network, slow_sender])
-def test_silent_when_it_never_closed(transfer) -> None:
+def test_not_applicable_when_it_never_closed(transfer) -> None:
     found = measure(transfer().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable
 
 
-def test_without_a_capture_it_cannot_be_seen() -> None:
+def test_without_a_capture_it_is_unobservable() -> None:
     found = measure(Observation(sender=End("client"), receiver=End("server")))
     assert isinstance(found, NotMeasured)
     assert not found.observable
 
 
-def test_doubts_are_told() -> None:
+def test_doubts_are_reported() -> None:
     observation = slow_reader().observe()
     samples = observation.sender.samples
     assert samples is not None
@@ -113,7 +113,7 @@ def test_a_window_is_never_closed_for_longer_than_was_sent() -> None:
     assert float(found.fact.closed_s) < float(found.fact.sending_s)
 
 
-def test_what_led_to_a_closure_behind_a_gap_is_not_known() -> None:
+def test_what_led_to_a_period_behind_a_gap_is_not_known() -> None:
     transfer = Transfer(total_bytes=18_000, rcvbuf_bytes=16_384, rate_bytes_per_ms=1000)
     transfer.next_read_ms = 1000
     transfer.run()

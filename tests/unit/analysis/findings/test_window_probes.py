@@ -9,7 +9,7 @@ from tests.support.transfers import Transfer, fast_reader, slow_reader
 def test_probes_as_the_law_expects() -> None:
     found = measure(slow_reader(total_bytes=40_000, read_delay_ms=2000).observe())
     assert isinstance(found, Measured)
-    # A closure of 2 s is probed after 0.2, 0.6 and 1.4 s.
+    # A period of 2 s is probed after 0.2, 0.6 and 1.4 s.
     assert found.fact.probes == found.fact.expected_probes
     assert found.contradicted_by == []
     assert found.fact.unanswered_probes == 0
@@ -34,7 +34,7 @@ def test_many_more_than_expected_contradict() -> None:
     assert isinstance(found.contradicted_by[0], NotAsExpected)
 
 
-def test_silent_when_there_is_nothing_to_probe() -> None:
+def test_not_applicable_when_there_is_nothing_to_probe() -> None:
     for transfer in (fast_reader(), slow_reader(read_delay_ms=50)):
         found = measure(transfer.observe())
         assert isinstance(found, NotMeasured)
@@ -64,7 +64,7 @@ def test_the_kernels_count_stands_beside() -> None:
         assert found.not_observed == []
 
 
-def test_a_single_closure() -> None:
+def test_a_single_period() -> None:
     transfer = Transfer(total_bytes=18_000, rcvbuf_bytes=16_384)
     transfer.next_read_ms = 1000
     found = measure(transfer.run().observe())

@@ -16,7 +16,7 @@ def test_silly_windows_are_avoided() -> None:
     assert len(found.evidence[0].numbers) == found.fact.reopenings
 
 
-def test_a_silly_window_is_told() -> None:
+def test_a_silly_window_is_reported() -> None:
     transfer = slow_reader()
     for number, segment in enumerate(transfer.segments[4:-4], 4):
         if segment.from_server and segment.window:
@@ -48,7 +48,7 @@ def test_from_captures_alone() -> None:
     assert found.not_observed
 
 
-def test_silent_when_it_never_closed() -> None:
+def test_not_applicable_when_it_never_closed() -> None:
     found = measure(fast_reader().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable

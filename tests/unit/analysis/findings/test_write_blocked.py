@@ -37,7 +37,7 @@ def test_why_it_did_not_block_though_the_window_was_closed() -> None:
 
 
 @pytest.mark.parametrize("transfer", [fast_reader, slow_sender, slow_network])
-def test_silent_when_there_was_always_room(transfer) -> None:
+def test_not_applicable_when_there_was_always_room(transfer) -> None:
     found = measure(transfer().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable
@@ -50,7 +50,7 @@ def test_a_slow_network_blocks_writes_too() -> None:
     assert "the data waited for the network" in words(found.fact)
 
 
-def test_without_a_log_it_cannot_be_seen() -> None:
+def test_without_a_log_it_is_unobservable() -> None:
     found = measure(seen_in(slow_reader().segments))
     assert isinstance(found, NotMeasured)
     assert not found.observable
@@ -76,7 +76,7 @@ def test_without_samples_nothing_is_compared() -> None:
     assert found.not_observed
 
 
-def test_a_short_wait_is_told_as_such() -> None:
+def test_a_short_wait_is_reported_as_such() -> None:
     transfer = swallowed()
     op, start, end, size, total = transfer.logs["client"][9].split(",")
     transfer.logs["client"][9:] = [
@@ -118,13 +118,13 @@ def test_a_write_that_never_went_in_at_once() -> None:
     assert "after 0 B" not in words(found.fact)
 
 
-def test_silent_about_writes_that_only_waited_for_a_cpu() -> None:
+def test_not_applicable_about_writes_that_only_waited_for_a_cpu() -> None:
     found = measure(late_last_write().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable
 
 
-def test_a_wait_that_is_told_elsewhere_is_not_denied() -> None:
+def test_a_wait_that_is_reported_elsewhere_is_not_denied() -> None:
     """The summary of a run counts every write of a millisecond or more as blocked."""
     transfer = swallowed()
     op, start, end, size, total = transfer.logs["client"][9].split(",")

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.join.exhausted import missing_s, window_exhausted_s
+from testbed.analysis.join.exhausted import rwnd_limited_in_recovery_s, window_exhausted_s
 from testbed.analysis.join.observation import Observation
 from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader
 
@@ -58,5 +58,5 @@ def test_window_that_waits_for_a_missing_segment(state: int, *, counts: bool) ->
     samples = observation.sender.samples
     assert samples is not None
     samples._numbers["rwnd_limited"] = samples.column("busy_time")
-    assert missing_s(observation) == pytest.approx(0.58 if counts else 0.0, abs=0.03)
-    assert missing_s(seen_in(slow_reader().segments)) == 0
+    assert rwnd_limited_in_recovery_s(observation) == pytest.approx(0.58 if counts else 0.0, abs=0.03)
+    assert rwnd_limited_in_recovery_s(seen_in(slow_reader().segments)) == 0

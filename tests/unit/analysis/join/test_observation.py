@@ -24,7 +24,7 @@ def test_the_window_is_looked_at_in_the_receivers_capture() -> None:
     assert observation.closed_ns == sum(period.duration_ns for period in observation.zero_window_periods)
 
 
-def test_captures_alone_tell_nearly_as_much() -> None:
+def test_captures_alone_show_nearly_as_much() -> None:
     observation = seen_in(slow_reader().segments)
     assert observation.sent_bytes == 60_000
     assert observation.mss_bytes == 1448
@@ -60,7 +60,7 @@ def test_a_capture_of_the_handshake_only() -> None:
 
 
 @pytest.mark.parametrize("transfer", [broken_off, lambda: broken_off(sndbuf_bytes=262_144)])
-def test_a_transfer_that_was_broken_off_lasts_until_it_was_last_seen(transfer) -> None:
+def test_a_transfer_that_was_broken_off_lasts_until_its_last_observation(transfer) -> None:
     """All that was sent is acknowledged; what had been accepted and not sent never is."""
     observation = transfer().observe()
     assert observation.acked_ns is None

@@ -26,7 +26,7 @@ def test_samples_stand_in_for_the_log_of_reads() -> None:
     )
 
 
-def test_what_cannot_be_told() -> None:
+def test_what_is_not_known() -> None:
     observation = slow_reader().observe()
     assert unread_share(replace(observation, receiver=replace(observation.receiver, capture=None))) is None
     assert (

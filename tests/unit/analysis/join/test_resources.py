@@ -45,7 +45,7 @@ def test_files(tmp_path: Path) -> None:
     assert read_resources(tmp_path / "r.csv") is not None
 
 
-def test_numbers_that_no_kernel_tells_are_left_out() -> None:
+def test_numbers_that_no_kernel_reports_are_left_out() -> None:
     huge = "9" * 30
     rows = ["monotonic_ns,memory_bytes,cpu_ns", "10,9000,0", f"20,{huge},0", "-20,1,0", f"{huge},1,0"]
     found = parse_resources(rows)

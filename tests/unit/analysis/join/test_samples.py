@@ -55,7 +55,7 @@ def test_files(tmp_path) -> None:
     assert samples.state[-1] == "CLOSE"
 
 
-def test_numbers_that_no_kernel_tells_are_no_crash() -> None:
+def test_numbers_that_no_kernel_reports_are_no_crash() -> None:
     huge = "9" * 30
     found = parse_samples(["monotonic_ns,realtime_ns,rtt", f"10,20,-{huge}", f"20,30,{huge}"])
     assert found is not None

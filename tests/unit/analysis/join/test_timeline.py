@@ -23,7 +23,7 @@ def test_a_blocked_write_is_going_on() -> None:
     assert set(timeline.in_progress_bytes.tolist()) == {0, 10_000}
 
 
-def test_without_logs_the_kernels_tell() -> None:
+def test_without_logs_the_kernels_counts_are_used() -> None:
     transfer = slow_reader()
     transfer.logs = {"client": [], "server": []}
     timeline = transfer.observe().timeline

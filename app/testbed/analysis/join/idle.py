@@ -1,7 +1,7 @@
-"""What the sender had not sent yet: nothing, because its program had not written it, or because no more would go in.
+"""When the sender had nothing unsent: its program had not written more, or its send buffer had no room for more.
 
-The kernel calls a sender busy while anything is unacknowledged. A program that writes slowly keeps it busy all the
-same, and so does a send buffer that is full of bytes on their way; the log of writes and the capture tell them apart.
+The kernel counts a sender as busy while anything is unacknowledged. A program that writes slowly keeps it busy too, and
+so does a send buffer full of bytes in flight; the log of writes and the capture distinguish them.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from testbed.analysis.join.samples import Int64
 
 
 @dataclass(frozen=True, slots=True)
-class NothingUnsent:
-    """Times until the last write returned in which all that was accepted had been sent.
+class SenderIdle:
+    """Times until the last write returned in which everything accepted had been sent.
 
-    `not_written_s`: no write was waiting. `no_room_s`: one was, with nothing before it but bytes on their way.
+    `not_written_s`: no write was waiting. `no_room_s`: one was, and the buffer held only bytes in flight.
     """
 
     not_written_s: float
     no_room_s: float
 
 
-def nothing_unsent(observation: Observation) -> NothingUnsent | None:
-    """Return it; None without the sender's capture or its log of writes."""
+def sender_idle(observation: Observation) -> SenderIdle | None:
+    """Return the idle times; None without the sender's capture or its log of writes."""
     writes, connection, mss = observation.sender.calls("write"), observation.sender.connection, observation.mss_bytes
     if writes is None or connection is None or mss is None:
         return None
@@ -40,14 +40,14 @@ def nothing_unsent(observation: Observation) -> NothingUnsent | None:
     unsent = writes.done_at(times) - np.where(before >= 0, reached[before], 0)
     waiting = _waiting(writes, times)
     lasts_s = np.diff(times, append=times[-1:]) / 1e9
-    return NothingUnsent(
+    return SenderIdle(
         not_written_s=float(lasts_s[(unsent <= 0) & ~waiting].sum()),
         no_room_s=float(lasts_s[(unsent < mss) & waiting].sum()),
     )
 
 
 def _waiting(writes: Calls, times: Int64) -> NDArray[np.bool_]:
-    """Tell for each time whether a write that had to wait was going on."""
+    """Return for each time whether a write that had to wait was in progress."""
     starts, ends = writes.start_ns[writes.blocked], writes.end_ns[writes.blocked]
     begun = np.searchsorted(starts, times, side="right")
     over = np.searchsorted(ends, times, side="right")
