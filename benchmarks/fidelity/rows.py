@@ -37,7 +37,7 @@ WITNESS_PACE_US: Final = 10_000
 """Sent with a row whose delays are compared, to measure the noise at that time. The jitter of a microsecond makes the
 user engine use the same path as for jitter."""
 STALL_MS: Final = 100
-"""A gap as long does not result from these rows, only from a stall of the machine. The row is sent again."""
+"""A gap as long does not result from these rows, only from a stall of the machine. The row is repeated."""
 ATTEMPTS: Final = 3
 
 _CHAIN: Final[tuple[Compared, ...]] = ("after none", "after a loss", "bursts")

@@ -1,0 +1,74 @@
+"""The rules of the tests: they write no private attribute of another class, and skip and sleep away nothing."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def private_writes(tree: ast.AST) -> Iterator[str]:
+    """Yield assignments to, and patches of, attributes with a leading underscore; a test's own `self` is its own."""
+    for node in ast.walk(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AugAssign | ast.AnnAssign) else targets
+        for part in (part for target in targets for part in ast.walk(target)):
+            if isinstance(part, ast.Attribute) and _is_private(part.attr) and ast.unparse(part.value) != "self":
+                yield f"{node.lineno}: {ast.unparse(part)}"
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("setattr"):
+            names = [part.value for part in node.args[:2] if isinstance(part, ast.Constant)]
+            if any(_is_private(str(name).rpartition(".")[2]) for name in names):
+                yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+def _is_private(name: str) -> bool:
+    return re.match(r"_[a-z]", name) is not None
+
+
+def evasions(tree: ast.AST) -> Iterator[str]:
+    """Yield marks and calls that would let a test pass without being run."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("skip", "skipif", "xfail", "importorskip"):
+            yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+def empty_asserts(tree: ast.AST) -> Iterator[str]:
+    """Yield asserts that hold whatever happens: `assert x if y else True`, `assert x or True`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            test = node.test
+            options = [test.body, test.orelse] if isinstance(test, ast.IfExp) else []
+            options += test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or) else []
+            if any(isinstance(option, ast.Constant) and option.value for option in options):
+                yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_keep_their_rules(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert not [*private_writes(tree), *evasions(tree), *empty_asserts(tree)]
+
+
+@pytest.mark.parametrize("path", [path for path in TESTS if "unit" in path.parts], ids=lambda path: path.name)
+def test_unit_tests_do_not_sleep(path: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    assert not [ast.unparse(call) for call in calls if ast.unparse(call.func) in ("sleep", "time.sleep")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a._b = 1", "a._b['c'] += 1", "monkeypatch.setattr(a, '_b', 1)", "monkeypatch.setattr('a.b._c', 1)"],
+)
+def test_private_writes_are_found(text: str) -> None:
+    assert list(private_writes(ast.parse(text)))
+    assert not list(private_writes(ast.parse(text.replace("_", ""))))
+
+
+@pytest.mark.parametrize("text", ["assert a == [] if b else True", "assert a or True"])
+def test_empty_asserts_are_found(text: str) -> None:
+    assert list(empty_asserts(ast.parse(text)))
+    assert not list(empty_asserts(ast.parse(text.replace("True", "c"))))

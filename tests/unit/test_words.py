@@ -1,0 +1,102 @@
+"""The words that docs/glossary.md rules out, looked for in identifiers, messages and pages."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+GLOSSARY = ROOT / "docs" / "glossary.md"
+PYTHON = sorted(path for folder in ("app", "netem", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+C = sorted(path for folder in ("app", "netem") for ending in ("*.c", "*.h") for path in (ROOT / folder).rglob(ending))
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"])
+HISTORY = ("CHANGELOG.md", "glossary.md", "result_upgrade.py")
+"""What names old words on purpose."""
+
+
+@cache
+def not_used() -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the words that no identifier has as a part, and the phrases that no text contains."""
+    section = GLOSSARY.read_text().partition("## Words not used")[2]
+    cells = re.findall(r"^\| (.+?) \| .+ \|$", section, re.MULTILINE)[1:]
+    words, phrases = set(), set()
+    for entry in (entry.strip() for cell in cells for entry in cell.split(",")):
+        word = re.fullmatch(r"`(\w+)`", entry)
+        if word:
+            words.add(word[1])
+        elif not entry.startswith("-"):
+            phrases.add(entry)
+    return frozenset(words), tuple(sorted(phrases))
+
+
+def parts(identifier: str) -> set[str]:
+    """Return the words of an identifier in snake or camel case, also without a plural's s."""
+    found = {part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", identifier)}
+    return found | {part.removesuffix("s") for part in found}
+
+
+def identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the names that a file defines or uses as its own: not those of modules that it imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.Name):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Attribute):
+            yield node.lineno, node.attr
+
+
+def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the string constants, parts of f-strings and docstrings among them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def phrases_in(text: str) -> list[str]:
+    lowered = f" {' '.join(text.lower().split())} "
+    return [phrase for phrase in not_used()[1] if re.search(rf"(?<![\w`]){re.escape(phrase)}(?![\w`])", lowered)]
+
+
+def ids(paths: list[Path]) -> dict[str, object]:
+    return {"argnames": "path", "argvalues": paths, "ids": [str(path.relative_to(ROOT)) for path in paths]}
+
+
+def test_the_glossary_is_read() -> None:
+    words, phrases = not_used()
+    assert {"knob", "closure", "told"} <= words
+    assert {"carry out", "is not to be had"} <= set(phrases)
+
+
+@pytest.mark.parametrize(**ids([path for path in PYTHON if path.name not in HISTORY]))
+def test_identifiers_and_messages_use_the_fields_words(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    found = [f"{line}: {name}" for line, name in identifiers(tree) if parts(name) & not_used()[0]]
+    found += [f"{line}: {phrase!r}" for line, text in texts(tree) for phrase in phrases_in(text)]
+    assert not found
+
+
+@pytest.mark.parametrize(**ids(C))
+def test_c_identifiers_use_the_fields_words(path: Path) -> None:
+    code = re.sub(r"/\*.*?\*/|//[^\n]*", "", path.read_text(), flags=re.DOTALL)
+    bare = re.sub(r'"(?:\\.|[^"\\])*"', '""', code)
+    assert not [name for name in re.findall(r"\b[A-Za-z_]\w*", bare) if parts(name) & not_used()[0]]
+    assert not [phrase for text in re.findall(r'"((?:\\.|[^"\\])*)"', code) for phrase in phrases_in(text)]
+
+
+@pytest.mark.parametrize(**ids([path for path in PAGES if path.name not in HISTORY]))
+def test_pages_use_the_fields_words(path: Path) -> None:
+    assert not phrases_in(path.read_text())
+
+
+def test_the_rules_bite() -> None:
+    assert parts("set_knobs") & not_used()[0]
+    assert parts("ClosureFinder") & not_used()[0]
+    assert parts("route_metrics").isdisjoint(not_used()[0])
+    assert phrases_in("It was\n  carried out.") == ["carried out"]
+    assert not phrases_in("a carriage outside")
