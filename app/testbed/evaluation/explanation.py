@@ -9,7 +9,6 @@ import numpy as np
 
 from testbed.analysis.findings.measured import Fact, Int64, Measured, Source
 from testbed.analysis.findings.registry import measure
-from testbed.analysis.findings.untyped import Untyped
 from testbed.analysis.join.observation import Observation
 from testbed.report.sentences.registry import words
 from testbed.report.sentences.verdict import verdict_sentence
@@ -60,15 +59,15 @@ def _texts(phrases: Iterable[Fact | str]) -> list[str]:
 
 
 def fact_document(fact: Fact) -> dict[str, Any]:
-    """Return a fact's fields as JSON: enumerations by their value, tuples as lists, null for what is not known."""
-    if isinstance(fact, Untyped):
-        return dict(fact.numbers)
+    """Return a fact's fields as JSON: facts as objects, enumerations by their value, tuples as lists, None as null."""
     return {field.name: _value(getattr(fact, field.name)) for field in fields(fact)}  # type: ignore[arg-type]
 
 
 def _value(value: Any) -> Any:  # noqa: ANN401 - whatever a fact's field holds
     if isinstance(value, tuple):
         return [_value(each) for each in value]
+    if isinstance(value, Fact):
+        return fact_document(value)
     return value.value if isinstance(value, Enum) else value
 
 

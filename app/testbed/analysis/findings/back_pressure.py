@@ -1,40 +1,107 @@
-"""Back-pressure: whether the sender's program stops when the kernel takes no more, or piles the bytes up itself."""
+"""Back-pressure: whether the sender's program waits when the kernel accepts no more, or buffers the bytes itself."""
 
-from typing import Final
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
 
 import numpy as np
 
 from testbed.analysis.findings.evidence import file, lines
 from testbed.analysis.findings.limits import hardly_began
-from testbed.analysis.findings.measured import not_applicable, unobservable
+from testbed.analysis.findings.measured import Fact, Measured, not_applicable, unobservable
 from testbed.analysis.findings.rule import Answer, NoSamples, Rule
 from testbed.analysis.findings.stall import BOUNDED_BYTES, in_program_bytes
-from testbed.analysis.findings.untyped import Untyped, untyped
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import ABSENT
 from testbed.analysis.join.timeline import Timeline
-from testbed.units import format_bytes
-
-NAME: Final = "back-pressure"
 
 LATE_BYTES: Final = 16_384
 FEWEST_SAMPLES: Final = 3
-"""A call that ends while a sample is taken may be ahead of it; one that still is at the next samples is not late."""
+"""A call that ends while a sample is taken may be ahead of it; after so many samples it is ahead of the kernel."""
 WAITED_S: Final = 0.01
 """A program whose writes waited for less in all did not wait for the receiver."""
 PRESSED_SHARE: Final = 0.2
 GROWN_BYTES: Final = 4 * BOUNDED_BYTES
 GROWN_SHARE: Final = 0.25
 """Memory that grows by more than both of a bounded buffer and a share of the data holds data."""
-
 ALL_SHARE: Final = 0.75
-"""A program that had piled everything up at once would hold this much: the rest is in the kernels' buffers."""
+"""A program that buffers everything at once holds at least this share: the rest is in the kernels' buffers."""
 
-MEMORY_UNSEEN: Final = "the memory of the program itself"
+
+class RespectedBy(StrEnum):
+    """How a program respects back-pressure."""
+
+    WAITING = "waiting"
+    """Its write() waits."""
+    KERNEL_BUFFER = "kernel buffer"
+    """It need not wait: the kernel's buffer takes everything."""
+    BOUNDED_BUFFER = "bounded buffer"
+    """It fills a buffer of its own that has a bound, and waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenAgainstAccepted(Fact):
+    """What the program reports as written, compared with what the kernel has accepted.
+
+    `program_max_bytes` is the most that the program reported and the kernel had not accepted, `kernel_max_bytes` the
+    most in the kernel's send queue. `memory_growth_bytes` is null when the program's memory was not sampled.
+    """
+
+    program_max_bytes: int
+    kernel_max_bytes: int
+    blocked_s: float
+    memory_growth_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BackPressureIgnored(WrittenAgainstAccepted):
+    """The program buffers without a bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackPressureRespected(WrittenAgainstAccepted):
+    """The program waits, or need not wait."""
+
+    respected_by: RespectedBy
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryGrew(Fact):
+    """The memory of a program without a log grew by more than a bounded buffer takes."""
+
+    memory_growth_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStayed(Fact):
+    """The memory of a program without a log hardly grew."""
+
+    memory_growth_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryGrewLess(Fact):
+    """The program's memory grew by less than the program reports as written and not accepted."""
+
+    memory_growth_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TooLittleHeld(Fact):
+    """The program hardly waited, and so little in its memory does not show whether its buffer has a bound."""
+
+    program_max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TooLittleSent(Fact):
+    """So little data does not show in the memory of a program."""
+
+    sent_bytes: int
 
 
 def measure(observation: Observation) -> Answer:
-    """Speak when the receiver held the sender up, and the sender's log or its memory is there beside its samples."""
+    """Measure what the sender's program holds when the receiver holds it up: by its log, else by its memory."""
     timeline, writes = observation.timeline, observation.sender.calls("write")
     if timeline is None:
         return unobservable(NoSamples(observation.sender.role))
@@ -43,7 +110,7 @@ def measure(observation: Observation) -> Answer:
         return unobservable("the sender left no event log, and its memory was not sampled")
     known = (timeline.accepted_bytes != ABSENT) & (timeline.written_bytes != ABSENT)
     if writes is not None and not known.any():
-        return unobservable("the kernel told no bytes_acked")
+        return unobservable("the kernel does not report bytes_acked")
     blocked_s = float(writes.duration_ns[writes.blocked].sum()) / 1e9 if writes is not None else 0.0
     if not _pressed(observation, 0.0 if hardly_began(observation) else blocked_s):
         return not_applicable("there was no back-pressure: the receiver always had room and no write() had to wait")
@@ -72,79 +139,59 @@ def _pressed(observation: Observation, blocked_s: float) -> bool:
 
 def _by_log(observation: Observation, timeline: Timeline, blocked_s: float, growth: int | None) -> Answer:
     inside = in_program_bytes(timeline)
-    most, piled = int(inside.max()), inside > BOUNDED_BYTES
-    numbers: dict[str, float | int | str] = {
+    most, ahead = int(inside.max()), inside > BOUNDED_BYTES
+    figures: dict[str, Any] = {
         "program_max_bytes": max(most, 0),
         "kernel_max_bytes": int(timeline.send_queue_bytes.max()),
         "blocked_s": round(blocked_s, 6),
+        "memory_growth_bytes": growth,
     }
-    if growth is not None:
-        numbers["memory_growth_bytes"] = growth
-    unseen_ = [MEMORY_UNSEEN] if growth is None else []
-    if int(np.count_nonzero(piled)) >= FEWEST_SAMPLES:
-        doubt = growth is not None and growth < most / 4
-        return untyped(
-            sentence=(
-                f"Back-pressure is not respected: the program calls {format_bytes(most)} written that the kernel has "
-                "not taken. They pile up in the program's own memory, which grows as long as the receiver is slow."
-            ),
-            numbers=numbers,
-            evidence=lines(
-                observation.sender, timeline.line[piled], "more is called written than the kernel has accepted"
-            ),
-            contradicted_by=[f"the program's memory grew by {format_bytes(growth or 0)} only"] if doubt else [],
-            not_observed=unseen_,
+    not_observed = ["the memory of the program itself"] if growth is None else []
+    if int(np.count_nonzero(ahead)) >= FEWEST_SAMPLES:
+        return Measured(
+            BackPressureIgnored(**figures),
+            evidence=lines(observation.sender, timeline.line[ahead], "more is reported as written than accepted"),
+            contradicted_by=[MemoryGrewLess(growth)] if growth is not None and growth < most / 4 else [],
+            not_observed=not_observed,
             strength=0.85,
         )
-    waits = "its write() waits" if blocked_s > WAITED_S else "the kernel's buffer took everything"
-    how = f"the program calls nothing written that the kernel has not taken; {waits}"
     if most > LATE_BYTES and blocked_s < PRESSED_SHARE * (observation.sending_s or 0.0):
-        return unobservable(f"the program hardly waited and held {format_bytes(most)}: so little tells of no bound")
-    if most > LATE_BYTES:
-        how = f"a bounded buffer of the program holds up to {format_bytes(most)}, then it waits"
-    return untyped(
-        sentence=f"Back-pressure is respected: {how}.",
-        numbers=numbers,
-        evidence=lines(observation.sender, timeline.line, "bytes_acked and send queue beside the log of writes"),
-        not_observed=unseen_,
+        return unobservable(TooLittleHeld(most))
+    by = RespectedBy.WAITING if blocked_s > WAITED_S else RespectedBy.KERNEL_BUFFER
+    return Measured(
+        BackPressureRespected(**figures, respected_by=RespectedBy.BOUNDED_BUFFER if most > LATE_BYTES else by),
+        evidence=lines(observation.sender, timeline.line, "bytes_acked and send queue, compared with the log"),
+        not_observed=not_observed,
         strength=0.15,
     )
 
 
 def _by_memory(observation: Observation, growth: int, settled: int | None) -> Answer:
-    """Judge a program without a log by its memory: what `settled` leaves out may be the program that is loaded.
+    """Judge a program without a log by its memory: what `settled` leaves out may be the program's own code.
 
-    What piles up goes on growing, unless nearly all of the data was there at the first look.
+    A program that buffers without a bound goes on growing, unless the first sample has nearly all of the data already.
     """
-    path = f"{observation.sender.path}resources.csv"
     sent = observation.sent_bytes or 0
     if sent < GROWN_BYTES:
-        return unobservable(f"the program left no log, and memory does not tell so little data: {format_bytes(sent)}")
+        return unobservable(TooLittleSent(sent))
     most = max(GROWN_BYTES, GROWN_SHARE * sent)
     grown = settled is not None and settled > most
     if growth > most and not grown and (settled is None or growth >= ALL_SHARE * sent):
         return unobservable("the program left no log, and its memory grew as the transfer began, with data or without")
     growth = settled if settled is not None and growth > most else growth
-    says = (
-        f"Back-pressure is not respected, it seems: the program's memory grew by {format_bytes(growth)} while the "
-        "receiver held the sender up."
-        if grown
-        else f"Back-pressure is respected: the program's memory grew by {format_bytes(max(growth, 0))} only."
-    )
-    return untyped(
-        sentence=says,
-        numbers={"memory_growth_bytes": growth},
-        evidence=file(path, "the program's memory over time"),
+    return Measured(
+        MemoryGrew(growth) if grown else MemoryStayed(growth),
+        evidence=file(f"{observation.sender.path}resources.csv", "the program's memory over time"),
         confidence="medium",
-        not_observed=["what the program calls written: it left no log"],
+        not_observed=["what the program reports as written: it left no log"],
         strength=0.7 if grown else 0.15,
     )
 
 
 RULE: Final = Rule(
-    NAME,
-    "Does the sender's program stop under back-pressure, or does it buffer by itself?",
-    "the log of writes against `bytes_acked` and the send queue, the program's memory",
-    (Untyped,),
+    "back-pressure",
+    "Does the sender's program wait under back-pressure, or does it buffer by itself?",
+    "the log of writes compared with `bytes_acked` and the send queue, the program's memory",
+    (BackPressureIgnored, BackPressureRespected, MemoryGrew, MemoryStayed),
     measure,
 )

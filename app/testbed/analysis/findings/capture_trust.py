@@ -1,133 +1,192 @@
-"""Capture trust: whether the captures are whole, and what they cannot show."""
+"""Capture trust: whether the captures are complete, and which findings their flaws affect."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from testbed.analysis.findings.evidence import file, frames
 from testbed.analysis.findings.handshake import connected
-from testbed.analysis.findings.measured import Source, not_applicable
+from testbed.analysis.findings.measured import Fact, Measured, Source, not_applicable
 from testbed.analysis.findings.rule import Answer, Rule
-from testbed.analysis.findings.untyped import Untyped, untyped
-from testbed.analysis.join.observation import CaptureState, End, Observation
+from testbed.analysis.join.observation import CaptureState, End, Observation, Role
 from testbed.analysis.packets.flags import Mark
-from testbed.units import pluralize
 
-NAME: Final = "capture-trust"
-
-FRAMES: Final = ("window-closed", "window-probes", "window-reopening", "retransmissions", "segmentation", "delayed-ack")
-"""What counts frames: it may count too few."""
-SCALE: Final = ("window-closed", "window-reopening", "sender-limit")
-"""What needs the window in bytes."""
-END: Final = ("closing",)
-TIMES: Final = ("sender-limit", "delayed-ack", "window-probes")
-"""What compares when a frame was sent with when it arrived, or with a sample."""
-JOINED: Final = ("conservation", "write-blocked", "sender-limit", "back-pressure")
-"""What looks at captures, samples and logs at the same moment."""
 CLOCK_STEP_NS: Final = 20_000_000
-"""One offset stands for the whole transfer; a clock that is slewed moves by some milliseconds in a minute."""
+"""One offset is used for the whole transfer; a clock that is slewed moves by some milliseconds in a minute."""
+
+
+class FlawKind(StrEnum):
+    """What is wrong with a capture, or with its clock."""
+
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    INCOMPLETE = "incomplete"
+    STAMPED_ELSEWHERE = "stamped elsewhere"
+    TRUNCATED = "truncated"
+    DROPPED_PACKETS = "dropped packets"
+    NO_CONNECTION = "no connection"
+    NO_HANDSHAKE = "no handshake"
+    DATA_MISSING = "data missing"
+    CLOCK_MOVED = "clock moved"
+
+
+_COUNTED: Final = (
+    "window-closed",
+    "window-probes",
+    "window-reopening",
+    "retransmissions",
+    "segmentation",
+    "delayed-ack",
+)
+"""Findings that count frames: they may count too few."""
+AFFECTED: Final[dict[FlawKind, tuple[str, ...]]] = {
+    FlawKind.MISSING: _COUNTED,
+    FlawKind.UNREADABLE: _COUNTED,
+    FlawKind.INCOMPLETE: _COUNTED,
+    # What compares when a frame was sent with when it arrived, or with a sample.
+    FlawKind.STAMPED_ELSEWHERE: ("sender-limit", "delayed-ack", "window-probes"),
+    FlawKind.TRUNCATED: (*_COUNTED, "closing"),
+    FlawKind.DROPPED_PACKETS: _COUNTED,
+    FlawKind.NO_CONNECTION: _COUNTED,
+    # What needs the window in bytes.
+    FlawKind.NO_HANDSHAKE: ("window-closed", "window-reopening", "sender-limit"),
+    FlawKind.DATA_MISSING: _COUNTED,
+    # What compares captures, samples and logs at the same moment.
+    FlawKind.CLOCK_MOVED: ("conservation", "write-blocked", "sender-limit", "back-pressure"),
+}
+"""The findings that each flaw affects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw(Fact):
+    """One flaw. `file` is the capture, null for a clock; `reason` is what tcpdump, the tap or the reader reported."""
+
+    kind: FlawKind
+    role: Role | None = None
+    file: str | None = None
+    reason: str | None = None
+    truncated_at_byte: int | None = None
+    dropped_packets: int | None = None
+    clock_moved_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CapturesFlawed(Fact):
+    """The captures have `flaws` flaws, which affect these findings."""
+
+    flaws: int
+    offloaded_frames: int
+    flaw_details: tuple[Flaw, ...]
+    affected_findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CapturesComplete(Fact):
+    """The captures have no flaw, but frames that segmentation offload (GSO) had not split at the tap."""
+
+    offloaded_frames: int
+    flaws: int = 0
 
 
 def measure(observation: Observation) -> Answer:
-    """Speak when a capture is missing, not whole, or shows what was never on a wire."""
-    flaws: list[str] = []
-    evidence: list[Source] = []
-    suffer: set[str] = set()
-    for end in _ends(observation):
-        found, where = _flaws(end, there=connected(observation))
-        flaws += [says for says, _ in found]
-        suffer |= {name for _, names in found for name in names}
-        evidence += where
-    step = _clock_step_ns(observation)
-    if step > CLOCK_STEP_NS:
-        flaws.append(f"the host's clock moved by {step / 1e6:.3g} ms against its monotonic one during the transfer")
-        suffer |= set(JOINED)
-    offload = _offloaded(observation)
+    """Look for flaws of the captures, and for frames that were on no wire as they are."""
+    there = connected(observation)
+    ends = [observation.sender] if observation.one_capture else [observation.sender, observation.receiver]
+    flaws = [flaw for end in ends for flaw in _flaws(end, there=there)]
+    step_ns = _clock_step_ns(observation)
+    if step_ns > CLOCK_STEP_NS:
+        flaws.append(Flaw(FlawKind.CLOCK_MOVED, clock_moved_s=step_ns / 1e9))
+    wire, offloaded = observation.wire(), _offloaded(observation)
+    count = int(offloaded.sum())
     if flaws:
-        return untyped(
-            sentence=f"The captures cannot be trusted fully: {'; '.join(flaws)}. {_suffering(suffer)}",
-            numbers={"flaws": len(flaws), "offloaded_frames": offload},
-            evidence=evidence,
+        return Measured(
+            CapturesFlawed(
+                flaws=len(flaws),
+                offloaded_frames=count,
+                flaw_details=tuple(flaws),
+                affected_findings=tuple(sorted({name for flaw in flaws for name in AFFECTED[flaw.kind]})),
+            ),
+            evidence=[source for end in ends for source in _evidence(end, flaws)],
             strength=0.4,
         )
-    if offload:
-        end_ = observation.wire()
-        assert end_ is not None
-        assert end_.connection is not None
-        return untyped(
-            sentence=(
-                f"The captures are whole. {pluralize(offload, 'frame')} with more than one segment's payload "
-                f"{'is' if offload == 1 else 'are'} segmentation offload (GSO): cut, if at all, behind the tap."
-            ),
-            numbers={"flaws": 0, "offloaded_frames": offload},
-            evidence=frames(end_, _super_frames(observation, end_), "frames that stand for several segments"),
-            strength=0.1,
-        )
-    if not connected(observation):
-        return not_applicable("the captures are whole: nothing was dropped")
-    return not_applicable("the captures are whole: handshake seen, nothing dropped, no frame longer than a segment")
-
-
-def _ends(observation: Observation) -> list[End]:
-    return [observation.sender] if observation.one_capture else [observation.sender, observation.receiver]
-
-
-def _suffering(names: set[str]) -> str:
-    return f"These findings rest on what is missing and suffer: {', '.join(sorted(names))}."
-
-
-def _flaws(end: End, *, there: bool) -> tuple[list[tuple[str, tuple[str, ...]]], list[Source]]:
-    """Return what is wrong with an end's capture, each with the findings that suffer, and where it can be seen.
-
-    Where no connection is `there`, none can be in the capture.
-    """
-    capture = end.capture
-    if capture is None:
-        return [(f"the {end.role} has no capture", FRAMES)], []
-    if capture.error:
-        return [(f"{capture.file}: {capture.error}", FRAMES)], []
-    flaws = _flaws_of_file(capture)
-    connection = capture.connection
+    if wire is not None and count:
+        evidence = frames(wire, offloaded, "frames with the payload of several segments")
+        return Measured(CapturesComplete(count), evidence=evidence, strength=0.1)
     if not there:
-        return flaws, file(capture.file, "; ".join(says for says, _ in flaws)) if flaws else []
-    if connection is None:
-        return [*flaws, (f"{capture.file} has no TCP connection", FRAMES)], file(capture.file, "no connection in it")
-    if not connection.complete_handshake:
-        flaws.append((f"{capture.file} has no handshake: window scale and MSS are unknown", SCALE))
-    unseen_data = connection.frames.having(Mark.ACK_LOST_SEGMENT)
-    if unseen_data.any():
-        flaws.append((f"{capture.file} lacks data that was acknowledged", FRAMES))
-    evidence = file(capture.file, "; ".join(says for says, _ in flaws)) if flaws else []
-    return flaws, evidence + frames(
-        end, unseen_data, "acknowledges what was not captured", "tcp.analysis.ack_lost_segment"
+        return not_applicable("the captures are complete: nothing was dropped")
+    return not_applicable(
+        "the captures are complete: they have the handshake, nothing was dropped, no frame is longer than a segment"
     )
 
 
-def _flaws_of_file(capture: CaptureState) -> list[tuple[str, tuple[str, ...]]]:
-    flaws: list[tuple[str, tuple[str, ...]]] = []
+def _flaws(end: End, *, there: bool) -> Iterator[Flaw]:
+    """Yield what is wrong with an end's capture; where no connection is `there`, it cannot have one."""
+    capture = end.capture
+    if capture is None:
+        yield Flaw(FlawKind.MISSING, role=end.role)
+        return
+    if capture.error:
+        yield Flaw(FlawKind.UNREADABLE, end.role, capture.file, capture.error)
+        return
+    yield from _flaws_of_file(end.role, capture)
+    connection = capture.connection
+    if not there:
+        return
+    if connection is None:
+        yield Flaw(FlawKind.NO_CONNECTION, end.role, capture.file)
+        return
+    if not connection.complete_handshake:
+        yield Flaw(FlawKind.NO_HANDSHAKE, end.role, capture.file)
+    if _acknowledge_missing(end).any():
+        yield Flaw(FlawKind.DATA_MISSING, end.role, capture.file)
+
+
+def _flaws_of_file(role: Role, capture: CaptureState) -> Iterator[Flaw]:
     if capture.complete is False:
-        flaws.append((f"{capture.file} is not complete ({capture.why})", FRAMES))
+        yield Flaw(FlawKind.INCOMPLETE, role, capture.file, capture.why)
     if capture.note:
-        flaws.append((f"{capture.file}: {capture.note}", TIMES))
+        yield Flaw(FlawKind.STAMPED_ELSEWHERE, role, capture.file, capture.note)
     if capture.facts is not None and capture.facts.truncated_at_byte is not None:
-        flaws.append((f"{capture.file} ends within a record, at byte {capture.facts.truncated_at_byte}", FRAMES + END))
+        at_byte = capture.facts.truncated_at_byte
+        yield Flaw(FlawKind.TRUNCATED, role, capture.file, truncated_at_byte=at_byte)
     if capture.facts is not None and capture.facts.dropped_packets:
-        flaws.append((f"{capture.file} lacks {pluralize(capture.facts.dropped_packets, 'dropped packet')}", FRAMES))
-    return flaws
+        yield Flaw(FlawKind.DROPPED_PACKETS, role, capture.file, dropped_packets=capture.facts.dropped_packets)
 
 
-def _super_frames(observation: Observation, end: End) -> np.ndarray:
+def _evidence(end: End, flaws: list[Flaw]) -> list[Source]:
+    """Return a capture with flaws, and the frames that show that others are missing."""
+    kinds = {flaw.kind for flaw in flaws if flaw.role == end.role}
+    if end.capture is None or not kinds or FlawKind.UNREADABLE in kinds:
+        return []
+    if FlawKind.NO_CONNECTION in kinds:
+        return file(end.capture.file, "no connection is in it")
+    found = file(end.capture.file, "the capture with these flaws")
+    if FlawKind.DATA_MISSING not in kinds:
+        return found
+    description = "acknowledges data that was not captured"
+    return found + frames(end, _acknowledge_missing(end), description, "tcp.analysis.ack_lost_segment")
+
+
+def _acknowledge_missing(end: End) -> NDArray[np.bool_]:
+    """Return which frames acknowledge data that is not in the capture."""
     assert end.connection is not None
-    marked = end.connection.frames
-    return observation.from_sender(marked) & (end.connection.segments() > 1)
+    return end.connection.frames.having(Mark.ACK_LOST_SEGMENT)
 
 
-def _offloaded(observation: Observation) -> int:
+def _offloaded(observation: Observation) -> NDArray[np.bool_]:
+    """Return which of the sender's frames have the payload of several segments; nothing without a capture of them."""
     end = observation.wire()
-    return 0 if end is None or end.connection is None else int(_super_frames(observation, end).sum())
+    if end is None or end.connection is None:
+        return np.zeros(0, np.bool_)
+    return observation.from_sender(end.connection.frames) & (end.connection.segments() > 1)
 
 
 def _clock_step_ns(observation: Observation) -> int:
+    """Return by how much the realtime clock moved against the monotonic one while the sockets were sampled."""
     steps = [0]
     for end in (observation.sender, observation.receiver):
         if end.samples is not None:
@@ -138,10 +197,10 @@ def _clock_step_ns(observation: Observation) -> int:
 
 
 RULE: Final = Rule(
-    NAME,
-    "Are the captures whole, and what can they not show?",
-    "tcpdump's counters, what is known of the tap, handshake, marks, both clocks",
-    (Untyped,),
+    "capture-trust",
+    "Are the captures complete, and what can they not show?",
+    "tcpdump's counters, the position of the tap, handshake, marks, both clocks",
+    (CapturesFlawed, CapturesComplete),
     measure,
     without_connection=True,
 )

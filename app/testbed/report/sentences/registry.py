@@ -3,9 +3,10 @@
 from typing import Final
 
 from testbed.analysis.findings.measured import Fact, Phrase
-from testbed.analysis.findings.untyped import Untyped
 from testbed.report.sentences import (
+    back_pressure,
     buffer_autotuning,
+    capture_trust,
     closing,
     conservation,
     context,
@@ -39,9 +40,10 @@ SENTENCES: Final[Sentences] = {
     **delayed_ack.SENTENCES,
     **closing.SENTENCES,
     **family_pair.SENTENCES,
+    **capture_trust.SENTENCES,
     **context.SENTENCES,
+    **back_pressure.SENTENCES,
     **rules.SENTENCES,
-    Untyped: lambda fact: fact.sentence,
 }
 
 

@@ -3,31 +3,42 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from testbed.analysis.findings.back_pressure import measure
+from testbed.analysis.findings.back_pressure import (
+    BackPressureIgnored,
+    BackPressureRespected,
+    MemoryGrew,
+    MemoryGrewLess,
+    MemoryStayed,
+    RespectedBy,
+    TooLittleHeld,
+    measure,
+)
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.resources import Resources
+from testbed.report.sentences.registry import words
 from tests.support.transfers import START_NS, fast_reader, late_last_write, seen_in, slow_reader, slow_sender, swallowed
 
 
-@pytest.mark.parametrize(("transfer", "how"), [(slow_reader, "its write() waits"), (swallowed, "took everything")])
-def test_respected(transfer, how: str) -> None:
+@pytest.mark.parametrize(
+    ("transfer", "by"), [(slow_reader, RespectedBy.WAITING), (swallowed, RespectedBy.KERNEL_BUFFER)]
+)
+def test_respected(transfer, by: RespectedBy) -> None:
     found = measure(transfer().observe())
     assert isinstance(found, Measured)
-    assert found.fact.sentence.startswith("Back-pressure is respected")
-    assert how in found.fact.sentence
-    assert found.fact.numbers["program_max_bytes"] == 0
+    assert isinstance(found.fact, BackPressureRespected)
+    assert (found.fact.respected_by, found.fact.program_max_bytes) == (by, 0)
 
 
-def test_buffered_in_the_program() -> None:
+def test_a_program_that_buffers() -> None:
     found = measure(slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30).observe())
     assert isinstance(found, Measured)
-    assert found.fact.sentence.startswith("Back-pressure is not respected")
-    assert int(found.fact.numbers["program_max_bytes"]) > 300_000
+    assert isinstance(found.fact, BackPressureIgnored)
+    assert found.fact.program_max_bytes > 300_000
     assert found.strength > 0.8
 
 
 @pytest.mark.parametrize("transfer", [fast_reader, slow_sender])
-def test_silent_without_back_pressure(transfer) -> None:
+def test_not_applicable_without_back_pressure(transfer) -> None:
     found = measure(transfer().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable
@@ -60,24 +71,27 @@ def test_a_bounded_buffer_of_the_program_is_no_fault() -> None:
     )
     found = measure(observation)
     assert isinstance(found, Measured)
-    assert "a bounded buffer of the program holds up to" in found.fact.sentence
+    assert isinstance(found.fact, BackPressureRespected)
+    assert found.fact.respected_by is RespectedBy.BOUNDED_BUFFER
 
 
-def test_so_little_data_tells_of_no_bound() -> None:
+def test_so_little_data_shows_no_bound() -> None:
     """What a buffer with a bound would take, too; and the program never waited for it."""
     found = measure(slow_reader(total_bytes=100_000, in_program=True).observe())
     assert isinstance(found, NotMeasured)
     assert not found.observable
+    assert isinstance(found.reason, TooLittleHeld)
 
 
-def test_a_short_transfer_whose_writes_waited_is_not_said_to_have_had_room() -> None:
+def test_a_short_transfer_whose_writes_waited_had_no_room() -> None:
     observation = late_last_write().observe()
     assert observation.sender.samples is not None
     observation.sender.samples._numbers["rwnd_limited"] = observation.sender.samples.column("rtt") * 0 + 10_000
     found = measure(observation)
     assert isinstance(found, Measured)
-    assert "its write() waits" in found.fact.sentence
-    assert float(found.fact.numbers["blocked_s"]) > 0.01
+    assert isinstance(found.fact, BackPressureRespected)
+    assert found.fact.respected_by is RespectedBy.WAITING
+    assert found.fact.blocked_s > 0.01
 
 
 def memory(*growth_bytes: int) -> Resources:
@@ -92,13 +106,11 @@ def without_log(total_bytes: int, resources: Resources) -> Measured | NotMeasure
     return measure(replace(observation, sender=replace(observation.sender, log=None, resources=resources)))
 
 
-@pytest.mark.parametrize(
-    ("growth_bytes", "says"), [(900_000, "is not respected, it seems"), (20_000, "is respected: the program's memory")]
-)
-def test_without_a_log_its_memory_tells(growth_bytes: int, says: str) -> None:
-    found = without_log(800_000, memory(0, 0, growth_bytes, 0))
+@pytest.mark.parametrize("fact", [MemoryGrew(900_000), MemoryStayed(20_000)])
+def test_without_a_log_its_memory_is_judged(fact: MemoryGrew | MemoryStayed) -> None:
+    found = without_log(800_000, memory(0, 0, fact.memory_growth_bytes, 0))
     assert isinstance(found, Measured)
-    assert says in found.fact.sentence
+    assert found.fact == fact
     assert found.confidence == "medium"
     assert found.evidence[0].file == "client/resources.csv"
 
@@ -106,34 +118,34 @@ def test_without_a_log_its_memory_tells(growth_bytes: int, says: str) -> None:
 @pytest.mark.parametrize(
     ("total_bytes", "held", "why"),
     [
-        (60_000, memory(0, 0, 900_000, 0), "so little data"),
+        (60_000, memory(0, 0, 900_000, 0), "memory does not show so little data: 60 000 B"),
         (800_000, memory(0, 900_000, 900_000, 0), "as the transfer began"),
     ],
 )
-def test_memory_that_does_not_tell(total_bytes: int, held: Resources, why: str) -> None:
+def test_memory_that_does_not_show_it(total_bytes: int, held: Resources, why: str) -> None:
     found = without_log(total_bytes, held)
     assert isinstance(found, NotMeasured)
     assert not found.observable
-    assert why in found.reason
+    assert why in words(found.reason)
 
 
-def test_a_program_that_was_loaded_as_the_transfer_began_has_piled_nothing_up() -> None:
+def test_a_program_that_was_loaded_as_the_transfer_began_has_buffered_nothing() -> None:
     found = without_log(2_000_000, memory(0, 900_000, 900_000, 904_000))
     assert isinstance(found, Measured)
-    assert "is respected: the program's memory grew by 4 000 B only" in found.fact.sentence
+    assert found.fact == MemoryStayed(4000)
 
 
-def test_memory_stands_beside_the_log() -> None:
+def test_memory_is_compared_with_the_log() -> None:
     observation = slow_reader(total_bytes=400_000, in_program=True, read_delay_ms=30).observe()
-    for growth_bytes, doubts in ((400_000, 0), (1000, 1)):
+    for growth_bytes, doubts in ((400_000, []), (1000, [MemoryGrewLess(1000)])):
         found = measure(replace(observation, sender=replace(observation.sender, resources=memory(0, growth_bytes, 0))))
         assert isinstance(found, Measured)
-        assert found.fact.numbers["memory_growth_bytes"] == growth_bytes
-        assert len(found.contradicted_by) == doubts
+        assert found.fact.memory_growth_bytes == growth_bytes
+        assert found.contradicted_by == doubts
         assert found.not_observed == []
 
 
-def test_silent_about_writes_that_only_waited_for_a_cpu() -> None:
+def test_writes_that_only_waited_for_a_cpu_are_no_back_pressure() -> None:
     found = measure(late_last_write().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable

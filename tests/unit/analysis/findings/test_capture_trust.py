@@ -3,17 +3,18 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis.findings.capture_trust import NAME, measure
+from testbed.analysis.findings.capture_trust import CapturesComplete, CapturesFlawed, Flaw, FlawKind, measure
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.observation import CaptureState, End, Observation
 from testbed.evaluation.cell import analyse
 from testbed.report.explain import MIN_STRENGTH
+from testbed.report.sentences.registry import words
 from tests.support.captures import pcap
 from tests.support.transfers import captured, fast_reader, slow_network, slow_reader
 
 
 @pytest.mark.parametrize(
-    ("change", "says", "suffers"),
+    ("change", "text", "affected"),
     [
         (lambda capture: replace(capture, note="stamped after netem"), "pcap: stamped after netem", "window-probes"),
         (lambda capture: replace(capture, complete=False, why="6 frames"), "not complete (6 frames)", "window-probes"),
@@ -33,30 +34,31 @@ from tests.support.transfers import captured, fast_reader, slow_network, slow_re
         ),
     ],
 )
-def test_flaws_are_told(change, says: str, suffers: str) -> None:
+def test_flaws_and_what_they_affect(change, text: str, affected: str) -> None:
     observation = slow_reader().observe()
     found = measure(
         replace(observation, receiver=replace(observation.receiver, capture=change(observation.receiver.capture)))
     )
     assert isinstance(found, Measured)
-    assert says in found.fact.sentence
-    assert suffers in found.fact.sentence.partition(" suffer: ")[2]
+    assert isinstance(found.fact, CapturesFlawed)
+    assert text in words(found.fact)
+    assert affected in found.fact.affected_findings
     assert found.strength == 0.4
 
 
 def test_drops_that_tcpdump_counted_reach_the_result(tmp_path: Path) -> None:
-    """From tcpdump's counters in the record of a cell to its findings, its notes, and how sure they are."""
+    """From tcpdump's counters in the record of a cell to its findings, its notes, and their confidence."""
     why = "the kernel dropped 7 frames that the capture should hold"
     stopped = {"stopped": {"capture": {"complete": False, "why": why, "note": ""}}}
     whole = {"stopped": {"capture": {"complete": True, "why": "", "note": ""}}}
     folder = slow_reader().write(tmp_path / "run" / "cell", sidecars={"client": whole, "server": stopped})
     result = analyse(folder)
     found = {finding.name: finding for finding in result.findings}
-    assert f"server/capture.pcap is not complete ({why})" in found[NAME].sentence
-    assert "client/capture.pcap" not in found[NAME].sentence
+    assert f"server/capture.pcap is not complete ({why})" in found["capture-trust"].sentence
+    assert "client/capture.pcap" not in found["capture-trust"].sentence
     for name in ("window-closed", "window-probes", "retransmissions", "segmentation"):
-        assert name in found[NAME].sentence.partition(" suffer: ")[2]
-    assert found[NAME].strength >= MIN_STRENGTH
+        assert name in found["capture-trust"].facts["affected_findings"]
+    assert found["capture-trust"].strength >= MIN_STRENGTH
     assert found["window-closed"].confidence == "medium"
     assert f"server/capture.pcap is not complete: {why}" in result.notes
 
@@ -66,7 +68,8 @@ def test_data_that_was_not_captured() -> None:
     del transfer.segments[9]
     found = measure(transfer.observe())
     assert isinstance(found, Measured)
-    assert "lacks data that was acknowledged" in found.fact.sentence
+    assert {flaw.kind for flaw in found.fact.flaw_details} == {FlawKind.DATA_MISSING}
+    assert [source.kind for source in found.evidence] == ["file", "frames"] * 2
 
 
 def test_a_clock_that_was_set() -> None:
@@ -75,8 +78,9 @@ def test_a_clock_that_was_set() -> None:
     observation.sender.samples.realtime_ns[len(observation.sender.samples) // 2 :] += 50_000_000
     found = measure(observation)
     assert isinstance(found, Measured)
-    assert "clock moved by 50 ms" in found.fact.sentence
-    assert "suffer: back-pressure, conservation, sender-limit, write-blocked." in found.fact.sentence
+    (flaw,) = found.fact.flaw_details
+    assert (flaw.kind, flaw.clock_moved_s) == (FlawKind.CLOCK_MOVED, pytest.approx(0.05, abs=1e-6))
+    assert found.fact.affected_findings == ("back-pressure", "conservation", "sender-limit", "write-blocked")
 
 
 def test_a_sample_that_was_interrupted_is_no_step() -> None:
@@ -86,14 +90,15 @@ def test_a_sample_that_was_interrupted_is_no_step() -> None:
     assert isinstance(measure(observation), NotMeasured)
 
 
-def test_offloaded_frames_are_told_softly() -> None:
+def test_offloaded_frames_are_reported_with_little_strength() -> None:
     found = measure(fast_reader(chunk_bytes=14_480).observe())
     assert isinstance(found, Measured)
-    assert "segmentation offload" in found.fact.sentence
+    assert isinstance(found.fact, CapturesComplete)
+    assert found.fact.offloaded_frames > 1
     assert found.strength == 0.1
 
 
-def test_silent_about_whole_captures() -> None:
+def test_not_applicable_to_complete_captures() -> None:
     found = measure(slow_network().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable
@@ -102,10 +107,10 @@ def test_silent_about_whole_captures() -> None:
 def test_nothing_at_all() -> None:
     found = measure(Observation(sender=End("client"), receiver=End("server")))
     assert isinstance(found, Measured)
-    assert "the client has no capture; the server has no capture" in found.fact.sentence
+    assert found.fact.flaw_details == (Flaw(FlawKind.MISSING, "client"), Flaw(FlawKind.MISSING, "server"))
 
 
 def test_a_single_offloaded_frame() -> None:
     found = measure(fast_reader(total_bytes=14_480, chunk_bytes=14_480).observe())
     assert isinstance(found, Measured)
-    assert "1 frame with more than one segment's payload is segmentation offload" in found.fact.sentence
+    assert found.fact == CapturesComplete(1)
