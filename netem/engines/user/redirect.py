@@ -1,12 +1,12 @@
-"""The tc commands that lead an interface's egress into the user engine, as text; nothing here runs them.
+"""The tc commands that redirect an interface's egress to the user engine, as text; other modules run them.
 
-clsact's egress hook sees a frame before any queueing discipline. Filters of lower preference decide first:
+The egress hook of clsact gets a frame before any queueing discipline. Filters of lower preference decide first:
 
-    1, 2  the sidecars' control messages: a class and no action ends the search, the frame passes
-    1, 2  the sidecars' probes: into a device of their own, where the same impairment awaits them with its own draws
-    9     everything else, neighbour discovery too: into the TAP, the pipeline knows what to exempt
+    1, 2  the sidecars' control messages: a class without an action ends the search, and the frame passes
+    1, 2  the sidecars' probes: to their own device, with the same impairment and its own draws
+    9     everything else, with neighbour discovery: to the TAP; the pipeline exempts what it must
 
-A class instead of `action pass` because the kernel may lack act_gact.
+A class replaces `action pass`, because the kernel may lack act_gact.
 """
 
 from netem.contract.ports import CONTROL_PORT, PROBE_PORT
@@ -14,7 +14,7 @@ from netem.system.match_udp import match_udp
 
 
 def install(device: str, tap: str, probe_tap: str) -> list[str]:
-    """Return the commands that set the redirect up; the last one makes it take effect."""
+    """Return the commands that install the redirect; the last one activates it."""
     add = f"filter add dev {device} egress"
     control = [f"{rule} flowid :1" for rule in match_udp(add, CONTROL_PORT, preference=1)]
     probes = [
@@ -25,5 +25,5 @@ def install(device: str, tap: str, probe_tap: str) -> list[str]:
 
 
 def remove(device: str) -> list[str]:
-    """Return the commands that give the interface its plain egress back."""
+    """Return the commands that remove the redirect."""
     return [f"qdisc del dev {device} clsact"]
