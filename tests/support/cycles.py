@@ -6,6 +6,7 @@ from testbed.analysis.events import parse_log
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import parse_samples
 from tests.support.captures import ACK, EPOCH_NS, Segment, exchange
+from tests.support.samples import same_as, with_columns
 from tests.support.transfers import MS, OFFSET_NS, START_NS, seen_in
 
 WINDOW = 10_000
@@ -36,19 +37,14 @@ def cycles(path_ms: int, reader_ms: int, count: int = 6) -> Observation:
     for tick in range(0, at_ms, 20):
         waited_us = max(0, tick - 10) * 1000
         samples.append(f"{START_NS + tick * MS},{EPOCH_NS + tick * MS},1,ESTABLISHED,{waited_us},{waited_us},0")
-    seen = seen_in(segments, realtime_offset_ns=OFFSET_NS)
+    observation = seen_in(segments, realtime_offset_ns=OFFSET_NS)
     return replace(
-        seen,
-        sender=replace(seen.sender, samples=parse_samples(samples)),
-        receiver=replace(seen.receiver, log=parse_log(reads)),
+        observation,
+        sender=replace(observation.sender, samples=parse_samples(samples)),
+        receiver=replace(observation.receiver, log=parse_log(reads)),
     )
 
 
 def window_limited(path_ms: int, reader_ms: int) -> Observation:
     """Return the same for a dozen windows, the kernel counting all of its time as limited by the window."""
-    seen = cycles(path_ms, reader_ms, count=12)
-    assert seen.sender.samples is not None
-    numbers = seen.sender.samples._numbers
-    numbers["busy_time"] = numbers["rwnd_limited"] = seen.sender.samples.column("rwnd_limited")
-    numbers["sndbuf_limited"] = numbers["rwnd_limited"] * 0
-    return seen
+    return with_columns(cycles(path_ms, reader_ms, count=12), busy_time=same_as("rwnd_limited"), sndbuf_limited=0)

@@ -33,7 +33,7 @@ class LossCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Retransmissions(Fact):
-    """Data that was sent again, as the sender's kernel counts it and as the capture shows it; null = not known.
+    """Data that was retransmitted, as the sender's kernel counts it and as the capture shows it; null = not known.
 
     `retransmissions` is the kernel's count, else that of the capture. `lost_on_link` counts the frames that the link
     dropped or corrupted; `link_corrupts` says that it may have corrupted some.

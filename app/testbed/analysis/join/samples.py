@@ -1,7 +1,7 @@
 """Read `sockets.csv`: what the kernel reported of one connection, one column per field."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,16 +23,16 @@ FIN_RECEIVED: Final = ("CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT")
 UNSYNCHRONISED: Final = ("SYN_SENT", "SYN_RECV", "NEW_SYN_RECV", "LISTEN")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Samples:
-    """The samples of one connection in order of time; `line` is the line of each in its file."""
+    """The samples of one connection in order of time; `line` is the line of each in its file, `texts` its fields."""
 
     at_ns: Int64
     realtime_ns: Int64
     line: Int64
     state: tuple[str, ...]
-    _texts: dict[str, list[str]]
-    _numbers: dict[str, Int64] = field(default_factory=dict)
+    texts: Mapping[str, Sequence[str]]
+    _numbers: dict[str, Int64] = field(default_factory=dict, init=False)
 
     def __len__(self) -> int:
         return len(self.at_ns)
@@ -41,7 +41,7 @@ class Samples:
         """Return a field by its name in the file; ABSENT where the kernel did not report it."""
         found = self._numbers.get(name)
         if found is None:
-            found = _column(self._texts.get(name), len(self))
+            found = _column(self.texts.get(name), len(self))
             self._numbers[name] = found
         return found
 
@@ -58,7 +58,7 @@ class Samples:
 
     def text(self, name: str) -> str:
         """Return the first value of a field that is no number; empty when there is none."""
-        return next((value for value in self._texts.get(name, ()) if value), "")
+        return next((value for value in self.texts.get(name, ()) if value), "")
 
     def has(self, name: str) -> bool:
         """Tell whether the kernel reported this field in any sample."""
@@ -69,7 +69,7 @@ class Samples:
         return np.array([state in states for state in self.state], np.bool_)
 
 
-def _column(texts: list[str] | None, count: int) -> Int64:
+def _column(texts: Sequence[str] | None, count: int) -> Int64:
     if texts is None:
         return np.full(count, ABSENT, np.int64)
     return np.array([_number(text) for text in texts], np.int64)
@@ -116,7 +116,7 @@ def _samples(rows: list[tuple[int, dict[str, str]]]) -> Samples:
         realtime_ns=_column(texts["realtime_ns"], len(rows)),
         line=np.array([number for number, _ in rows], np.int64),
         state=tuple(texts.get("state", [""] * len(rows))),
-        _texts=texts,
+        texts=texts,
     )
 
 

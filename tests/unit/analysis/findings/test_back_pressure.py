@@ -15,7 +15,9 @@ from testbed.analysis.findings.back_pressure import (
 )
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.resources import Resources
+from testbed.analysis.join.samples import ABSENT, Int64, Samples
 from testbed.report.sentences.registry import words
+from tests.support.samples import with_columns
 from tests.support.transfers import START_NS, fast_reader, late_last_write, seen_in, slow_reader, slow_sender, swallowed
 
 
@@ -55,21 +57,16 @@ def test_what_it_needs() -> None:
 
 
 def test_a_kernel_without_bytes_acked() -> None:
-    observation = slow_reader().observe()
-    assert observation.sender.samples is not None
-    observation.sender.samples._numbers["bytes_acked"] = observation.sender.samples.column("no_such_field")
-    found = measure(observation)
+    found = measure(with_columns(slow_reader().observe(), bytes_acked=ABSENT))
     assert isinstance(found, NotMeasured)
     assert not found.observable
 
 
 def test_a_bounded_buffer_of_the_program_is_no_fault() -> None:
-    observation = slow_reader().observe()
-    assert observation.sender.samples is not None
-    observation.sender.samples._numbers["bytes_acked"] = np.maximum(
-        observation.sender.samples.column("bytes_acked") - 60_000, 0
-    )
-    found = measure(observation)
+    def behind(samples: Samples) -> Int64:
+        return np.maximum(samples.column("bytes_acked") - 60_000, 0)
+
+    found = measure(with_columns(slow_reader().observe(), bytes_acked=behind))
     assert isinstance(found, Measured)
     assert isinstance(found.fact, BackPressureRespected)
     assert found.fact.respected_by is RespectedBy.BOUNDED_BUFFER
@@ -84,10 +81,7 @@ def test_so_little_data_shows_no_bound() -> None:
 
 
 def test_a_short_transfer_whose_writes_waited_had_no_room() -> None:
-    observation = late_last_write().observe()
-    assert observation.sender.samples is not None
-    observation.sender.samples._numbers["rwnd_limited"] = observation.sender.samples.column("rtt") * 0 + 10_000
-    found = measure(observation)
+    found = measure(with_columns(late_last_write().observe(), rwnd_limited=10_000))
     assert isinstance(found, Measured)
     assert isinstance(found.fact, BackPressureRespected)
     assert found.fact.respected_by is RespectedBy.WAITING

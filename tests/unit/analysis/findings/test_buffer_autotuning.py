@@ -1,21 +1,21 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from testbed.analysis.findings.buffer_autotuning import BufferNotSampled, BufferSize, measure
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.observation import End, Observation
+from testbed.analysis.join.samples import Int64, Samples
+from tests.support.samples import with_columns
 from tests.support.transfers import fast_reader, slow_reader, swallowed
 
 
 def test_a_buffer_that_grew() -> None:
-    observation = swallowed().observe()
-    samples = observation.sender.samples
-    assert samples is not None
-    column = samples.column("sndbuf").copy()
-    column[0] = 16_384
-    samples._numbers["sndbuf"] = column
-    found = measure(observation)
+    def growing(samples: Samples) -> Int64:
+        return np.where(samples.line == samples.line[0], 16_384, samples.column("sndbuf"))
+
+    found = measure(with_columns(swallowed().observe(), sndbuf=growing))
     assert isinstance(found, Measured)
     assert found.fact.sndbuf is BufferSize.GREW
     assert (found.fact.sndbuf_first_bytes, found.fact.sndbuf_max_bytes) == (16_384, 262_144)

@@ -1,5 +1,7 @@
 from testbed.analysis.findings.context import Context, measure
 from testbed.analysis.findings.measured import Measured, NotMeasured
+from testbed.analysis.join.samples import ABSENT
+from tests.support.samples import with_columns
 from tests.support.transfers import seen_in, slow_reader
 
 
@@ -11,9 +13,7 @@ def test_the_context_is_reported() -> None:
 
 def test_what_the_kernel_does_not_report() -> None:
     observation = slow_reader().observe(host={"kernel": "5.15.0"}, engines=("none",))
-    assert observation.sender.samples is not None
-    observation.sender.samples._numbers["total_rto"] = observation.sender.samples.column("no_such_field")
-    found = measure(observation)
+    found = measure(with_columns(observation, total_rto=ABSENT))
     assert isinstance(found, Measured)
     assert found.fact.missing_fields == ("total_rto",)
     assert found.fact.engines == ()

@@ -6,6 +6,7 @@ from testbed.analysis.findings.limits import find_limits, sending_s
 from testbed.analysis.findings.path import Path, PathCause
 from testbed.analysis.join.observation import SHORT_S
 from tests.support.cycles import cycles, window_limited
+from tests.support.samples import same_as, with_columns
 from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader, slow_sender
 
 
@@ -25,11 +26,7 @@ def test_each_limit_is_found(transfer, limit: str, family: str) -> None:
 def test_a_window_that_nobody_fills_is_too_small_or_stands_before_a_queue(rtt_us: int, limit: str) -> None:
     observation = slow_network().observe(rtt_ms=1.0)
     observation = replace(observation, receiver=replace(observation.receiver, capture=None))
-    samples = observation.sender.samples
-    assert samples is not None
-    samples._numbers["rwnd_limited"] = samples.column("busy_time")
-    samples._numbers["rtt"] = samples.column("rtt") * 0 + rtt_us
-    limits = find_limits(observation)
+    limits = find_limits(with_columns(observation, rwnd_limited=same_as("busy_time"), rtt=rtt_us))
     assert limits is not None
     assert limits.limit == limit
     assert limits.share > 0.9
@@ -60,11 +57,7 @@ def test_what_the_receiver_delays_at_the_end_holds_nobody_up() -> None:
 
 
 def test_a_send_buffer_that_is_too_small() -> None:
-    observation = slow_network().observe()
-    samples = observation.sender.samples
-    assert samples is not None
-    samples._numbers["sndbuf_limited"] = samples.column("busy_time")
-    limits = find_limits(observation)
+    limits = find_limits(with_columns(slow_network().observe(), sndbuf_limited=same_as("busy_time")))
     assert limits is not None
     assert limits.limit == "send buffer"
 
@@ -77,13 +70,16 @@ def test_what_is_not_known() -> None:
 
 
 def test_window_that_the_kernel_did_not_count_because_it_paced_the_sender() -> None:
-    observation = slow_network().observe()
-    samples = observation.sender.samples
-    assert samples is not None
-    told = {"snd_wnd": 8688, "snd_cwnd": 20, "unacked": 6, "notsent_bytes": 5000, "send_queue_bytes": 13_688}
-    for name, value in (told | {"ca_state": 0}).items():
-        samples._numbers[name] = samples.column("rtt") * 0 + value
-    samples._numbers["rwnd_limited"] = samples.column("busy_time") * 4 // 10
+    observation = with_columns(
+        slow_network().observe(),
+        snd_wnd=8688,
+        snd_cwnd=20,
+        unacked=6,
+        notsent_bytes=5000,
+        send_queue_bytes=13_688,
+        ca_state=0,
+        rwnd_limited=lambda samples: samples.column("busy_time") * 4 // 10,
+    )
     limits = find_limits(observation)
     assert limits is not None
     assert limits.receive_window == pytest.approx(0.4, abs=0.02)
@@ -94,9 +90,9 @@ def test_window_that_the_kernel_did_not_count_because_it_paced_the_sender() -> N
 
 def test_a_window_that_was_open_again_is_not_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for window and not for the reader waits for the path, as long as no update of the window came."""
-    for unheard_s, network in ((0.0, 0.0), (1.0, 0.21), (60.0, 0.72)):
-        told = Path(causes=(PathCause.LOST_WINDOW_UPDATE,), window_update_lost_s=unheard_s)
-        monkeypatch.setattr("testbed.analysis.findings.limits.path_of", lambda _, told=told: told)
+    for lost_s, network in ((0.0, 0.0), (1.0, 0.21), (60.0, 0.72)):
+        path = Path(causes=(PathCause.LOST_WINDOW_UPDATE,), window_update_lost_s=lost_s)
+        monkeypatch.setattr("testbed.analysis.findings.limits.path_of", lambda _, path=path: path)
         limits = find_limits(window_limited(290, 110))
         assert limits is not None
         assert limits.shares["network"] == pytest.approx(network, abs=0.05)
@@ -107,12 +103,7 @@ def test_a_window_that_was_open_again_is_not_too_small(monkeypatch: pytest.Monke
 def test_a_link_that_is_interrupted_is_no_window_that_is_too_small() -> None:
     """All of the window is in flight, and nothing comes back: the kernel counts it as limited by the window."""
     observation = slow_network().observe(link_losses={"client": 9}, impairment={"client": "loss 100%", "server": ""})
-    samples = observation.sender.samples
-    assert samples is not None
-    told = {"ca_state": 4, "total_rto": 5, "rwnd_limited": samples.column("busy_time")}
-    for name, value in told.items():
-        samples._numbers[name] = samples.column("rtt") * 0 + value
-    limits = find_limits(observation)
+    limits = find_limits(with_columns(observation, ca_state=4, total_rto=5, rwnd_limited=same_as("busy_time")))
     assert limits is not None
     assert limits.limit == "network"
     assert limits.path.causes == ("losses",)

@@ -5,6 +5,7 @@ import pytest
 from testbed.analysis.findings.path import PathCause, path_of
 from testbed.analysis.join.observation import Observation
 from tests.support.captures import pcap
+from tests.support.samples import with_columns
 from tests.support.transfers import MS, Transfer, captured, slow_network, slow_reader
 
 
@@ -19,9 +20,7 @@ def distant(transfer: Transfer, there_ms: int, back_ms: int, rtt_us: int, **chan
     ]
     shifted.sort(key=lambda segment: segment.time_ns)
     capture = captured(pcap(shifted), "server/capture.pcap", complete=True)
-    assert observation.sender.samples is not None
-    observation.sender.samples._numbers["rtt"] = observation.sender.samples.column("rtt") * 0 + rtt_us
-    return replace(observation, receiver=replace(observation.receiver, capture=capture))
+    return with_columns(replace(observation, receiver=replace(observation.receiver, capture=capture)), rtt=rtt_us)
 
 
 def test_a_queue_before_the_rate() -> None:
@@ -70,10 +69,7 @@ def test_what_is_over_in_a_round_trip_was_on_its_way() -> None:
     ],
 )
 def test_losses(counters: dict[str, int], *, lost: bool) -> None:
-    observation = distant(slow_network(), 10, 10, 21_000)
-    assert observation.sender.samples is not None
-    for name, value in counters.items():
-        observation.sender.samples._numbers[name] = observation.sender.samples.column("rtt") * 0 + value
+    observation = with_columns(distant(slow_network(), 10, 10, 21_000), **counters)
     assert (PathCause.LOSSES in path_of(observation).causes) is lost
 
 
@@ -98,12 +94,13 @@ def test_without_samples_nothing_is_known() -> None:
     [("bbr", 13, PathCause.PACED), ("bbr", 38, PathCause.ROUND_TRIP), ("reno", 13, PathCause.ROUND_TRIP)],
 )
 def test_pacing_leaves_room_in_the_congestion_window(congestion: str, in_flight: int, cause: str) -> None:
-    observation = distant(slow_network(), 10, 10, 21_000)
-    samples = observation.sender.samples
-    assert samples is not None
-    samples._texts["congestion"][:] = [congestion] * len(samples)
-    for name, value in {"snd_cwnd": 40, "unacked": in_flight, "notsent_bytes": 5000}.items():
-        samples._numbers[name] = samples.column("rtt") * 0 + value
+    observation = with_columns(
+        distant(slow_network(), 10, 10, 21_000),
+        congestion=congestion,
+        snd_cwnd=40,
+        unacked=in_flight,
+        notsent_bytes=5000,
+    )
     assert path_of(observation).causes == (cause,)
 
 

@@ -7,16 +7,12 @@ from testbed.analysis.findings.retransmissions import LossCause, measure
 from testbed.analysis.join.observation import End, Observation
 from testbed.report.sentences.registry import words
 from tests.support.captures import sack
+from tests.support.samples import with_columns
 from tests.support.transfers import fast_reader, slow_network, slow_reader
 
 
-def observed(**counters: int):
-    observation = slow_network().observe()
-    samples = observation.sender.samples
-    assert samples is not None
-    for name, value in counters.items():
-        samples._numbers[name] = samples.column("rtt") * 0 + value
-    return observation
+def observed(**counters: int) -> Observation:
+    return with_columns(slow_network().observe(), **counters)
 
 
 def test_needless_ones_are_not_called_loss() -> None:

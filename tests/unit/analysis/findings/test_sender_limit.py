@@ -5,6 +5,8 @@ import pytest
 from testbed.analysis.findings.limits import Limit
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.findings.sender_limit import KernelBlamesWindow, TooShort, measure
+from testbed.analysis.join.samples import ABSENT
+from tests.support.samples import same_as, with_columns
 from tests.support.transfers import broken_off, fast_reader, seen_in, slow_network, slow_reader, slow_sender
 
 
@@ -35,10 +37,7 @@ def test_without_samples_it_is_unobservable() -> None:
 
 
 def test_a_kernel_without_the_counters() -> None:
-    observation = slow_reader().observe()
-    assert observation.sender.samples is not None
-    observation.sender.samples._numbers["busy_time"] = observation.sender.samples.column("no_such_field")
-    found = measure(observation)
+    found = measure(with_columns(slow_reader().observe(), busy_time=ABSENT))
     assert isinstance(found, NotMeasured)
     assert not found.observable
 
@@ -46,11 +45,7 @@ def test_a_kernel_without_the_counters() -> None:
 def test_a_queue_in_the_network_contradicts_the_kernel() -> None:
     observation = slow_network().observe(rtt_ms=1.0)
     observation = replace(observation, receiver=replace(observation.receiver, capture=None))
-    samples = observation.sender.samples
-    assert samples is not None
-    samples._numbers["rwnd_limited"] = samples.column("busy_time")
-    samples._numbers["rtt"] = samples.column("rtt") * 0 + 200_000
-    found = measure(observation)
+    found = measure(with_columns(observation, rwnd_limited=same_as("busy_time"), rtt=200_000))
     assert isinstance(found, Measured)
     assert found.fact.limited_by == Limit.NETWORK
     assert found.fact.queued_rtt_ms == 200

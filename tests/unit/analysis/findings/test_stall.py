@@ -1,6 +1,10 @@
 from dataclasses import replace
 
+import numpy as np
+
 from testbed.analysis.findings.stall import find_stall, in_program_bytes, kernel_of
+from testbed.analysis.join.samples import Int64, Samples
+from tests.support.samples import with_columns
 from tests.support.transfers import seen_in, slow_reader
 
 
@@ -37,12 +41,10 @@ def test_what_is_still_in_the_program() -> None:
 
 
 def test_the_send_buffer_counts_as_it_was_when_the_most_was_held() -> None:
-    observation = slow_reader().observe()
-    assert observation.sender.samples is not None
-    column = observation.sender.samples.column("sndbuf").copy()
-    column[-3:] *= 20
-    observation.sender.samples._numbers["sndbuf"] = column
-    after = find_stall(observation).after
+    def growing_at_the_end(samples: Samples) -> Int64:
+        return samples.column("sndbuf") * np.where(samples.line > samples.line[-4], 20, 1)
+
+    after = find_stall(with_columns(slow_reader().observe(), sndbuf=growing_at_the_end)).after
     assert after is not None
     assert after.sndbuf_bytes == 16_384
 

@@ -9,6 +9,7 @@ from testbed.analysis.join.observation import End, Observation
 from testbed.analysis.packets.zero_window import ZeroWindowCause
 from testbed.report.sentences.registry import words
 from tests.support.captures import pcap
+from tests.support.samples import with_columns
 from tests.support.transfers import (
     Transfer,
     broken_off,
@@ -32,11 +33,10 @@ def test_periods_are_reported_with_their_frames() -> None:
     assert (found.confidence, found.contradicted_by) == ("high", [])
 
 
-def test_a_window_that_stayed_closed_is_no_share_of_the_sending() -> None:
-    observation = slow_reader().observe()
-    whole = measure(observation)
-    observation.__dict__["sending_s"] = 0.5
-    found = measure(observation)
+def test_a_window_that_stayed_closed_is_no_share_of_the_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = measure(slow_reader().observe())
+    monkeypatch.setattr(Observation, "sending_s", 0.5)
+    found = measure(slow_reader().observe())
     assert isinstance(whole, Measured)
     assert isinstance(found, Measured)
     assert " of 1.5" in words(whole.fact)
@@ -57,10 +57,9 @@ def test_without_a_capture_it_is_unobservable() -> None:
 
 
 def test_doubts_are_reported() -> None:
-    observation = slow_reader().observe()
-    samples = observation.sender.samples
-    assert samples is not None
-    samples._numbers["rwnd_limited"] = samples.column("rwnd_limited") // 100
+    observation = with_columns(
+        slow_reader().observe(), rwnd_limited=lambda samples: samples.column("rwnd_limited") // 100
+    )
     assert observation.receiver.capture is not None
     doubtful = replace(
         observation,
@@ -73,11 +72,7 @@ def test_doubts_are_reported() -> None:
 
 
 def test_no_sample_of_a_closed_window_is_a_doubt() -> None:
-    observation = slow_reader().observe()
-    samples = observation.receiver.samples
-    assert samples is not None
-    samples._numbers["rcv_wnd"] = samples.column("rcv_wnd") * 0 + 5
-    found = measure(observation)
+    found = measure(with_columns(slow_reader().observe(), "receiver", rcv_wnd=5))
     assert isinstance(found, Measured)
     assert found.contradicted_by == ["no sample of the receiver's socket shows a closed window"]
 

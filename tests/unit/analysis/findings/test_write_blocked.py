@@ -5,6 +5,7 @@ import pytest
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.findings.write_blocked import WriteBlocked, WriteNotBlocked, measure
 from testbed.report.sentences.registry import words
+from tests.support.samples import with_columns
 from tests.support.transfers import (
     fast_reader,
     late_last_write,
@@ -60,10 +61,9 @@ def test_a_stall_point_out_of_the_band_contradicts() -> None:
     found = measure(slow_reader(sndbuf_bytes=30_000).observe())
     assert isinstance(found, Measured)
     assert found.contradicted_by == []
-    observation = slow_reader().observe()
-    assert observation.receiver.samples is not None
-    observation.receiver.samples._numbers["rcvbuf"] = observation.receiver.samples.column("rcvbuf") * 8
-    found = measure(observation)
+    found = measure(
+        with_columns(slow_reader().observe(), "receiver", rcvbuf=lambda samples: samples.column("rcvbuf") * 8)
+    )
     assert isinstance(found, Measured)
     assert "less than predicted" in words(found.contradicted_by[0])
 

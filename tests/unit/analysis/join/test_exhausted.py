@@ -4,15 +4,13 @@ import pytest
 
 from testbed.analysis.join.exhausted import rwnd_limited_in_recovery_s, window_exhausted_s
 from testbed.analysis.join.observation import Observation
+from tests.support.samples import same_as, with_columns
 from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader
 
 
 def paced(**columns: int) -> Observation:
     """Return a sender with 6 segments in flight into a window of 6, while its congestion window has room for 20."""
-    observation = slow_network().observe()
-    samples = observation.sender.samples
-    assert samples is not None
-    told = {
+    full = {
         "snd_wnd": 8688,
         "snd_cwnd": 20,
         "unacked": 6,
@@ -20,9 +18,7 @@ def paced(**columns: int) -> Observation:
         "send_queue_bytes": 13_688,
         "ca_state": 0,
     }
-    for name, value in (told | columns).items():
-        samples._numbers[name] = samples.column("rtt") * 0 + value
-    return observation
+    return with_columns(slow_network().observe(), **(full | columns))
 
 
 def test_a_window_without_room_for_a_segment() -> None:
@@ -54,9 +50,6 @@ def test_what_it_needs() -> None:
 
 @pytest.mark.parametrize(("state", "counts"), [(4, True), (3, True), (1, False), (0, False), (-1, False)])
 def test_window_that_waits_for_a_missing_segment(state: int, *, counts: bool) -> None:
-    observation = paced(ca_state=state)
-    samples = observation.sender.samples
-    assert samples is not None
-    samples._numbers["rwnd_limited"] = samples.column("busy_time")
+    observation = with_columns(paced(ca_state=state), rwnd_limited=same_as("busy_time"))
     assert rwnd_limited_in_recovery_s(observation) == pytest.approx(0.58 if counts else 0.0, abs=0.03)
     assert rwnd_limited_in_recovery_s(seen_in(slow_reader().segments)) == 0
