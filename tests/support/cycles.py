@@ -7,7 +7,7 @@ from testbed.analysis.join.observation import Observation
 from testbed.analysis.join.samples import parse_samples
 from tests.support.captures import ACK, EPOCH_NS, Segment, exchange
 from tests.support.samples import same_as, with_columns
-from tests.support.transfers import MS, OFFSET_NS, START_NS, seen_in
+from tests.support.transfers import MS, OFFSET_NS, START_NS, captures_of
 
 WINDOW = 10_000
 
@@ -37,7 +37,7 @@ def cycles(path_ms: int, reader_ms: int, count: int = 6) -> Observation:
     for tick in range(0, at_ms, 20):
         waited_us = max(0, tick - 10) * 1000
         samples.append(f"{START_NS + tick * MS},{EPOCH_NS + tick * MS},1,ESTABLISHED,{waited_us},{waited_us},0")
-    observation = seen_in(segments, realtime_offset_ns=OFFSET_NS)
+    observation = captures_of(segments, realtime_offset_ns=OFFSET_NS)
     return replace(
         observation,
         sender=replace(observation.sender, samples=parse_samples(samples)),

@@ -260,7 +260,7 @@ def captured(data: bytes, file: str = "client/capture.pcap", **facts: Any) -> Ca
     return CaptureState(file, choose_connection(capture), capture.facts, **facts)
 
 
-def seen_in(segments: Sequence[Segment], **changes: Any) -> Observation:
+def captures_of(segments: Sequence[Segment], **changes: Any) -> Observation:
     """Return an observation that has only two captures of the same segments."""
     facts: dict[str, Any] = {
         role: End(of, capture=captured(pcap(segments), f"{of}/capture.pcap", complete=True))

@@ -37,7 +37,7 @@ def expected_server_lines(nodes: int, content_bytes: int, lists: int) -> Iterato
 
 
 def expected_client_lines(nodes: int, content_bytes: int) -> Iterator[str]:
-    """Yield what a client prints, lines about single chunks apart."""
+    """Yield what a client prints, without the lines about single chunks."""
     yield f"Will connect to server : {PORT}"
     yield f"Sending {list_bytes(nodes, content_bytes)} bytes!"
     yield "Data sent"
@@ -51,7 +51,7 @@ def _printed(path: Path) -> Iterator[str]:
 
 
 def first_difference(expected: Iterator[str], printed: Iterator[str]) -> str:
-    """Return a sentence about the first line that differs; empty when none does."""
+    """Return a sentence about the first line that differs; empty when all are equal."""
     for number, (wanted, found) in enumerate(zip_longest(expected, printed), 1):
         if wanted != found:
             shown = "nothing" if found is None else repr(found[:_SHOWN])
@@ -61,10 +61,10 @@ def first_difference(expected: Iterator[str], printed: Iterator[str]) -> str:
 
 
 def check_output(requested: dict[str, Any], folder: Path) -> list[Check]:
-    """Compare what our programs printed with what they must have; nothing is checked of other images.
+    """Compare what our programs printed with what they must print; the output of other images is not checked.
 
-    The server's lines depend on every field of every node and on the digest of all bytes, so when a server prints
-    them, it has received exactly what its client, whoever wrote it, was requested to send.
+    The server's lines depend on every field of every node and on the digest of all bytes. A server that prints them
+    has received exactly what the client had to send, whichever program the client is.
     """
     nodes, content_bytes, lists = requested["nodes"], requested["content"], requested["repeat"]
     checks = []
@@ -72,7 +72,7 @@ def check_output(requested: dict[str, Any], folder: Path) -> list[Check]:
         flaw = first_difference(
             expected_server_lines(nodes, content_bytes, lists), _printed(folder / "server" / "stdout.log")
         )
-        good = f"the server printed all {nodes} nodes and the digest as they were to be sent"
+        good = f"the server printed all {nodes} nodes and the digest as requested"
         checks.append(
             Check(name="server-output", ok=not flaw, sentence=f"the server's output: {flaw}" if flaw else good)
         )

@@ -15,7 +15,7 @@ from testbed.report.sentences.verdict import verdict_sentence
 from testbed.result import Evidence, Finding, NotReported
 
 MAX_RANGES: Final = 24
-"""A display filter with more ranges than these is too long to read; then it names the first and the last frame."""
+"""A display filter with more ranges is too long to read; then it names only the first and the last frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Explanation:
 
 
 def explain(observation: Observation) -> Explanation:
-    """Measure by every rule, and put it into words."""
+    """Apply every rule and render the facts as sentences."""
     found = measure(observation)
     return Explanation(
         verdict=verdict_sentence(found.verdict),
@@ -63,7 +63,7 @@ def fact_document(fact: Fact) -> dict[str, Any]:
     return {field.name: _value(getattr(fact, field.name)) for field in fields(fact)}  # type: ignore[arg-type]
 
 
-def _value(value: Any) -> Any:  # noqa: ANN401 - whatever a fact's field holds
+def _value(value: Any) -> Any:  # noqa: ANN401 - the type of any fact's field
     if isinstance(value, tuple):
         return [_value(each) for each in value]
     if isinstance(value, Fact):
@@ -86,9 +86,9 @@ def evidence(source: Source) -> Evidence:
 
 
 def display_filter(numbers: Int64, stream: int, same_kind: str = "") -> str:
-    """Return a filter in Wireshark's language for these frames: by their numbers where they are in few ranges.
+    """Return a display filter of Wireshark for these frames: by their numbers where these form few ranges.
 
-    Else for those of the same kind from the first to the last.
+    Otherwise it matches the frames of the same kind from the first to the last.
     """
     breaks = np.flatnonzero(np.diff(numbers) != 1)
     if len(breaks) < MAX_RANGES:

@@ -7,10 +7,10 @@ from testbed.result import CellRecord, HostState
 from testbed.units import format_seconds, percent
 
 SHORTEST_S: Final = 0.2
-"""In less time a share depends more on when the measurement began than on the machine."""
+"""In a shorter time a share depends more on when the measurement began than on the machine."""
 
 CPU_PRESSURE_SHARE: Final = 0.5
-"""Where tasks waited for a CPU half of the time, times of milliseconds say more about the host than about TCP."""
+"""Where tasks waited for a CPU half of the time, times of milliseconds show the host rather than TCP."""
 MEMORY_PRESSURE_SHARE: Final = 0.1
 STEAL_SHARE: Final = 0.05
 THROTTLED_SHARE: Final = 0.01

@@ -13,10 +13,10 @@ from testbed.analysis.packets.delays import OneWay, one_way_delays
 from testbed.result import CellRecord, Delays, Link, LinkCounters, OneWayDelays
 
 QUANTILES: Final = {"min": 0, "p1": 1, "p10": 10, "p25": 25, "p50": 50, "p75": 75, "p90": 90, "p99": 99, "max": 100}
-"""Percent of the frames that were no later."""
+"""Quantiles by name: the percentage of frames with this delay or a shorter one."""
 
 _DIRECTION: Final = {"client": "egress", "server": "ingress"}
-"""The direction of the probes, for the client's sidecar, that had the impairment of this role's frames."""
+"""By role: the direction, as the client's sidecar names it, of the probes with the impairment of this role's frames."""
 
 _DROPS: Final = ("dropped_loss", "dropped_list", "dropped_blackhole", "dropped_limit")
 _OF_KERNEL: Final = {
@@ -30,7 +30,7 @@ _OF_KERNEL: Final = {
     "ecn_marked": "ce_marked",
     "qlen": "packets_queued",
 }
-"""netem's own names (`tc -s qdisc`) and ours."""
+"""netem's names (`tc -s qdisc`) and those of this project."""
 
 
 def links(record: CellRecord, observation: Observation, folder: Path) -> dict[str, Link]:

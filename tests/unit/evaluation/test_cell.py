@@ -117,12 +117,17 @@ def test_lines_that_cannot_be_read_are_noted(tmp_path: Path) -> None:
 
 def test_a_link_that_is_not_as_requested_and_a_capture_that_is_not_whole_are_noted(tmp_path: Path) -> None:
     probes = [
-        {"peer": "server", "direction": "egress", "ok": False, "sentence": "The median is 90 ms; asked is 20 ms."},
+        {
+            "peer": "server",
+            "direction": "egress",
+            "ok": False,
+            "sentence": "The median is 90 ms; requested: 20 ms.",
+        },
         {"peer": "server", "direction": "ingress", "ok": True, "sentence": "The median is 20 ms."},
     ]
     stopped = {"capture": {"complete": False, "why": "3 frames were dropped"}}
     sidecars = {"client": {"verified": {"probes": probes}}, "server": {"stopped": stopped}}
     assert analysed(tmp_path, record(sidecars=sidecars)).notes == [
-        "the link to the server (egress) is not as requested: The median is 90 ms; asked is 20 ms.",
+        "the link to the server (egress) is not as requested: The median is 90 ms; requested: 20 ms.",
         "server/capture.pcap is not complete: 3 frames were dropped",
     ]

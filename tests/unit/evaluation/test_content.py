@@ -46,7 +46,7 @@ def test_good_output_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "says"),
+    ("server", "text"),
     [
         (SERVER.replace("rating: 2", "rating: 3", 1), "line 2 is 'Node: 1, rating: 3"),
         (SERVER.replace("Ending connection\n", ""), "line 7 is nothing, not 'Ending connection'"),
@@ -55,10 +55,10 @@ def test_good_output_passes(tmp_path: Path) -> None:
         ("", "line 1 is nothing"),
     ],
 )
-def test_a_difference_is_named(tmp_path: Path, server: str, says: str) -> None:
+def test_a_difference_is_named(tmp_path: Path, server: str, text: str) -> None:
     check = check_output(ASKED, folder_with(tmp_path, CLIENT, server))[0]
     assert not check.ok
-    assert says in check.sentence
+    assert text in check.sentence
 
 
 def test_other_images_may_print_what_they_like(tmp_path: Path) -> None:

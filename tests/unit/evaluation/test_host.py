@@ -45,7 +45,7 @@ def test_samples_that_were_left_out_are_a_share_of_those_due() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "issue"),
     [
         ({"cpu_pressure_share": 0.5}, None),
         ({"cpu_pressure_share": 0.61}, "61 % of the time something waited for a CPU"),
@@ -61,8 +61,8 @@ def test_samples_that_were_left_out_are_a_share_of_those_due() -> None:
         ({"clock_offset_ns": (-9 * S, -8 * S)}, "the clocks of the two ends differ by 8 s at least"),
     ],
 )
-def test_thresholds(facts: dict[str, Any], said: str | None) -> None:
-    assert timing_issues(HostState(duration_s=1.0, **facts)) == ([] if said is None else [said])
+def test_thresholds(facts: dict[str, Any], issue: str | None) -> None:
+    assert timing_issues(HostState(duration_s=1.0, **facts)) == ([] if issue is None else [issue])
 
 
 def test_a_short_transfer_is_not_judged_by_shares_but_by_its_clock() -> None:

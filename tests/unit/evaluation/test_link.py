@@ -41,9 +41,9 @@ def test_the_counters_of_the_kernel_engine() -> None:
     assert (found.ce_marked, found.packets_queued, found.packets_in) == (1, 0, None)
 
 
-@pytest.mark.parametrize("told", [{}, {"measured": {}}])
-def test_no_counters(told: dict[str, Any]) -> None:
-    assert counters(told) is None
+@pytest.mark.parametrize("counted", [{}, {"measured": {}}])
+def test_no_counters(counted: dict[str, Any]) -> None:
+    assert counters(counted) is None
 
 
 def test_what_was_requested_and_what_came_of_it(tmp_path: Path) -> None:
@@ -51,13 +51,13 @@ def test_what_was_requested_and_what_came_of_it(tmp_path: Path) -> None:
     verified = {"probes": [probe | {"direction": "egress"}, probe | {"family": "ipv6", "direction": "egress"}]}
     delay = {"packets": 7, "min": 0, "p50": 20_100_000, "p99": 21_000_000, "max": 22_000_000}
     stopped = {"counters": {"link": {"measured": MEASURED | {"delay_ns": delay}}}}
-    link = {"engine": "user", "reason": "asked for", "readback": "x", "route": {"ipv4": {"mtu": 1400}}}
+    link = {"engine": "user", "reason": "requested", "readback": "x", "route": {"ipv4": {"mtu": 1400}}}
     (tmp_path / "client").mkdir()
     (tmp_path / "client" / "link.json").write_text(json.dumps({"changes": [{}, {}]}))
     found = links(record({"link": link, "verified": verified, "stopped": stopped}), NOBODY, tmp_path)
     assert set(found) == {"client"}
     client = found["client"]
-    assert (client.engine, client.reason, client.requested, client.readback) == ("user", "asked for", "delay 20ms", "x")
+    assert (client.engine, client.reason, client.requested, client.readback) == ("user", "requested", "delay 20ms", "x")
     assert (client.route, client.sysctls, client.changes) == ({"ipv4": {"mtu": 1400}}, {}, 2)
     assert client.probe_delays is not None
     assert (client.probe_delays.packets, client.probe_delays.ms["p50"]) == (19, 20.0)

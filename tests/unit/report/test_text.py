@@ -66,14 +66,14 @@ def test_two_different_directions_are_distinguished() -> None:
 
 def test_what_happened() -> None:
     finding = Finding(name="x", sentence="The sender was done 31.2 s before the receiver.")
-    text = "\n".join(result_lines(result(findings=[finding], notes=["odd"]), {}, ASCII))
+    text = "\n".join(result_lines(result(findings=[finding], notes=["one"]), {}, ASCII))
     assert "engine user, round trip 0.2 ms (min 0.1, max 0.9, 20 probes)" in text
     assert "255 204 B in 26 writes, the last one accepted after 400 µs" in text
     assert "never, the longest write took 100 µs" in text
     assert "255 204 B in 32 reads, the last one after 31.25 s, read delays 31 s in all" in text
     assert "8.17 kB/s" in text
     assert "The sender was done 31.2 s before the receiver." in text
-    assert "note: odd" in text
+    assert "note: one" in text
 
 
 def test_a_long_round_trip_is_written_out() -> None:
@@ -95,10 +95,10 @@ def test_one_is_not_many() -> None:
         read_calls=1,
         rtt_ms=Rtt(min=1, median=1, max=1, samples=1),
     )
-    told = "\n".join(result_lines(result(metrics=metrics), {}, ASCII))
-    assert "4 B in 1 write, the last one" in told
-    assert "4 B in 1 read, the last one" in told
-    assert "1 probe)" in told
+    text = "\n".join(result_lines(result(metrics=metrics), {}, ASCII))
+    assert "4 B in 1 write, the last one" in text
+    assert "4 B in 1 read, the last one" in text
+    assert "1 probe)" in text
 
 
 def test_nothing_measured_is_no_error() -> None:

@@ -1,1 +1,1 @@
-"""Findings: explained facts about a transfer, a module each, in one registry. docs/findings.md says how to add one."""
+"""Findings: explained facts about a transfer, a module each, in one registry. docs/findings.md shows how to add one."""

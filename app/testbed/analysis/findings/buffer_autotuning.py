@@ -19,7 +19,7 @@ class BufferSize(StrEnum):
     LOCKED_AT_MAXIMUM = "locked at the maximum"
     """The program requested more than this kernel allows."""
     LOCKED_AT_MINIMUM = "locked at the minimum"
-    """The program requested less than this kernel gives."""
+    """The program requested less than the minimum of this kernel."""
     GREW = "grew"
     STAYED = "stayed"
     GREW_BEFORE = "grew before the first sample"

@@ -47,7 +47,7 @@ FactT_co = TypeVar("FactT_co", bound=Fact, covariant=True)
 class Measured(Generic[FactT_co]):
     """A fact, the raw data that shows it, and what weakens it.
 
-    `contradicted_by` has what other instruments say against it, `not_observed` what no instrument measured.
+    `contradicted_by` has what other instruments show against it, `not_observed` what no instrument measured.
     `strength`, from 0 to 1, is how much of the cell it explains.
     """
 

@@ -31,7 +31,7 @@ class PathCause(StrEnum):
     DELAY = "delay"
     """The transfer lasted hardly longer than a round trip."""
     MACHINE = "machine"
-    """The link had no impairment: what took time was the machine."""
+    """The link had no impairment: the machine took the time."""
 
 
 QUEUED_RTT: Final = 2.0

@@ -44,7 +44,7 @@ class SegmentationCause(StrEnum):
 class Segmentation(Fact):
     """How many writes went out in how many frames and segments; a captured frame may stand for several segments.
 
-    `closed_share` is how much of the time of sending the window was closed; `mss_bytes` what one segment takes.
+    `closed_share` is how much of the time of sending the window was closed; `mss_bytes` the payload of one segment.
     """
 
     writes: int

@@ -29,18 +29,18 @@ class Conservation:
 
     @property
     def violated(self) -> Flags:
-        """Tell for each checked sample whether the sum does not come out."""
+        """Tell for each checked sample whether the sum is wrong."""
         found: Flags = self.gap_bytes != 0
         return found
 
     @property
     def exact(self) -> bool:
-        """Whether the sum came out everywhere."""
+        """Whether the sum is exact everywhere."""
         return not self.gap_bytes.any()
 
 
 def check(timeline: Timeline) -> Conservation:
-    """Check every stalled state; a blocked write may have been accepted in part, up to its whole size."""
+    """Check every stalled state; a blocked write may have been accepted in part or as a whole."""
     at = np.flatnonzero(
         timeline.stalled
         & (timeline.in_flight_bytes <= 0)

@@ -91,7 +91,7 @@ def _capture(folder: Path, role: Role, counted: Mapping[str, Any]) -> CaptureSta
 
 
 def choose_connection(capture: Capture, port: int = PORT) -> Connection | None:
-    """Return the connection to `port` that carries most payload; without one to it, of all; None when there is none."""
+    """Return the connection to `port` with the most payload, else the one of all; None when there is no connection."""
     all_of_them = capture.connections()
     under_test = [found for found in all_of_them if port in (found.server.endpoint.port, found.client.endpoint.port)]
     return max(
@@ -108,12 +108,12 @@ def _offset_ns(*ends: End) -> int:
 
 
 def _link_losses(record: CellRecord) -> dict[str, int]:
-    """Return how many frames of each role the link dropped or corrupted, where it counted: 0 is a count, too."""
+    """Return how many frames of each role the link dropped or corrupted, where it counted; 0 is a count, too."""
     found = {}
     for role, events in record.sidecars.items():
         counters = (events.get("stopped") or {}).get("counters") or {}
         measured = (counters.get("link") or {}).get("measured") or {}
-        # What is corrupted arrives with a wrong checksum. tc counts all drops as `drops`, the user engine by cause.
+        # A corrupted frame has a wrong checksum and is lost. tc counts drops as `drops`, the user engine by cause.
         counts = [
             value
             for name, value in measured.items()
@@ -133,7 +133,7 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _machine(folder: Path, record: CellRecord) -> dict[str, Any]:
-    """Return kernel and sysctls of the machine that the cell ran on; nothing of a guest VM that did not boot."""
+    """Return kernel and sysctls of the machine that the cell ran on; empty for a guest VM that did not boot."""
     if record.requested.get("kernel", "host") != "host" and not record.machine:
         return {}
     return upgrade_run(_document(folder.parent / "run.json")) | record.machine

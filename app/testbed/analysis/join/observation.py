@@ -25,7 +25,7 @@ ValueT = TypeVar("ValueT")
 class CaptureState:
     """What is known of one end's capture, whether it could be read or not.
 
-    `complete` is by tcpdump's own counters, None when they are missing; `note` is about where the tap is.
+    `complete` comes from tcpdump's own counters, None when they are missing; `note` is about the position of the tap.
     """
 
     file: str
@@ -41,7 +41,7 @@ class CaptureState:
 class End:
     """What the instruments of one end recorded. `role` names its folder; `counters` are the kernel's, without zeros.
 
-    `sysctls` and `mtu_bytes` are those that the end's own network namespace has and the host has not.
+    `sysctls` and `mtu_bytes` are those of the end's own network namespace where they differ from the host's.
     """
 
     role: Role
@@ -91,10 +91,10 @@ class Computed:
 class Observation:
     """One transfer: who sent, who received, what was requested, and the joined instruments.
 
-    `sender_is_client` says which end of the captured connection sent the data. `realtime_offset_ns` leads from the
-    common clock to that of the captures. `rtt_ms` is that of the idle link, `link_losses` has how many frames of each
-    role the link lost. `host` holds kernel and sysctls, `twin` the result of the same cell over the other family;
-    `engines` the emulation engines of both ends.
+    `sender_is_client` says which end of the captured connection sent the data. `realtime_offset_ns` is how far the
+    captures' clock is ahead of the common one. `rtt_ms` is that of the idle link, `link_losses` counts the frames of
+    each role that the link lost. `host` has kernel and sysctls, `twin` the result of the same cell over the other
+    family, `engines` the emulation engines of both ends.
     """
 
     sender: End
@@ -128,7 +128,7 @@ class Observation:
 
     @cached_property
     def window_end(self) -> End | None:
-        """The end in whose capture the receiver's window is looked at: its own, else the sender's."""
+        """The end whose capture shows the receiver's window: the receiver, else the sender."""
         return next((end for end in (self.receiver, self.sender) if end.connection is not None), None)
 
     @cached_property
@@ -172,7 +172,7 @@ class Observation:
         return self.from_sender(frames) & frames.having(Mark.WINDOW_PROBE)
 
     def wire(self) -> End | None:
-        """Return the end in whose capture the sender's frames are looked at: its own, else the receiver's."""
+        """Return the end whose capture shows the sender's frames: the sender, else the receiver."""
         return next((end for end in (self.sender, self.receiver) if end.connection is not None), None)
 
     def at_ns(self, frames: Frames) -> Int64:
@@ -208,14 +208,14 @@ class Observation:
 
     @cached_property
     def acked_ns(self) -> int | None:
-        """When the last byte of data had been acknowledged to the sender; None when it never was, or is not known."""
+        """When the last byte of data was acknowledged; None when it never was, or when this is not known."""
         times = self._ack_time()
         if times is not None:
             return times
         samples = self.sender.samples
         if samples is None:
             return None
-        # A closed socket may have been reset or given up.
+        # A closed socket may have been reset, or its kernel stopped retransmitting.
         done = samples.state_in(FIN_ACKED) & (samples.column("send_queue_bytes") == 0)
         return int(samples.at_ns[done][0]) if done.any() else None
 
@@ -237,7 +237,7 @@ class Observation:
     def end_ns(self) -> int | None:
         """When the receiver had read everything; without its log, when everything was acknowledged.
 
-        Of a transfer that was broken off, when it was last observed.
+        For a transfer that was broken off, when it was last observed.
         """
         reads = self.receiver.calls("read")
         if reads is None:
@@ -247,7 +247,7 @@ class Observation:
 
     @cached_property
     def sending_s(self) -> float | None:
-        """From the first write to the acknowledgement of the last byte, or, without one, to its last observation."""
+        """From the first write to the acknowledgement of the last byte; without one, to the last observation."""
         until_ns = self.observed_until_ns if self.acked_ns is None else self.acked_ns
         if self.start_ns is None or until_ns is None or until_ns < self.start_ns:
             return None
@@ -255,7 +255,7 @@ class Observation:
 
     @cached_property
     def duration_s(self) -> float | None:
-        """From the first write to the end of the last read, or to the last observation of one that was broken off."""
+        """From the first write to the end of the last read; of a broken-off transfer, to the last observation."""
         if self.start_ns is None or self.end_ns is None or self.end_ns <= self.start_ns:
             return None
         return (self.end_ns - self.start_ns) / 1e9

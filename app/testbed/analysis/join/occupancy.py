@@ -3,7 +3,7 @@
 A sender that waits for window waits for two things at once. A part of the window is occupied by bytes that have arrived
 and are unread in the receiver's queue: that part waits for the reader. The rest is free for the receiver, and
 waits for the path: the permission is on its way to the sender, or the data on its way back. A closed window has no
-free part. What the parts are on average is how much of the waiting is the reader's (Little's law).
+free part. The average of the parts is the share of the waiting that the reader causes (Little's law).
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from testbed.analysis.packets.model import NONE, Frames
 
 
 def unread_share(observation: Observation) -> float | None:
-    """Return the reader's part of the time in which the window kept the sender from sending; None if that is not known.
+    """Return the reader's share of the time in which the window kept the sender from sending; None if not known.
 
     It needs the receiver's own capture, with the window scale, and its log of reads or samples of its queue.
     """
@@ -50,7 +50,7 @@ def _waits(observation: Observation) -> tuple[Int64, Int64] | None:
 
 
 def _arrived(observation: Observation, frames: Frames) -> Int64:
-    """Return, at each frame, up to where all bytes had come: behind a gap nothing can be read or acknowledged."""
+    """Return, at each frame, up to where all bytes had arrived: nothing after a gap can be read or acknowledged."""
     sent = observation.from_sender(frames)
     ends = np.where(sent, frames.relative_seq_bytes + frames.payload_bytes, 0)
     acks = np.where(sent, np.iinfo(np.int64).max, frames.relative_ack_bytes)

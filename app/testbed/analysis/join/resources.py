@@ -15,7 +15,7 @@ COLUMNS: Final = ("monotonic_ns", "memory_bytes", "cpu_ns")
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """One element a sample; `memory_bytes` is the memory of the program itself, `line` its line in the file."""
+    """One element per sample; `memory_bytes` is the memory of the program itself, `line` its line in the file."""
 
     at_ns: Int64
     memory_bytes: Int64
@@ -25,7 +25,7 @@ class Resources:
     def growth_bytes(self, from_ns: int) -> int | None:
         """Return by how much memory grew from a time on, at most; None without a sample before and one after it.
 
-        A program that has just been started may hold less than what started it did: that is no growth.
+        A program that has just been started may use less memory than its starter did; this counts as no growth.
         """
         before = int(np.searchsorted(self.at_ns, from_ns, side="right")) - 1
         if before < 0 or before + 1 >= len(self.at_ns):

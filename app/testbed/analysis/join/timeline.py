@@ -27,7 +27,7 @@ SEND_SHUTDOWN = 2
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One element a sample of the sender; all counts of bytes, -1 where not known.
+    """One element per sample of the sender; counts of bytes, -1 where not known.
 
     `accepted_bytes` is what the kernel has accepted from the program, `written_bytes` the sum of calls that returned,
     `in_progress_bytes` the size of the write that has not returned. `acked + not_sent + in_flight = accepted`.
@@ -81,7 +81,7 @@ def _sender(samples: Samples) -> _Sender:
     chosen = ~samples.state_in(UNSYNCHRONISED)
     closed = samples.state_in(FIN_ACKED)
     queue = samples.column("send_queue_bytes").copy()
-    # Who sends the data opened the connection and so had its SYN acknowledged.
+    # The end that sends the data opened the connection, so its acknowledged bytes include its SYN.
     acked = samples.column("bytes_acked").copy()
     known = acked != ABSENT
     acked[known] -= 1
@@ -134,7 +134,7 @@ def join(sender: Samples, receiver: Samples | None, *, writes: Calls | None, rea
 
 
 def _last_known(theirs: _Receiver | None, at_ns: Int64) -> tuple[Int64, Int64, Int64, Int64]:
-    """Return the receiver's queue and count at each time, and which of its samples lie before and after (-1: none)."""
+    """Return the receiver's queue and count at each time, and which of its samples are before and after (-1: none)."""
     nothing = np.full(len(at_ns), ABSENT, np.int64)
     if theirs is None:
         return nothing, nothing, nothing, nothing
@@ -148,7 +148,7 @@ def _last_known(theirs: _Receiver | None, at_ns: Int64) -> tuple[Int64, Int64, I
 def _stalled(
     mine: _Sender, theirs: _Receiver | None, around: tuple[Int64, Int64], logs: tuple[Calls | None, Calls | None]
 ) -> Flags:
-    """Tell where nothing moved between the samples of both ends that lie around."""
+    """Tell where nothing moved between the surrounding samples of both ends."""
     count = len(mine.at_ns)
     found = np.zeros(count, np.bool_)
     if theirs is None or count < 3:

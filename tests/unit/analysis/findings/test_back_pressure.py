@@ -18,7 +18,15 @@ from testbed.analysis.join.resources import Resources
 from testbed.analysis.join.samples import ABSENT, Int64, Samples
 from testbed.report.sentences.registry import words
 from tests.support.samples import with_columns
-from tests.support.transfers import START_NS, fast_reader, late_last_write, seen_in, slow_reader, slow_sender, swallowed
+from tests.support.transfers import (
+    START_NS,
+    captures_of,
+    fast_reader,
+    late_last_write,
+    slow_reader,
+    slow_sender,
+    swallowed,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +57,7 @@ def test_not_applicable_without_back_pressure(transfer) -> None:
 def test_what_it_needs() -> None:
     observation = slow_reader().observe()
     for found in (
-        measure(seen_in(slow_reader().segments)),
+        measure(captures_of(slow_reader().segments)),
         measure(replace(observation, sender=replace(observation.sender, log=None))),
     ):
         assert isinstance(found, NotMeasured)

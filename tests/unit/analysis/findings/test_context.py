@@ -2,7 +2,7 @@ from testbed.analysis.findings.context import Context, measure
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.samples import ABSENT
 from tests.support.samples import with_columns
-from tests.support.transfers import seen_in, slow_reader
+from tests.support.transfers import captures_of, slow_reader
 
 
 def test_the_context_is_reported() -> None:
@@ -21,6 +21,6 @@ def test_what_the_kernel_does_not_report() -> None:
 
 
 def test_not_applicable_when_nothing_is_known() -> None:
-    found = measure(seen_in(slow_reader().segments))
+    found = measure(captures_of(slow_reader().segments))
     assert isinstance(found, NotMeasured)
     assert not found.observable

@@ -8,7 +8,7 @@ from testbed.analysis.join.load import observe_connection
 from testbed.analysis.join.observation import End
 from testbed.analysis.packets.capture import analyse_capture
 from tests.support.captures import Segment, exchange, pcap
-from tests.support.transfers import fast_reader, seen_in, slow_reader
+from tests.support.transfers import captures_of, fast_reader, slow_reader
 
 
 def late_acknowledgements() -> list[Segment]:
@@ -22,7 +22,7 @@ def late_acknowledgements() -> list[Segment]:
 
 
 def test_steps_of_40_ms() -> None:
-    found = measure(seen_in(late_acknowledgements()))
+    found = measure(captures_of(late_acknowledgements()))
     assert isinstance(found, Measured)
     assert found.fact.delayed_frames == 20
     assert found.fact.sender_waited == 9
@@ -37,7 +37,7 @@ def test_not_applicable_when_acknowledgements_come_at_once() -> None:
 
 
 def test_it_needs_the_receivers_own_capture() -> None:
-    observation = replace(seen_in(late_acknowledgements()), receiver=End("server"))
+    observation = replace(captures_of(late_acknowledgements()), receiver=End("server"))
     capture = analyse_capture(pcap(late_acknowledgements()))
     brought = observe_connection(capture.connection(0), capture, "x.pcap")
     for found in (measure(observation), measure(brought)):
@@ -55,11 +55,11 @@ def test_not_applicable_about_what_waits_behind_a_gap() -> None:
         made += [data, replace(data, seq=5001, ack=1001, length=0, from_server=True, time_ns=data.time_ns + 1000)]
     again = replace(step, time_ns=step.time_ns + 45_000_000)
     made += [again, replace(again, seq=5001, ack=1601, length=0, from_server=True, time_ns=again.time_ns + 1000)]
-    found = measure(seen_in(made))
+    found = measure(captures_of(made))
     assert isinstance(found, NotMeasured)
     assert found.observable
-    assert waited_ns(seen_in(made)) == 0
+    assert waited_ns(captures_of(made)) == 0
 
 
 def test_for_how_long_the_sender_waited() -> None:
-    assert waited_ns(seen_in(late_acknowledgements())) == pytest.approx(9 * 42_000_000, rel=0.05)
+    assert waited_ns(captures_of(late_acknowledgements())) == pytest.approx(9 * 42_000_000, rel=0.05)

@@ -7,7 +7,7 @@ from testbed.analysis.findings.registry import measure
 from testbed.analysis.join.observation import End, Observation
 from testbed.analysis.join.samples import parse_samples
 from tests.support.captures import ACK, RST, SYN, Segment, pcap
-from tests.support.transfers import captured, fast_reader, seen_in, slow_reader
+from tests.support.transfers import captured, captures_of, fast_reader, slow_reader
 
 SYN_SENT = ["monotonic_ns,realtime_ns,state", "1,2,SYN_SENT", "3,4,CLOSE"]
 
@@ -52,14 +52,14 @@ def test_samples_alone_show_it() -> None:
 
 def test_a_connection_is_there() -> None:
     assert connected(slow_reader().observe())
-    assert connected(seen_in(slow_reader().segments[:2]))
+    assert connected(captures_of(slow_reader().segments[:2]))
     assert connected(Observation(sender=End("client"), receiver=End("server")))
     assert connected(replace(requested(), sender=slow_reader().observe().sender))
 
 
 def test_a_capture_that_began_too_late_shows_nothing() -> None:
-    assert connected(seen_in([answer(RST)]))
-    assert connected(seen_in([answer(SYN | ACK)]))
+    assert connected(captures_of([answer(RST)]))
+    assert connected(captures_of([answer(SYN | ACK)]))
 
 
 def test_captures_that_are_whole_and_empty() -> None:

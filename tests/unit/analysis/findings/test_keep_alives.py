@@ -4,7 +4,7 @@ from testbed.analysis.findings.keep_alives import measure
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.join.observation import End, Observation
 from tests.support.captures import Segment, exchange
-from tests.support.transfers import fast_reader, seen_in, slow_reader
+from tests.support.transfers import captures_of, fast_reader, slow_reader
 
 
 def with_keep_alives() -> list[Segment]:
@@ -20,7 +20,7 @@ def with_keep_alives() -> list[Segment]:
 
 
 def test_keep_alives_are_no_probes() -> None:
-    found = measure(seen_in(with_keep_alives()))
+    found = measure(captures_of(with_keep_alives()))
     assert isinstance(found, Measured)
     assert (found.fact.keep_alives, found.fact.by_sender) == (3, 3)
     assert 4.9 < float(found.fact.idle_median_s) < 5.1
@@ -44,6 +44,6 @@ def test_what_comes_late_or_twice_is_no_keep_alive() -> None:
     segments = with_keep_alives()
     first_ns = segments[0].time_ns
     quick = [replace(segment, time_ns=first_ns + (segment.time_ns - first_ns) // 1000) for segment in segments]
-    found = measure(seen_in(quick))
+    found = measure(captures_of(quick))
     assert isinstance(found, NotMeasured)
     assert found.observable

@@ -7,7 +7,7 @@ from testbed.analysis.findings.path import Path, PathCause
 from testbed.analysis.join.observation import SHORT_S
 from tests.support.cycles import cycles, window_limited
 from tests.support.samples import same_as, with_columns
-from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader, slow_sender
+from tests.support.transfers import captures_of, fast_reader, slow_network, slow_reader, slow_sender
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_send_buffer_that_is_too_small() -> None:
 
 def test_what_is_not_known() -> None:
     assert find_limits(fast_reader().observe()) is None
-    assert find_limits(seen_in(slow_reader().segments)) is None
+    assert find_limits(captures_of(slow_reader().segments)) is None
     observation = slow_reader().observe()
     assert find_limits(replace(observation, receiver=replace(observation.receiver, samples=None))) is not None
 

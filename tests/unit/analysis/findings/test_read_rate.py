@@ -2,7 +2,7 @@ import pytest
 
 from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.findings.read_rate import RateOffPrediction, ReaderKeepsUp, ReaderSetsRate, measure
-from tests.support.transfers import fast_reader, seen_in, slow_network, slow_reader, swallowed
+from tests.support.transfers import captures_of, fast_reader, slow_network, slow_reader, swallowed
 
 
 def test_the_prediction_holds() -> None:
@@ -49,7 +49,7 @@ def test_not_applicable_when_the_reader_does_not_pause(transfer) -> None:
 
 
 def test_unobservable_without_a_log() -> None:
-    found = measure(seen_in(slow_reader().segments))
+    found = measure(captures_of(slow_reader().segments))
     assert isinstance(found, NotMeasured)
     assert not found.observable
 

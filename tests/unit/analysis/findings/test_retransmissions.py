@@ -15,7 +15,7 @@ def observed(**counters: int) -> Observation:
     return with_columns(slow_network().observe(), **counters)
 
 
-def test_needless_ones_are_not_called_loss() -> None:
+def test_spurious_ones_are_no_loss() -> None:
     observation = observed(total_retrans=3, dsack_dups=3)
     found = measure(replace(observation, sender=replace(observation.sender, counters={"TcpExtTCPLossProbes": 3})))
     assert isinstance(found, Measured)
@@ -24,7 +24,7 @@ def test_needless_ones_are_not_called_loss() -> None:
     assert found.fact.tail_loss_probes == 3
 
 
-def test_loss_is_called_loss() -> None:
+def test_data_that_the_link_lost() -> None:
     observation = replace(observed(total_retrans=6, dsack_dups=1, total_rto=2), link_losses={"client": 5})
     found = measure(observation)
     assert isinstance(found, Measured)
@@ -42,7 +42,7 @@ def test_a_link_that_lost_none_only_delayed_them() -> None:
     assert [evidence.file for evidence in found.evidence if evidence.file.endswith("link.json")] == []
 
 
-def test_why_needless_ones_were_sent() -> None:
+def test_why_spurious_ones_were_sent() -> None:
     found = measure(observed(total_retrans=3, dsack_dups=3))
     assert isinstance(found, Measured)
     assert "Tail loss probes" not in words(found.fact)
@@ -104,19 +104,19 @@ def test_what_it_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("impairment", "requested", "says"),
+    ("impairment", "requested", "text"),
     [
         ("loss 3%", {}, "the link lost 20 frames from the client and 16 frames from the server"),
         ("corrupt 2%", {}, "the link lost or corrupted 20 frames from the client and 16 frames from the server"),
         ("", {"profile": [{"at": 0}]}, "the link lost or corrupted 20 frames"),
     ],
 )
-def test_what_the_link_lost_and_of_whom(impairment: str, requested: dict[str, object], says: str) -> None:
+def test_what_the_link_lost_and_of_whom(impairment: str, requested: dict[str, object], text: str) -> None:
     observation = observed(total_retrans=20)
     lost = {"server": 16, "client": 20}
     found = measure(replace(observation, link_losses=lost, impairment={"client": impairment}, requested=requested))
     assert isinstance(found, Measured)
-    assert says in words(found.fact)
+    assert text in words(found.fact)
 
 
 def test_a_single_one() -> None:

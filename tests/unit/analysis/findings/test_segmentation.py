@@ -6,7 +6,7 @@ from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.findings.segmentation import SegmentationCause, measure
 from testbed.analysis.join.observation import End
 from testbed.report.sentences.registry import words
-from tests.support.transfers import Transfer, fast_reader, seen_in, slow_reader
+from tests.support.transfers import Transfer, captures_of, fast_reader, slow_reader
 
 
 def test_small_writes_are_coalesced_while_the_window_is_closed() -> None:
@@ -47,18 +47,15 @@ def test_not_applicable_when_writes_and_segments_correspond() -> None:
 def test_what_it_needs() -> None:
     observation = slow_reader().observe()
     without = replace(observation, sender=replace(observation.sender, capture=None), receiver=End("server"))
-    for found in (measure(seen_in(slow_reader().segments)), measure(without)):
+    for found in (measure(captures_of(slow_reader().segments)), measure(without)):
         assert isinstance(found, NotMeasured)
         assert not found.observable
 
 
 def test_no_data_at_all() -> None:
     observation = slow_reader().observe()
-    found = measure(
-        replace(
-            observation, sender=replace(observation.sender, capture=seen_in(slow_reader().segments[:3]).sender.capture)
-        )
-    )
+    capture = captures_of(slow_reader().segments[:3]).sender.capture
+    found = measure(replace(observation, sender=replace(observation.sender, capture=capture)))
     assert isinstance(found, NotMeasured)
 
 

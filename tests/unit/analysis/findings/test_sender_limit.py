@@ -7,7 +7,7 @@ from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.findings.sender_limit import KernelBlamesWindow, TooShort, measure
 from testbed.analysis.join.samples import ABSENT
 from tests.support.samples import same_as, with_columns
-from tests.support.transfers import broken_off, fast_reader, seen_in, slow_network, slow_reader, slow_sender
+from tests.support.transfers import broken_off, captures_of, fast_reader, slow_network, slow_reader, slow_sender
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_not_applicable_when_it_was_too_short() -> None:
 
 
 def test_without_samples_it_is_unobservable() -> None:
-    found = measure(seen_in(slow_reader().segments))
+    found = measure(captures_of(slow_reader().segments))
     assert isinstance(found, NotMeasured)
     assert not found.observable
 

@@ -5,7 +5,7 @@ import numpy as np
 from testbed.analysis.findings.stall import find_stall, in_program_bytes, kernel_of
 from testbed.analysis.join.samples import Int64, Samples
 from tests.support.samples import with_columns
-from tests.support.transfers import seen_in, slow_reader
+from tests.support.transfers import captures_of, slow_reader
 
 
 def test_predicted_and_observed() -> None:
@@ -18,7 +18,7 @@ def test_predicted_and_observed() -> None:
 
 
 def test_without_instruments_nothing_is_known() -> None:
-    stall = find_stall(seen_in(slow_reader().segments))
+    stall = find_stall(captures_of(slow_reader().segments))
     assert (stall.before, stall.after, stall.held_bytes) == (None, None, None)
 
 
@@ -33,11 +33,11 @@ def test_the_kernels_facts_come_from_the_run() -> None:
 
 def test_what_is_still_in_the_program() -> None:
     respected = slow_reader().observe().timeline
-    piled = slow_reader(in_program=True).observe().timeline
+    buffered = slow_reader(in_program=True).observe().timeline
     assert respected is not None
-    assert piled is not None
+    assert buffered is not None
     assert in_program_bytes(respected).max() == 0
-    assert in_program_bytes(piled).max() > 20_000
+    assert in_program_bytes(buffered).max() > 20_000
 
 
 def test_the_send_buffer_counts_as_it_was_when_the_most_was_held() -> None:

@@ -2,11 +2,19 @@ import pytest
 
 from testbed.evaluation.explanation import explain
 from tests.support.cycles import window_limited
-from tests.support.transfers import broken_off, fast_reader, seen_in, slow_network, slow_reader, slow_sender, swallowed
+from tests.support.transfers import (
+    broken_off,
+    captures_of,
+    fast_reader,
+    slow_network,
+    slow_reader,
+    slow_sender,
+    swallowed,
+)
 
 
 @pytest.mark.parametrize(
-    ("transfer", "says", "says_not"),
+    ("transfer", "parts", "absent"),
     [
         (slow_reader, ["reads too slowly", "write() was blocked for", "first after 16 000 B"], ["Yet"]),
         (swallowed, ["reads too slowly", "Yet no write() was blocked: all 60 000 B"], ["write() was blocked for"]),
@@ -16,10 +24,10 @@ from tests.support.transfers import broken_off, fast_reader, seen_in, slow_netwo
     ],
 )
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
-def test_the_answer(transfer, says: list[str], says_not: list[str], family: str) -> None:
+def test_the_answer(transfer, parts: list[str], absent: list[str], family: str) -> None:
     answer = explain(transfer(family=family).observe()).verdict
-    assert all(part in answer for part in says), answer
-    assert not any(part in answer for part in says_not), answer
+    assert all(part in answer for part in parts), answer
+    assert not any(part in answer for part in absent), answer
     assert answer.endswith(".")
 
 
@@ -29,8 +37,8 @@ def test_a_program_that_buffers_by_itself() -> None:
 
 
 def test_the_answer_from_captures_alone() -> None:
-    assert "reads too slowly" in explain(seen_in(slow_reader().segments)).verdict
-    assert explain(seen_in(slow_reader().segments[:3])).verdict == ""
+    assert "reads too slowly" in explain(captures_of(slow_reader().segments)).verdict
+    assert explain(captures_of(slow_reader().segments[:3])).verdict == ""
 
 
 def test_a_receiver_that_swallowed_everything() -> None:
@@ -55,20 +63,20 @@ def test_reader_and_window_are_named_together_whichever_is_ahead(path_ms: int, r
 
 
 @pytest.mark.parametrize(
-    ("path_ms", "reader_ms", "says"),
+    ("path_ms", "reader_ms", "beginning"),
     [
         (110, 290, "The receiver reads too slowly and holds the sender up (7"),
         (290, 110, "The receive window is too small for the round trip and holds the sender up (7"),
     ],
 )
-def test_a_lesser_limit_follows_the_greater(path_ms: int, reader_ms: int, says: str) -> None:
+def test_a_lesser_limit_follows_the_greater(path_ms: int, reader_ms: int, beginning: str) -> None:
     answer = explain(window_limited(path_ms, reader_ms)).verdict
-    assert answer.startswith(says)
+    assert answer.startswith(beginning)
     assert "for another 2" in answer
 
 
 def test_without_samples_a_long_transfer_is_not_called_unhindered() -> None:
-    answer = explain(seen_in(slow_network().segments)).verdict
+    answer = explain(captures_of(slow_network().segments)).verdict
     assert "Nothing held the sender up" not in answer
     assert "Packets alone do not show" in answer
 
@@ -97,5 +105,5 @@ def test_a_reader_that_leaves_what_was_swallowed() -> None:
 
 def test_what_was_never_acknowledged_is_not_called_so() -> None:
     transfer = slow_network()
-    answer = explain(seen_in([segment for segment in transfer.segments[:-3] if not segment.from_server])).verdict
+    answer = explain(captures_of([segment for segment in transfer.segments[:-3] if not segment.from_server])).verdict
     assert "never acknowledged as a whole" in answer

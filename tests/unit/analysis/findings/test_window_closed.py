@@ -14,8 +14,8 @@ from tests.support.transfers import (
     Transfer,
     broken_off,
     captured,
+    captures_of,
     fast_reader,
-    seen_in,
     slow_network,
     slow_reader,
     slow_sender,
@@ -78,7 +78,7 @@ def test_no_sample_of_a_closed_window_is_a_doubt() -> None:
 
 
 def test_the_senders_capture_serves_too() -> None:
-    observation = seen_in(slow_reader().segments)
+    observation = captures_of(slow_reader().segments)
     found = measure(replace(observation, receiver=End("server")))
     assert isinstance(found, Measured)
     assert found.not_observed
@@ -132,7 +132,7 @@ def test_a_clock_that_was_set_back_makes_no_negative_time() -> None:
     closes = next(n for n, segment in enumerate(transfer.segments) if segment.from_server and not segment.window)
     for n in range(closes + 1, len(transfer.segments)):
         transfer.segments[n] = replace(transfer.segments[n], time_ns=transfer.segments[n].time_ns - 10**12)
-    observation = seen_in(transfer.segments)
+    observation = captures_of(transfer.segments)
     found = measure(observation)
     assert isinstance(found, Measured)
     assert found.strength >= 0

@@ -4,7 +4,7 @@ from testbed.analysis.findings.measured import Measured, NotMeasured
 from testbed.analysis.findings.window_reopening import measure
 from testbed.analysis.join.observation import End, Observation
 from tests.support.captures import syn_options
-from tests.support.transfers import Transfer, fast_reader, seen_in, slow_reader
+from tests.support.transfers import Transfer, captures_of, fast_reader, slow_reader
 
 
 def test_silly_windows_are_avoided() -> None:
@@ -34,7 +34,7 @@ def test_half_of_a_small_buffer_is_not_silly() -> None:
     large = syn_options(mss=65_476, scale=7)
     for number in (0, 1):
         transfer.segments[number] = replace(transfer.segments[number], options=large, window=14_000)
-    found = measure(seen_in(transfer.segments))
+    found = measure(captures_of(transfer.segments))
     assert isinstance(found, Measured)
     assert found.fact.silly_windows == 0
     assert found.fact.silly_windows == 0
@@ -43,7 +43,7 @@ def test_half_of_a_small_buffer_is_not_silly() -> None:
 
 
 def test_from_captures_alone() -> None:
-    found = measure(seen_in(slow_reader().segments))
+    found = measure(captures_of(slow_reader().segments))
     assert isinstance(found, Measured)
     assert found.not_observed
 

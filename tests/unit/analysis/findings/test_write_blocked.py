@@ -7,9 +7,9 @@ from testbed.analysis.findings.write_blocked import WriteBlocked, WriteNotBlocke
 from testbed.report.sentences.registry import words
 from tests.support.samples import with_columns
 from tests.support.transfers import (
+    captures_of,
     fast_reader,
     late_last_write,
-    seen_in,
     slow_network,
     slow_reader,
     slow_sender,
@@ -52,7 +52,7 @@ def test_a_slow_network_blocks_writes_too() -> None:
 
 
 def test_without_a_log_it_is_unobservable() -> None:
-    found = measure(seen_in(slow_reader().segments))
+    found = measure(captures_of(slow_reader().segments))
     assert isinstance(found, NotMeasured)
     assert not found.observable
 
@@ -96,7 +96,7 @@ def test_what_the_program_buffers_is_not_called_swallowed_by_the_kernel() -> Non
 
 
 def test_a_stall_point_that_was_not_reached_is_not_compared() -> None:
-    """The window is closed now and then, but no write waits before it: what was held says nothing of the buffers."""
+    """The window is closed now and then, but no write waits before it: what was held shows nothing of the buffers."""
     transfer = swallowed()
     op, start, end, size, total = transfer.logs["client"][0].split(",")
     shift = 400_000_000

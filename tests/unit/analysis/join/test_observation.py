@@ -1,10 +1,13 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from testbed.analysis.join.observation import End, Observation
+from testbed.analysis.join.samples import Int64, Samples
 from tests.support.captures import pcap
-from tests.support.transfers import START_NS, broken_off, captured, seen_in, slow_reader
+from tests.support.samples import with_columns
+from tests.support.transfers import START_NS, broken_off, captured, captures_of, slow_reader
 
 
 def test_times_and_sizes() -> None:
@@ -25,7 +28,7 @@ def test_the_window_is_looked_at_in_the_receivers_capture() -> None:
 
 
 def test_captures_alone_show_nearly_as_much() -> None:
-    observation = seen_in(slow_reader().segments)
+    observation = captures_of(slow_reader().segments)
     assert observation.sent_bytes == 60_000
     assert observation.mss_bytes == 1448
     assert observation.sending_s == pytest.approx(1.5, rel=0.01)
@@ -70,10 +73,11 @@ def test_a_transfer_that_was_broken_off_lasts_until_its_last_observation(transfe
 
 
 def test_a_socket_that_was_closed_with_data_in_its_queue_had_it_never_acknowledged() -> None:
-    whole = slow_reader().observe()
-    assert whole.sender.samples is not None
-    whole.sender.samples.column("send_queue_bytes")[-1] = 5000
-    observation = Observation(sender=End("client", samples=whole.sender.samples), receiver=End("server"))
+    def queued_at_the_end(samples: Samples) -> Int64:
+        return np.where(samples.line == samples.line[-1], 5000, samples.column("send_queue_bytes"))
+
+    sender = with_columns(slow_reader().observe(), send_queue_bytes=queued_at_the_end).sender
+    observation = Observation(sender=End("client", samples=sender.samples), receiver=End("server"))
     assert observation.acked_ns is None
 
 
