@@ -1,4 +1,4 @@
-"""Fixtures for tests that need a Docker engine; `pytest tests/integration --family ipv4|ipv6|both`."""
+"""Provide fixtures for tests that need a Docker engine; `pytest tests/integration --family ipv4|ipv6|both`."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from testbed.ownership import RUN
-from testbed.pytest_plugin import (  # noqa: F401 - what pytest finds here it uses
+from testbed.pytest_plugin import (  # noqa: F401 - pytest uses the names that it finds here
     pytest_addoption,
     pytest_generate_tests,
     pytest_runtest_makereport,
@@ -28,14 +28,14 @@ from testbed.stack.docker_engine import DockerEngine
 from tests.support.archives import packed
 
 START_S = 90.0
-"""A run builds nothing here, but the machine may be loaded by other tests."""
+"""A run builds nothing here, but other tests may load the machine."""
 
 IMAGE = "testbed-test-{name}:latest"
 
 
 @dataclass
 class Command:
-    """The command line in a folder of its own."""
+    """Run the command line with its own folder for runs."""
 
     output: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -61,19 +61,19 @@ class Command:
         )
 
     def interrupted_at(self, line: str, number: signal.Signals, *arguments: str) -> tuple[int, str, str]:
-        """Send a signal as soon as `line` is seen on standard error; return exit status and both outputs."""
+        """Send a signal as soon as `line` appears on standard error; return exit code and both outputs."""
         with self.start(*arguments) as process:
             assert process.stderr is not None
-            seen = ""
+            stderr = ""
             deadline = time.monotonic() + START_S
-            while line not in seen:
-                said = process.stderr.readline()
-                assert said, f"it ended before {line!r}: {seen}"
-                assert time.monotonic() < deadline, f"no {line!r}: {seen}"
-                seen += said
+            while line not in stderr:
+                read = process.stderr.readline()
+                assert read, f"it ended before {line!r}: {stderr}"
+                assert time.monotonic() < deadline, f"no {line!r}: {stderr}"
+                stderr += read
             process.send_signal(number)
             stdout, rest = process.communicate(timeout=START_S)
-            return process.returncode, stdout, seen + rest
+            return process.returncode, stdout, stderr + rest
 
     def runs(self) -> list[str]:
         return sorted(path.name for path in self.output.glob("*-*-*") if path.is_dir() and not path.is_symlink())
@@ -90,7 +90,7 @@ class Command:
 
 @pytest.fixture
 def command(tmp_path: Path, testbed_engine: DockerEngine) -> Iterator[Command]:  # noqa: F811 - pytest's way
-    """Run `testbed` with a folder of its own; afterwards nothing of its runs may be left in the engine."""
+    """Run `testbed` with its own folder; afterwards no resource of its runs may be left in Docker."""
     made = Command(tmp_path / "runs")
     yield made
     left = [found.handle for run in made.runs() for found in testbed_engine.find(f"{RUN}={run}")]
@@ -100,7 +100,7 @@ def command(tmp_path: Path, testbed_engine: DockerEngine) -> Iterator[Command]: 
 
 @pytest.fixture(scope="session")
 def script_image(testbed_engine: DockerEngine) -> Iterator[Callable[[str, str], str]]:  # noqa: F811
-    """Provide a function that makes an image whose program is a shell script; it knows both roles and no other."""
+    """Provide a function that builds an image whose program is a shell script; it supports both roles and no other."""
 
     made: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The compose stack as a person uses it, with the images of this checkout and nothing of ours on the host."""
+"""Run the compose stack as a user does, with the images of this checkout and no project code on the host."""
 
 import json
 import os
@@ -17,14 +17,13 @@ ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 120
 ONCE = ("up", "--abort-on-container-exit", "--exit-code-from", "client")
 ERASE_LINE = "\x1b[2K"
-"""Some versions of Compose print it before each line even when told not to."""
+"""Some versions of Compose print it before each line in spite of the option."""
 
 ASKED_MS = 50
-"""The stack's default delay of each direction."""
+"""The default delay of the stack in each direction."""
 
 DELAY_TOLERANCE_MS = "2000"
-"""What the link may be late: the tests share the machine with whatever else it does, and how exact links are is the
-subject of others."""
+"""Tolerance of the delay: the machine does other work, and other tests check how exact links are."""
 
 pytestmark = pytest.mark.docker
 
@@ -48,7 +47,7 @@ class Stack:
         return done
 
     def events(self, service: str) -> dict[str, dict[str, object]]:
-        """Return what a sidecar said, the last of each kind of event."""
+        """Return the last event of each kind that a sidecar printed."""
         lines = self.compose("logs", "--no-log-prefix", service).stdout.splitlines()
         return {event["event"]: event for event in (json.loads(line) for line in lines if line.startswith("{"))}
 
@@ -67,7 +66,7 @@ def stack(**environment: str) -> Iterator[Stack]:
 
 
 def left(name: str) -> list[str]:
-    """Return what the engine still has of a stack."""
+    """Return the resources of a stack that Docker still has."""
     kinds = (("ps", "--all"), ("network", "ls"), ("volume", "ls"))
     argv = ("--quiet", "--filter", f"label=testbed.run={name}")
     return [
@@ -83,11 +82,11 @@ def test_the_client_reaches_both_servers_on_both_families() -> None:
     with stack() as run:
         done = run.compose(*ONCE)
         assert done.returncode == 0, done.stdout + done.stderr
-        said = re.findall(r"^client-\d+ +\| (.*)$", done.stdout, re.MULTILINE)
+        output = re.findall(r"^client-\d+ +\| (.*)$", done.stdout, re.MULTILINE)
         for host in ("server", "cserver"):
-            assert said.count(f"Will connect to {host} : 8888") == 2
-        assert said.count("Sending 12764 bytes!") == 4
-        assert said.count("Data sent") == 4
+            assert output.count(f"Will connect to {host} : 8888") == 2
+        assert output.count("Sending 12764 bytes!") == 4
+        assert output.count("Data sent") == 4
         for server in ("server", "cserver"):
             heard = run.compose("logs", "--no-log-prefix", server).stdout
             assert heard.count("Ending connection") == 2
@@ -110,12 +109,12 @@ def test_two_stacks_run_side_by_side() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(once, range(2)))
-    for name, status, said in results:
-        assert status == 0, said
+    for name, status, output in results:
+        assert status == 0, output
         assert not left(name)
 
 
-def test_the_endpoints_have_no_rights_and_the_port_stays_inside() -> None:
+def test_the_endpoints_have_no_capabilities_and_publish_no_port() -> None:
     with stack() as run:
         assert run.compose("up", "--detach", "server", "cserver").returncode == 0
         for service in ("server", "cserver"):
@@ -135,7 +134,7 @@ def test_settings_come_from_the_environment() -> None:
         assert done.stdout.count(f"Sending {4 + 3 * (276 + 7)} bytes!") == 4
 
 
-def test_an_impairment_that_cannot_be_is_told() -> None:
+def test_an_invalid_impairment_is_reported() -> None:
     with stack(TESTBED_NETEM="delay fast") as run:
         done = run.compose(*ONCE)
         assert done.returncode != 0

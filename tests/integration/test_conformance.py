@@ -1,4 +1,4 @@
-"""Every client with every server over both families: what was sent is what was received, byte by byte."""
+"""Run every client with every server over both families: the received bytes equal the sent ones."""
 
 import hashlib
 import struct
@@ -14,7 +14,7 @@ NODES, CONTENT_BYTES = 10, 1000
 
 
 def stream() -> bytes:
-    """Return the list that a client is told to send, made here from the format's own words."""
+    """Return the list that a client sends, built here from the definition of the format."""
     made = struct.pack("<i", NODES)
     for index in range(NODES):
         following = index + 1 if index + 1 < NODES else -1
@@ -37,7 +37,7 @@ def server_lines() -> list[str]:
 
 @pytest.mark.parametrize("client", ["py", "c"])
 @pytest.mark.parametrize("server", ["py", "c"])
-def test_what_is_sent_is_what_is_received(
+def test_received_bytes_equal_sent_bytes(
     testbed_cell: Callable[..., CellShown], client: str, server: str, family: str
 ) -> None:
     shown = testbed_cell(client=client, server=server, family=family, nodes=NODES, content=CONTENT_BYTES, chunk=1000)

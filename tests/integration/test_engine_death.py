@@ -26,7 +26,7 @@ ARGUMENTS = (
     "--delay",
     "400ms",
 )
-"""32 reads with pauses, 13 s: enough for a busy machine to start the program that kills."""
+"""32 reads with read delays, 13 s: a busy machine can start the killing program in that time."""
 
 
 def kill_while_transferring(command: Command, role: str, *arguments: str) -> tuple[int, str]:
@@ -43,7 +43,7 @@ def kill_while_transferring(command: Command, role: str, *arguments: str) -> tup
 
 
 def bytes_have_arrived(command: Command) -> bool:
-    """Return whether the server's sidecar has seen some."""
+    """Return whether the server's sidecar has reported received bytes."""
     events = "".join(path.read_text() for path in command.output.glob("*-*-*/*/server/netem.jsonl"))
     return '"event":"progress"' in events
 
@@ -61,7 +61,7 @@ def test_a_closed_link_ends_the_cell(command: Command, role: str) -> None:
     assert (command.cell() / role / "capture.pcap").stat().st_size > 24
 
 
-def test_an_open_link_carries_the_rest_and_the_cell_is_an_error(command: Command) -> None:
+def test_an_open_link_forwards_the_rest_and_the_cell_is_an_error(command: Command) -> None:
     code, output = kill_while_transferring(command, "client", "--on-engine-death", "open")
     assert code == 3, output
     result = command.result()

@@ -1,4 +1,4 @@
-"""Everything that can go wrong: one clear message each, the right exit code, nothing left behind, logs kept."""
+"""Provoke all kinds of errors: one clear message each, the right exit code, no leftovers, logs kept."""
 
 import signal
 import subprocess
@@ -80,14 +80,14 @@ def test_a_bad_scenario_names_every_mistake(command: Command, tmp_path: Path) ->
     assert f"{path}:3:15: chunk: '2bit' names bits" in done.stderr
 
 
-def test_an_image_that_is_not_there(command: Command) -> None:
+def test_a_missing_image(command: Command) -> None:
     done = command("run", "--server", "no/such-image:1")
     assert done.returncode == 3
     assert "no such image: 'no/such-image:1'" in done.stderr
     assert "docker pull no/such-image:1" in done.stderr
 
 
-def test_an_image_that_does_not_keep_the_contract(command: Command) -> None:
+def test_an_image_that_violates_the_contract(command: Command) -> None:
     done = command("run", "--client", "debian:trixie-slim")
     assert done.returncode == 3
     assert "the image debian:trixie-slim does not follow the endpoint contract" in done.stderr
@@ -112,7 +112,7 @@ def test_a_client_that_fails(command: Command, script_image: ScriptImage) -> Non
     assert "failed: the client exited with code 1; its last lines:\n  no such thing" in done.stdout
 
 
-def test_a_case_that_is_not_supported(command: Command, script_image: ScriptImage) -> None:
+def test_an_unsupported_case(command: Command, script_image: ScriptImage) -> None:
     image = script_image("unsupported", "exit 127")
     done = command("run", "--client", image)
     assert done.returncode == 1
@@ -136,7 +136,7 @@ def test_a_time_out(command: Command, script_image: ScriptImage) -> None:
     assert (command.cell() / "server" / "capture.pcap").exists()
 
 
-def test_a_hostile_endpoint_cannot_smuggle_files_out(command: Command, script_image: ScriptImage) -> None:
+def test_a_hostile_endpoint_cannot_export_files(command: Command, script_image: ScriptImage) -> None:
     script = 'ln -s /etc/shadow "$TESTBED_EVENTS"; ln -s / /testbed/endpoint/capture.pcap; touch /testbed/x; exit 1'
     done = command("run", "--client", script_image("hostile", script))
     assert done.returncode == 1
@@ -155,7 +155,7 @@ def test_ctrl_c_at_any_moment(command: Command, line: str) -> None:
     assert (command.cell() / "server" / "netem.jsonl").exists()
 
 
-def test_ctrl_c_while_transferring_keeps_what_there_is(command: Command) -> None:
+def test_ctrl_c_during_the_transfer_keeps_the_raw_files(command: Command) -> None:
     with command.start("run", "-v", *SLOW) as process:
         assert process.stderr is not None
         while "transferring" not in process.stderr.readline():
@@ -193,7 +193,7 @@ def test_a_second_ctrl_c_does_not_stop_the_clean_up(command: Command) -> None:
     assert "testbed: still cleaning up" in stderr
 
 
-def test_kill_9_is_swept_by_the_next_run(command: Command, testbed_engine: DockerEngine) -> None:
+def test_the_next_run_cleans_up_after_kill_9(command: Command, testbed_engine: DockerEngine) -> None:
     with command.start("run", "-v", *SLOW) as process:
         assert process.stderr is not None
         while "transferring" not in process.stderr.readline():
@@ -204,11 +204,11 @@ def test_kill_9_is_swept_by_the_next_run(command: Command, testbed_engine: Docke
     assert len(testbed_engine.find(f"testbed.run={dead}")) == 7  # 4 containers, 2 volumes, 1 network
     done = command("run", "--nodes", "1")
     assert done.returncode == 0, done.stderr
-    # Which run says so depends on who else runs on this host; that all is gone does not.
+    # Which run reports it depends on the other runs on this host; the clean-up itself does not.
     assert testbed_engine.find(f"testbed.run={dead}") == []
 
 
-def test_a_run_under_way_is_left_alone(command: Command, testbed_engine: DockerEngine) -> None:
+def test_a_running_run_keeps_its_resources(command: Command, testbed_engine: DockerEngine) -> None:
     with command.start("run", "-v", *SLOW) as process:
         assert process.stderr is not None
         while "transferring" not in process.stderr.readline():
@@ -221,7 +221,7 @@ def test_a_run_under_way_is_left_alone(command: Command, testbed_engine: DockerE
     assert process.returncode == 130
 
 
-def test_an_output_that_cannot_be_written(command: Command, tmp_path: Path) -> None:
+def test_an_unwritable_output_folder(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = command("run", "--output", str(tmp_path / "file" / "runs"))
     assert done.returncode == 3
@@ -248,12 +248,12 @@ head -c 100000 /dev/zero | tr "\0" a
 } > /dev/tcp/server/8888'"""
 
 
-def test_a_client_that_leaves_before_everything_is_read(command: Command, script_image: ScriptImage) -> None:
+def test_a_client_that_exits_before_the_server_has_read_everything(command: Command, script_image: ScriptImage) -> None:
     image = script_image("leaves", LEAVES_EARLY)
     done = command("run", "--client", image, "--nodes", "1", "--content", "100000", "--delay", "100ms")
     assert done.returncode == 0, done.stdout
     result = command.result()
-    # 100 280 bytes in reads of at most 8192, with a pause after each but the last, long after the client has gone.
+    # 100 280 bytes in reads of at most 8192 with read delays: the last read is long after the client's exit.
     assert result["metrics"]["bytes_read"] == 100_280
     assert result["metrics"]["bytes_written"] is None
     assert (command.cell() / "server" / "stdout.log").read_text().endswith("Ending connection\n")

@@ -1,4 +1,4 @@
-"""The display filters of the evidence, in tshark: they are understood, and they show the frames that are meant."""
+"""Check the display filters of the evidence with tshark: they are valid, and they show the right frames."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,8 +44,8 @@ def shown(tshark: Container, data: bytes, display_filter: str) -> list[int]:
     return [int(line) for line in cast("bytes", output[0] or b"").split()]
 
 
-def frames_of(seen: Observation) -> list[Evidence]:
-    answer = explain(seen)
+def frames_of(observation: Observation) -> list[Evidence]:
+    answer = explain(observation)
     return [evidence for found in answer.findings for evidence in found.evidence if evidence.kind == "frames"]
 
 
@@ -60,7 +60,7 @@ def test_filters_show_exactly_the_frames_of_the_evidence(tshark: Container, tran
         assert (len(numbers), numbers[0], numbers[-1]) == (found.count, found.first, found.last), found
 
 
-def test_a_filter_by_rule_shows_them_among_others(tshark: Container) -> None:
+def test_a_filter_by_rule_includes_the_frames_of_the_evidence(tshark: Container) -> None:
     transfer = slow_reader(total_bytes=400_000)
     evidence = [found for found in frames_of(transfer.observe()) if " && " in found.filter]
     assert {found.filter.rpartition(" && ")[2] for found in evidence} >= {"tcp.analysis.zero_window", "tcp.len > 0"}

@@ -1,4 +1,4 @@
-"""What the analysis says of real cells: the right answer, and silence where there is nothing to say."""
+"""Check the analysis of real cells: the right findings, and none that do not apply."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def test_small_buffers_close_the_window_and_block_the_writes(
 
 
 def test_the_laws_of_a_slow_reader_hold(testbed_cell: Callable[..., CellShown]) -> None:
-    """A part of the exercise: small buffers, writes of 100 B, a read of 8192 B a second.
+    """A part of the exercise: small buffers, writes of 100 B, a read of 8192 B per second.
 
     Of 1 300 000 B the reference run had 89 closures (one for 14 480 B), three probes in each, 7208 B/s, and the window
     limited the sender all the time.
@@ -73,7 +73,7 @@ def test_the_laws_of_a_slow_reader_hold(testbed_cell: Callable[..., CellShown]) 
     assert number(result, "segmentation", "writes_per_frame") > 15
 
 
-def test_great_buffers_swallow_the_writes_while_the_window_is_closed_and_probed(
+def test_large_buffers_accept_the_writes_while_the_window_is_closed_and_probed(
     testbed_cell: Callable[..., CellShown],
 ) -> None:
     shown = testbed_cell(family=["ipv4", "ipv6"], client="c", server="c", delay="100ms", chunk=100)
@@ -94,7 +94,7 @@ def test_great_buffers_swallow_the_writes_while_the_window_is_closed_and_probed(
     assert pair.sentence.startswith("Over IPv4 the same cell comes to the same verdict"), pair
 
 
-def test_a_fast_reader_is_not_blamed(testbed_cell: Callable[..., CellShown], family: str) -> None:
+def test_a_fast_reader_is_not_the_cause(testbed_cell: Callable[..., CellShown], family: str) -> None:
     # 57 424 bytes fit into the first window, so that it cannot close however late the reader is on a busy machine.
     result = good(testbed_cell(client="c", server="c", family=family, nodes=45, chunk=1000))
     assert "reads too slowly" not in result.verdict
@@ -102,14 +102,14 @@ def test_a_fast_reader_is_not_blamed(testbed_cell: Callable[..., CellShown], fam
     assert "write-blocked" in {each.name for each in result.not_reported if each.observable}
 
 
-def test_a_slow_network_is_called_that(testbed_cell: Callable[..., CellShown], family: str) -> None:
+def test_a_slow_network_is_the_cause(testbed_cell: Callable[..., CellShown], family: str) -> None:
     result = good(testbed_cell(family=family, netem="rate 2mbit"))
     assert result.verdict.startswith("The network limits the transfer")
     assert findings(result)["sender-limit"].facts["limited_by"] == "network"
     assert not {"window-closed", "window-probes", "read-rate"} & findings(result).keys()
 
 
-def test_loss_without_closure(testbed_cell: Callable[..., CellShown], family: str) -> None:
+def test_loss_without_zero_window(testbed_cell: Callable[..., CellShown], family: str) -> None:
     result = good(testbed_cell(family=family, netem_client="loss 15%", latency="5ms"))
     again = findings(result)["retransmissions"]
     assert int(again.facts["segments_again"]) > 0
@@ -119,7 +119,7 @@ def test_loss_without_closure(testbed_cell: Callable[..., CellShown], family: st
 
 
 def one_list(nodes: int) -> bytes:
-    """Return the list that a client is told to send, without content."""
+    """Return the list that a client sends, without content."""
     made = struct.pack("<i", nodes)
     for index in range(nodes):
         following = index + 1 if index + 1 < nodes else -1
@@ -128,12 +128,12 @@ def one_list(nodes: int) -> bytes:
     return made
 
 
-def test_a_slow_program_is_called_that(
+def test_a_slow_program_is_the_cause(
     testbed_cell: Callable[..., CellShown], script_image: Callable[[str, str], str], family: str
 ) -> None:
     nodes = 8
-    whole = one_list(nodes)
-    pieces = [whole[at : at + 280] for at in range(0, len(whole), 280)]
+    stream = one_list(nodes)
+    pieces = [stream[at : at + 280] for at in range(0, len(stream), 280)]
     # Bash alone opens connections by itself; each printf is one write.
     sends = "\n".join("printf '" + "".join(f"\\{byte:03o}" for byte in piece) + "' >&3; sleep 0.15" for piece in pieces)
     image = script_image(
@@ -143,20 +143,20 @@ def test_a_slow_program_is_called_that(
     assert result.verdict.startswith("The sending program limits the transfer")
     assert number(result, "sender-limit", "application_share") > 0.8
     assert not {"window-closed", "window-probes", "write-blocked"} & findings(result).keys()
-    unseen = {each.name for each in result.not_reported if not each.observable}
-    assert {"write-blocked", "segmentation"} <= unseen  # it leaves no log
+    unobservable = {each.name for each in result.not_reported if not each.observable}
+    assert {"write-blocked", "segmentation"} <= unobservable  # it leaves no log
 
 
 PRESSED: dict[str, Any] = {"nodes": 1000, "content": 10_000, "chunk": 1000, "delay": "2ms", **SMALL}
-"""So much that its piling up takes longer than a look at the memory is late on a busy machine."""
+"""Enough bytes that they accumulate for longer than a memory sample can be late on a busy machine."""
 
 
 @pytest.fixture(scope="module")
-def silent_images(testbed_engine: DockerEngine) -> Iterator[dict[str, str]]:
-    """The example of back-pressure, right and wrong, without its event log."""
+def images_without_log(testbed_engine: DockerEngine) -> Iterator[dict[str, str]]:
+    """Provide the example of back-pressure, right and wrong, without its event log."""
     tags = {}
     for drain in ("0", "1"):
-        tags[drain] = f"testbed-test-silent-{drain}:latest"
+        tags[drain] = f"testbed-test-no-log-{drain}:latest"
         dockerfile = (EXAMPLE / "Dockerfile").read_text().replace("ARG DRAIN=1", f"ARG DRAIN={drain}")
         files = {
             "Dockerfile": dockerfile.replace('["python3"', '["env", "TESTBED_EVENTS=", "python3"').encode(),
@@ -182,11 +182,11 @@ shutdown($s, 1); 1 while sysread($s, my $rest, 65536);
 
 
 def test_back_pressure_is_judged_by_memory_where_there_is_no_log(
-    testbed_cell: Callable[..., CellShown], silent_images: dict[str, str], script_image: Callable[[str, str], str]
+    testbed_cell: Callable[..., CellShown], images_without_log: dict[str, str], script_image: Callable[[str, str], str]
 ) -> None:
     says = {}
     foreign = script_image("perl-client", PERL)
-    for name, client in (("wrong", silent_images["0"]), ("right", silent_images["1"]), ("foreign", foreign)):
+    for name, client in (("wrong", images_without_log["0"]), ("right", images_without_log["1"]), ("foreign", foreign)):
         result = good(testbed_cell(client=client, **PRESSED))
         assert result.verdict.startswith("The receiver reads too slowly"), name
         assert "write-blocked" in {each.name for each in result.not_reported if not each.observable}, name
@@ -199,7 +199,7 @@ def test_back_pressure_is_judged_by_memory_where_there_is_no_log(
         assert says[name].sentence.startswith("Back-pressure is respected"), says
 
 
-def test_the_commands_tell_the_same(command: Command) -> None:
+def test_the_commands_print_the_same_findings(command: Command) -> None:
     done = command("run", "--delay", "200ms", "--chunk", "1k", "--nodes", "60", "--sndbuf", "8k", "--rcvbuf", "8k")
     assert done.returncode == 0, done.stderr
     assert "The receiver reads too slowly" in done.stdout

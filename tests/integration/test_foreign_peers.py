@@ -1,4 +1,4 @@
-"""The programs against tools that know nothing of them: ncat and OpenBSD's nc, over both families."""
+"""Run the programs against independent tools, ncat and OpenBSD's nc, over both families."""
 
 import hashlib
 import random
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.docker
 
 STRUCT = Path(__file__).resolve().parents[1] / "support" / "struct_list.c"
 STAYS_S = 0.5
-"""Long enough for a program that does not wait to be gone."""
+"""Long enough for a program that does not wait to exit."""
 
-# Two tools that both shut down their side at the end of their input and then wait for the other end to close.
+# Both tools shut down their side at the end of their input and then wait until the peer closes.
 SENDERS = {"ncat": "ncat", "nc": "nc.openbsd -N"}
 
-# Sends each file named in a list to the host and port beside it; what comes back is printed, and should be nothing.
+# Sends each file in a list to its host and port, and prints the answer, which should be empty.
 SEND_ALL = """
 while read -r host file; do
   $1 $2 "$host" 8888 <"/tmp/$file" 2>/tmp/error || grep -q -E 'reset by peer|Broken pipe' /tmp/error || cat /tmp/error
@@ -86,7 +86,7 @@ def check(options: tuple[str, ...], server: Peer, vectors: list[Vector], turns: 
 
 
 @pytest.mark.parametrize("program", ["py", "c"])
-def test_a_server_reads_what_other_tools_send(lab: PeerLab, program: str, family: str) -> None:
+def test_a_server_reads_the_streams_of_other_tools(lab: PeerLab, program: str, family: str) -> None:
     groups = by_options()
     names = {options: f"server{number}" for number, options in enumerate(groups)}
     with ThreadPoolExecutor(4) as pool:
@@ -125,13 +125,13 @@ class Sent:
         )
 
 
-# Ratings leave 16 bits at node 16384; chunks that are smaller than a field, and larger than a list.
+# Ratings exceed 16 bits at node 16384; chunks that are smaller than a field, and larger than a list.
 SENT = (Sent(10, 1000), Sent(0, 0), Sent(3, 5, repeat=4, chunk_bytes=7), Sent(1, 3_000_000), Sent(33_000, 0))
 
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sent], bytes]:
-    """Return a function that makes the clients' stream by means of a C compiler and its struct."""
+    """Return a function that builds the clients' stream with a C compiler and a struct."""
     program = tmp_path_factory.mktemp("struct") / "struct_list"
     subprocess.run(["gcc", "-O1", "-Wall", "-Werror", "-o", program, STRUCT], check=True)
 
@@ -143,7 +143,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sent], bytes
 
 
 def listen(tools: Peer, family: str, *listeners: str) -> list[int]:
-    """Start listeners that store what comes, each on a port of its own."""
+    """Start listeners that store their input, each on its own port."""
     ports = list(range(9000, 9000 + len(listeners)))
     for port, listener in zip(ports, listeners, strict=True):
         tools.begin(f"echo $$ >/tmp/$2.pid; {LISTEN[listener]}", FLAG[family], str(port))
@@ -152,7 +152,7 @@ def listen(tools: Peer, family: str, *listeners: str) -> list[int]:
 
 
 @pytest.mark.parametrize("program", ["py", "c"])
-def test_a_listening_tool_stores_what_a_client_sends(
+def test_a_listening_tool_stores_the_stream_of_a_client(
     lab: PeerLab, compiled: Callable[[Sent], bytes], program: str, family: str
 ) -> None:
     tools = lab.tools()
@@ -200,10 +200,10 @@ def test_a_client_stays_until_the_tool_has_read_everything(
 
 
 @pytest.mark.parametrize("program", ["py", "c"])
-def test_a_client_drops_what_the_tool_says(
+def test_a_client_discards_what_the_tool_sends(
     lab: PeerLab, compiled: Callable[[Sent], bytes], program: str, family: str
 ) -> None:
-    """The tool talks before, while and after it listens, and closes when it has read to the end."""
+    """The tool sends before, during and after its input, and closes after the end of input."""
     sent = Sent(100, 1000)
     tools = lab.tools()
     tools.begin(
@@ -217,7 +217,7 @@ def test_a_client_drops_what_the_tool_says(
 
 
 @pytest.mark.parametrize("program", ["py", "c"])
-def test_a_client_whose_tool_is_killed_says_so(lab: PeerLab, program: str, family: str) -> None:
+def test_a_client_whose_tool_is_killed_reports_it(lab: PeerLab, program: str, family: str) -> None:
     tools = lab.tools()
     (port,) = listen(tools, family, "ncat")
     tools.run("kill -STOP $(cat /tmp/9000.pid)")
@@ -231,7 +231,7 @@ def test_a_client_whose_tool_is_killed_says_so(lab: PeerLab, program: str, famil
     assert re.fullmatch(rf"client: send to tools port {port} over {family}: {reason}\n", ended.err)
 
 
-# Sends a file and stays; only a signal ends it.
+# Sends a file and stays connected until a signal ends it.
 SEND_AND_STAY = """
 { cat /tmp/$2; exec sleep 600; } | sh -c 'echo $$ >/tmp/$2.pid; exec ncat $1 server 8888' sh "$1" "$2"
 """
@@ -242,11 +242,11 @@ AWAIT_ACKED = 'until ss -Htni dport = :8888 | grep -q "bytes_acked:$(($1 + 1)) "
 def test_a_tool_that_never_ends_its_stream_and_vanishes(
     lab: PeerLab, compiled: Callable[[Sent], bytes], program: str, family: str
 ) -> None:
-    whole = compiled(Sent(1, 5))
-    cut = {"killed": whole[:100], "unplugged": whole[:282]}
+    stream_bytes = compiled(Sent(1, 5))
+    cut = {"killed": stream_bytes[:100], "unplugged": stream_bytes[:282]}
     server = lab.server(program, family)
     tools = lab.tools()
-    tools.put({"whole": whole, **cut})
+    tools.put({"whole": stream_bytes, **cut})
     tools.begin(SEND_AND_STAY, FLAG[family], "whole")
     server.wait_for("List of 1 nodes, 285 bytes, sha256", where="out")
     for name, stream in cut.items():
@@ -266,7 +266,7 @@ def test_a_tool_that_never_ends_its_stream_and_vanishes(
         "early-end at byte 100, list 0, node 0, field title",
         "stopped at byte 282, list 0, node 0, field content",
     ]
-    for number, stream in ((1, whole), (2, cut["killed"]), (3, cut["unplugged"])):
+    for number, stream in ((1, stream_bytes), (2, cut["killed"]), (3, cut["unplugged"])):
         path = EVENTS if number == 1 else f"{EVENTS}.{number}"
         events = parse_events(server.file(path).decode())
         assert (events[0][0], events[-1][0], events[-1][-1]) == ("accept", "close", len(stream))

@@ -1,7 +1,7 @@
-"""The grammar against tc itself.
+"""Compare the grammar with tc itself.
 
 tc parses its text before it asks the kernel, so its verdict shows on any kernel: success, or an answer of the kernel
-(it has no such discipline, or it refuses a value), means that the text was taken; any other answer is tc's refusal.
+(it has no such discipline, or it rejects a value), means that the text was accepted; any other answer is a rejection.
 Where the kernel has netem, the discipline is deleted after each text. The container has a network namespace of its own.
 """
 
@@ -24,7 +24,7 @@ ROWS = [
     if not line.startswith("#")
 ]
 ANSWERS_OF_THE_KERNEL = ("Error: ", "RTNETLINK answers: ")
-# reads texts from the arguments: one verdict a line, `tc exit status`, tab, first line of the answer
+# Reads texts from the arguments and prints a line for each: exit code of tc, tab, first line of its output.
 VERDICTS = r"""
 for text in "$@"; do
   answer=$(tc qdisc add dev lo root netem $text 2>&1 </dev/null); status=$?
@@ -64,28 +64,30 @@ def verdicts(tc: Container, texts: list[str]) -> list[tuple[bool, str]]:
     return [(code == "0" or answer.startswith(ANSWERS_OF_THE_KERNEL), answer) for code, _, answer in lines]
 
 
-def test_tc_and_we_take_and_refuse_the_same(tc: Container) -> None:
+def test_tc_and_the_grammar_accept_and_reject_the_same(tc: Container) -> None:
     assert len(ROWS) >= 80
     texts = [row[2] for row in ROWS]
     wrong = [
-        f"{row[2]!r}: tc {'takes' if taken else 'refuses'} it: {answer}"
-        for row, (taken, answer) in zip(ROWS, verdicts(tc, texts), strict=True)
-        if taken != (row[0] == "yes")
+        f"{row[2]!r}: tc {'accepts' if accepted else 'rejects'} it: {answer}"
+        for row, (accepted, answer) in zip(ROWS, verdicts(tc, texts), strict=True)
+        if accepted != (row[0] == "yes")
     ]
     assert not wrong, "\n".join(wrong)
 
 
-def test_tc_takes_what_we_write(tc: Container) -> None:
-    """Our words for tc, of every text that we take: units, limit and all."""
+def test_tc_accepts_our_words(tc: Container) -> None:
+    """Check our words for tc, of every text that we accept, with units and limit."""
     texts = [" ".join(tc_words(parse(row[2]))) for row in ROWS if row[1] == "yes" and "nosuchtable" not in row[2]]
     wrong = [
-        f"{text!r}: {answer}" for text, (taken, answer) in zip(texts, verdicts(tc, texts), strict=True) if not taken
+        f"{text!r}: {answer}"
+        for text, (accepted, answer) in zip(texts, verdicts(tc, texts), strict=True)
+        if not accepted
     ]
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_bare_time_is_never_left_to_tc() -> None:
-    """tc before 6.9 reads a bare delay as microseconds, later ones as nanoseconds."""
+def test_tc_never_gets_a_time_without_a_unit() -> None:
+    """tc before 6.9 takes a delay without a unit for microseconds, later versions for nanoseconds."""
     commands = [tc_words(parse(row[2])) for row in ROWS if row[1] == "yes"]
     times = [words[words.index(name) + 1] for words in commands for name in ("delay", "slot") if name in words]
     assert len(times) > 20

@@ -1,4 +1,4 @@
-"""Both servers under attack over both families, while honest transfers go on: one line a bad peer, and nothing else."""
+"""Attack both servers over both families during honest transfers: one line for each bad peer, and nothing else."""
 
 import hashlib
 import json
@@ -29,12 +29,12 @@ STUCK = 500
 PEERS = 50
 CHURN = 2000
 ROOM = "--max-connections=4000"
-"""For all of them at once: the thread of one that is gone may not have run yet when the next one comes."""
+"""Enough for all of them at once: the thread of a closed connection may still exist when the next one starts."""
 HONEST = ("--host=server", "--nodes=50", "--content-bytes=1000", "--chunk-bytes=4000")
 HONEST_LOOP = 'until [ -e /tmp/stop ]; do "$PROGRAM" "$@" || exit 1; done'
 HOSTILE = 'exec python3 /tmp/hostile.py server 8888 "$1" /tmp'
 HONEST_STREAM = b"".join(list_blocks(50, 1000))
-# Pipes that stay open, and that nobody reads.
+# Pipes that stay open and are never read.
 UNREAD = """
 mkfifo /tmp/out /tmp/err; exec 3<>/tmp/out 4<>/tmp/err
 exec "$PROGRAM" "$@" >/tmp/out 2>/tmp/err
@@ -81,7 +81,7 @@ def block(stream: bytes, nodes: int, content_bytes: int) -> str:
 
 
 def blocks(out: str) -> tuple[Counter[str], int]:
-    """Return the lists that stand in a server's output, and how often a connection ended as it should."""
+    """Return the lists in a server's output, and how many connections ended regularly."""
     found: Counter[str] = Counter()
     lines: list[str] = []
     ends = 0
@@ -94,13 +94,13 @@ def blocks(out: str) -> tuple[Counter[str], int]:
         if line.startswith("List of "):
             found["\n".join(lines)] += 1
             lines = []
-    assert not lines, "a list that is not whole"
+    assert not lines, "an incomplete list"
     return found, ends
 
 
 @dataclass
 class Plan:
-    """The attacks by name, what each is to cost on standard error, and what it prints."""
+    """Hold the attacks by name, the expected error of each, and its expected output."""
 
     attacks: list[dict[str, object]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class Plan:
     stuck: list[str] = field(default_factory=list)
 
     def add(self, name: str, stream: bytes, end: str = "await", piece: int = 0, out: Sequence[str] = ()) -> None:
-        """Add an attack; what it costs follows from its bytes and its end, `out` is what it prints."""
+        """Add an attack; the expected error follows from its bytes and its end, `out` is the expected output."""
         lists, ends = blocks("\n".join(out))
         self.prints += lists
         self.ends += ends
@@ -139,7 +139,7 @@ class Plan:
 
 
 def many_tiny_nodes() -> bytes:
-    """Return as many nodes as a server takes by default, all in one circle: found out when the last one is there."""
+    """Return the default maximum of nodes in one circle, which only the last node reveals."""
     stream = bytearray(b"".join(list_blocks(100_000, 0)))
     stream[-276 + 4 : -276 + 8] = bytes(4)
     return bytes(stream)
@@ -147,7 +147,7 @@ def many_tiny_nodes() -> bytes:
 
 @pytest.fixture(scope="session")
 def one_family(request: pytest.FixtureRequest) -> str:
-    """For what does not depend on the family."""
+    """Provide one family for tests that do not depend on it."""
     chosen = str(request.config.getoption("--family"))
     return "ipv6" if chosen == "both" else chosen
 
@@ -190,7 +190,7 @@ def read_report(peer: Peer, key: str) -> dict[str, Any]:
 
 
 def logs_of(server: Peer, count: int) -> list[list[tuple[str, int, int, int, int]]]:
-    """Return the events of the first connections; each log must be whole, from accept to close."""
+    """Return the events of the first connections; each log must be complete, from accept to close."""
     logs = []
     for number in range(1, count + 1):
         events = parse_events(server.file(EVENTS if number == 1 else f"{EVENTS}.{number}").decode())
@@ -207,7 +207,7 @@ def check_errors(ended: Ended, plan: Plan, peers: list[tuple[str, int]]) -> None
 
 
 @pytest.mark.parametrize("program", ["py", "c"])
-def test_an_honest_transfer_is_whole_while_others_attack(lab: PeerLab, plan: Plan, program: str, family: str) -> None:
+def test_an_honest_transfer_completes_during_attacks(lab: PeerLab, plan: Plan, program: str, family: str) -> None:
     memory = {"mem_limit": 2 * MEMORY_BYTES, "memswap_limit": 2 * MEMORY_BYTES}
     server = lab.server(program, family, ROOM, **memory)
     tools = lab.tools(family, script=HOSTILE, files=plan.document())
@@ -234,7 +234,7 @@ def test_an_honest_transfer_is_whole_while_others_attack(lab: PeerLab, plan: Pla
 
 
 def flood(lab: PeerLab, family: str, mode: str, threads: int) -> Peer:
-    """Start peers that never cease; return when all are under way."""
+    """Start peers that never stop; return when all are running."""
     script = 'exec python3 /tmp/flood.py server 8888 "$@"'
     tools = lab.tools(family, mode, str(threads), script=script, files={"flood.py": FLOOD.read_bytes()})
     tools.wait_for("all are at it\n", where="out")
@@ -243,7 +243,7 @@ def flood(lab: PeerLab, family: str, mode: str, threads: int) -> Peer:
 
 @pytest.mark.parametrize("program", ["py", "c"])
 @pytest.mark.parametrize("mode", ["churn", "lists", "bytes"])
-def test_a_server_is_stopped_under_attack(lab: PeerLab, mode: str, program: str, one_family: str) -> None:
+def test_a_server_stops_under_attack(lab: PeerLab, mode: str, program: str, one_family: str) -> None:
     server = lab.server(program, one_family, "--repeat=0", "--print=none", "--verbose=0")
     flood(lab, one_family, mode, 4 if mode == "churn" else PEERS)
     ended = server.stop()
@@ -255,8 +255,8 @@ def test_a_server_is_stopped_under_attack(lab: PeerLab, mode: str, program: str,
 
 
 @pytest.mark.parametrize("program", ["py", "c"])
-def test_a_server_is_stopped_when_nobody_reads_its_outputs(lab: PeerLab, program: str, one_family: str) -> None:
-    """Connections are stuck at standard output, others at standard error, and so is what accepts them."""
+def test_a_server_stops_when_its_outputs_are_not_read(lab: PeerLab, program: str, one_family: str) -> None:
+    """Block some connections at standard output, others and the accepting thread at standard error."""
     server = lab.server(program, one_family, "--max-connections=50", script=UNREAD)
     flood(lab, one_family, "long", 2)
     peers = lab.start(lab.program("client", "py"), "peers", "server", script=FILL_STDERR, files={})
@@ -270,7 +270,7 @@ def test_a_server_is_stopped_when_nobody_reads_its_outputs(lab: PeerLab, program
 @pytest.mark.parametrize("program", ["py", "c"])
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_nothing_is_printed_into_sockets_and_logs(lab: PeerLab, closed: str, program: str, one_family: str) -> None:
-    """Where a standard descriptor is closed, the next one that is opened would become it."""
+    """If a standard descriptor is closed, the next opened descriptor would get its number."""
     server = lab.server(program, one_family, script=f'exec "$PROGRAM" "$@" {closed}')
     tools = lab.tools(files={"list": SHORT})
     assert tools.run("ncat $1 server 8888 </tmp/list", FLAG[one_family]) == ""
@@ -282,8 +282,8 @@ def test_nothing_is_printed_into_sockets_and_logs(lab: PeerLab, closed: str, pro
 
 
 @pytest.mark.parametrize("program", ["py", "c"])
-def test_a_log_that_cannot_be_written_costs_one_line(lab: PeerLab, program: str, one_family: str) -> None:
-    """The disk has room for one log only, and not for all of that."""
+def test_an_unwritable_log_costs_one_line(lab: PeerLab, program: str, one_family: str) -> None:
+    """Give the disk less space than one log needs."""
     server = lab.server(program, one_family, "--read-bytes=20", tmpfs={"/testbed": "size=16k,uid=65532"})
     for number in range(2):
         honest = lab.client(OTHER[program], one_family, *HONEST, alias=f"client{number}").join()
@@ -313,7 +313,7 @@ def test_threads_that_cannot_start_cost_a_line_each(lab: PeerLab, program: str, 
 
 
 @pytest.mark.parametrize("program", ["py", "c"])
-def test_a_list_that_memory_does_not_hold_costs_one_line(lab: PeerLab, program: str, one_family: str) -> None:
+def test_a_list_that_exceeds_memory_costs_one_line(lab: PeerLab, program: str, one_family: str) -> None:
     caps = ("--content=keep", "--max-content-bytes=4000000000", "--max-total-bytes=8000000000")
     server = lab.server(program, one_family, *caps, script='ulimit -v 200000; exec "$PROGRAM" "$@"')
     head = (1).to_bytes(4, "little") + SHORT[4:276] + (3_000_000_000).to_bytes(4, "little")

@@ -1,4 +1,4 @@
-"""What each impairment does to a real transfer: on the wire, in the counters, in the files of the cell."""
+"""Check the effect of each impairment on a real transfer: on the wire, in the counters, in the raw files."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.docker
 Run = Callable[..., CellShown]
 
 LATE_MS = 5.0
-"""How late the median frame may be on a machine that runs other tests."""
+"""Tolerance of the median delay on a machine that runs other tests."""
 
 MSS_BYTES = {"ipv4": 1448, "ipv6": 1428}
 SMALL = {"nodes": 6, "chunk": 1000, "nodelay": True}
@@ -73,7 +73,7 @@ def test_exactly_the_packets_of_a_drop_list_are_lost(testbed_cell: Run, family: 
 
 
 def test_a_blackhole_is_a_gap_in_what_arrives(testbed_cell: Run, family: str) -> None:
-    # Of TCP only: what the kernel sends of its own accord may begin the time, and the hole take the first SYN.
+    # TCP only: other packets of the kernel may start the clock, and the hole may drop the first SYN.
     link = {
         "netem_client": "delay 5ms rate 2mbit blackhole 200ms 300ms filter protocol tcp",
         "netem_server": "delay 5ms",
@@ -85,7 +85,7 @@ def test_a_blackhole_is_a_gap_in_what_arrives(testbed_cell: Run, family: str) ->
     arrived = sent_by(connection(shown.folder, "server"), "client").time_ns
     longest_ns = max(late - early for early, late in pairwise(arrived.tolist()))
     assert longest_ns >= 150e6
-    # What entered before the hole leaves it as the rate allows; nothing that was sent inside it ever arrives.
+    # Frames that entered before the hole leave at the rate; frames sent inside it never arrive.
     inside = (sent > sent[0] + 205e6) & (sent < sent[0] + 495e6)
     assert inside.any()
     assert len(sent) > len(arrived)
@@ -104,7 +104,7 @@ def test_jitter_reorders_unless_order_is_kept(testbed_cell: Run, family: str, wo
 
 
 @pytest.mark.parametrize("words", ["per-skb", "per-segment"])
-def test_what_a_decision_is_made_about(testbed_cell: Run, family: str, words: str) -> None:
+def test_what_a_loss_decision_applies_to(testbed_cell: Run, family: str, words: str) -> None:
     shown = passed(testbed_cell(family=family, netem=f"delay 5ms {words}", chunk="64k"))
     largest = int(data_of(connection(shown.folder, "server")).payload_bytes.max())
     assert (largest <= MSS_BYTES[family]) == (words == "per-segment")
@@ -112,7 +112,7 @@ def test_what_a_decision_is_made_about(testbed_cell: Run, family: str, words: st
 
 @pytest.mark.parametrize(("words", "low", "high"), [("exact", 0.0, 0.045), ("true", 0.045, 0.22)])
 def test_correlated_loss(testbed_cell: Run, family: str, words: str, low: float, high: float) -> None:
-    # Of the 10 % that are asked for, netem's generator loses 1.7 % (docs/link.md).
+    # With 10 % requested, netem's generator drops 1.7 % (docs/link.md).
     text = f"delay 2ms loss 10% 25% per-segment correlation {words}"
     shown = passed(testbed_cell(family=family, netem_client=text, netem_server="delay 2ms", nodes=300, seed=1))
     found = counters(shown)
@@ -129,8 +129,8 @@ def test_only_what_the_filter_matches_is_impaired(testbed_cell: Run, family: str
     assert delayed or found.exempt == found.packets_in
 
 
-def test_neighbour_discovery_passes_unless_asked(testbed_cell: Run, family: str) -> None:
-    # Without probes the endpoint's own first packet has to find its neighbour.
+def test_neighbour_discovery_is_exempt_unless_requested(testbed_cell: Run, family: str) -> None:
+    # Without probes the first packet of the endpoint triggers the neighbour discovery.
     plain, impaired = (
         passed(testbed_cell(family=family, netem="delay 40ms", nd=nd, probes=0, nodes=1)) for nd in (False, True)
     )
@@ -139,7 +139,7 @@ def test_neighbour_discovery_passes_unless_asked(testbed_cell: Run, family: str)
     assert plain.result.metrics.rtt_ms is None
 
 
-def test_instruments_as_asked(testbed_cell: Run, family: str) -> None:
+def test_instruments_as_requested(testbed_cell: Run, family: str) -> None:
     shown = passed(testbed_cell(family=family, snaplen=100, sample_interval="0", probes=3, nodes=100))
     file = PcapFile((shown.folder / "server" / "capture.pcap").read_bytes())
     kept = [int(records.captured_bytes.max()) for chunk in file.chunks() for records in chunk.records]
@@ -149,9 +149,9 @@ def test_instruments_as_asked(testbed_cell: Run, family: str) -> None:
     assert not (shown.folder / "client" / "sockets.csv").exists()
 
 
-def test_a_profile_changes_the_link_on_the_way(testbed_cell: Run, family: str) -> None:
+def test_a_profile_changes_the_link_during_the_transfer(testbed_cell: Run, family: str) -> None:
     profile = {"client": [{"at": "300ms", "netem": "delay 60ms"}, {"at": "2500ms", "netem": "delay 2ms"}]}
-    # The transfer takes more than three seconds: however late it begins, the second change comes in its midst.
+    # The transfer lasts more than three seconds: however late it starts, the second change occurs during it.
     slow = {"delay": "100ms", "rcvbuf": "8k", "sndbuf": "8k"}
     shown = passed(testbed_cell(family=family, latency="2ms", profile=profile, **slow))
     (ready,) = events(shown.folder, "client", "ready")
@@ -160,7 +160,7 @@ def test_a_profile_changes_the_link_on_the_way(testbed_cell: Run, family: str) -
         (each["impairment"], (each["monotonic_ns"] - ready["monotonic_ns"]) / 1e6) for each in document["changes"]
     ]
     assert [text for text, _ in changes] == ["delay 60ms", "delay 2ms"]
-    # The profile's clock starts with being ready; the line that says so is stamped a moment later.
+    # The profile starts when the sidecar is ready; the time stamp of that event is slightly later.
     assert all(at_ms - requested_ms >= -20 for (_, at_ms), requested_ms in zip(changes, (300, 2500), strict=True))
     assert (shown.result.link["client"].changes, shown.result.link["server"].changes) == (2, 0)
     ms = one_way_ms(shown, "client")
@@ -185,7 +185,7 @@ def test_a_trace_beside_the_scenario_is_the_links_rate(command: Command, tmp_pat
 
 
 def test_a_table_beside_the_scenario_is_the_delays_distribution(command: Command, tmp_path: Path) -> None:
-    # Two entries, one sigma to either side: frames are 10 or 30 ms late and nothing else.
+    # Two entries, one sigma to either side: the delay is 10 or 30 ms and nothing else.
     (tmp_path / "two.dist").write_text("# two values\n-8192 8192\n")
     cell = "  {netem_client: delay 20ms 10ms distribution two keep-order, nodes: 200, nodelay: true, chunk: 1000}\n"
     held = matrix(command, tmp_path, cell)["link"]["client"]["engine_delays"]["ms"]
@@ -212,7 +212,7 @@ def test_shapes_of_a_profile_in_a_scenario(command: Command, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "text", ["drop-list 3", "blackhole 1s 1s", "delay 1ms keep-order", "delay 1ms per-segment", "filter port 1"]
 )
-def test_the_kernel_engine_refuses_before_anything_starts(command: Command, text: str) -> None:
+def test_the_kernel_engine_rejects_before_anything_starts(command: Command, text: str) -> None:
     done = command("run", "--engine", "kernel", "--netem", text)
     assert done.returncode == 2
     assert "the kernel engine does not support this" in done.stderr

@@ -1,4 +1,4 @@
-"""What sidecars see beside packets: counters, memory, the machine, clocks; and captures whole, capped and readable."""
+"""Check what sidecars record: counters, memory, the machine, clocks; and captures, full, capped and readable."""
 
 import csv
 import json
@@ -42,8 +42,8 @@ def rows(path: Path) -> list[dict[str, int]]:
 
 
 def stopped(shown: CellShown, role: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((shown.folder / role / "link.json").read_text())["stopped"]
-    return told
+    event: dict[str, Any] = json.loads((shown.folder / role / "link.json").read_text())["stopped"]
+    return event
 
 
 def test_the_kernels_counters_agree_with_the_capture(testbed_cell: Callable[..., CellShown], family: str) -> None:
@@ -71,7 +71,7 @@ def test_memory_and_processor_time_of_both_programs(testbed_cell: Callable[..., 
         assert {row["processes"] for row in found} == {1}
 
 
-def test_the_machine_and_the_clocks_were_looked_at(testbed_cell: Callable[..., CellShown]) -> None:
+def test_the_machine_and_the_clocks_are_recorded(testbed_cell: Callable[..., CellShown]) -> None:
     shown = testbed_cell(nodes=60, delay="50ms", **SMALL)
     host = good(shown).host
     assert host is not None
@@ -81,7 +81,7 @@ def test_the_machine_and_the_clocks_were_looked_at(testbed_cell: Callable[..., C
     assert host.clock_offset_ns is not None
     low_ns, high_ns = host.clock_offset_ns
     assert low_ns <= 0 <= high_ns
-    # Only how busy this machine is may make times unreliable: both ends have one clock.
+    # Only the load of this machine can make times unreliable: both ends have one clock.
     assert not any("clock" in issue for issue in shown.result.timing_issues)
 
 
@@ -89,22 +89,22 @@ def test_whole_frames_on_request(testbed_cell: Callable[..., CellShown], family:
     shown = testbed_cell(family=family, snaplen=0, nodes=50)
     good(shown)
     for role in ("client", "server"):
-        # Every byte that was sent is in it, and nothing else is as great.
+        # The capture contains every sent byte.
         assert (shown.folder / role / "capture.pcap").stat().st_size > shown.result.metrics.bytes_written  # type: ignore[operator]
         assert stopped(shown, role)["capture"]["complete"], stopped(shown, role)["capture"]
 
 
-def test_a_capped_capture_keeps_beginning_and_end_and_says_what_it_lacks(
+def test_a_capped_capture_keeps_beginning_and_end_and_reports_the_gap(
     testbed_cell: Callable[..., CellShown],
 ) -> None:
     shown = testbed_cell(snaplen=0, capture_max="8MB", nodes=500, content=100_000, chunk=65_536, read_size=65_536)
     result = good(shown)
     for role in ("client", "server"):
-        told = stopped(shown, role)["capture"]
+        event = stopped(shown, role)["capture"]
         assert (shown.folder / role / "capture.pcap").stat().st_size < 8_500_000
-        assert told["cut"]["frames"] > 0
-        assert told["cut"]["after_ns"] < told["cut"]["before_ns"]
-        assert not told["complete"]
+        assert event["cut"]["frames"] > 0
+        assert event["cut"]["after_ns"] < event["cut"]["before_ns"]
+        assert not event["complete"]
         assert any(note.startswith(f"{role}/capture.pcap is not complete") for note in result.notes)
     trust = finding(result, "capture-trust")
     assert "left out to keep it below" in trust.sentence
@@ -127,7 +127,7 @@ def asyncio_images(testbed_engine: DockerEngine) -> Iterator[dict[str, str]]:
         testbed_engine.remove_image(tag)
 
 
-def test_a_program_that_buffers_by_itself_is_found(
+def test_a_program_that_buffers_in_memory_is_detected(
     testbed_cell: Callable[..., CellShown], asyncio_images: dict[str, str], family: str
 ) -> None:
     result = good(testbed_cell(client=asyncio_images["0"], family=family, **SLOW))
@@ -139,7 +139,7 @@ def test_a_program_that_buffers_by_itself_is_found(
 
 
 @pytest.mark.parametrize("client", ["drained", "py", "c"])
-def test_programs_that_wait_are_not_blamed(
+def test_programs_that_wait_are_not_the_cause(
     testbed_cell: Callable[..., CellShown], asyncio_images: dict[str, str], client: str
 ) -> None:
     result = good(testbed_cell(client=asyncio_images["1"] if client == "drained" else client, **SLOW))
@@ -163,8 +163,8 @@ def tshark() -> Iterator[Container]:
         client.close()
 
 
-def said(container: Container, data: bytes, *argv: str) -> tuple[str, str]:
-    """Return what a program of Wireshark's printed about a capture, and what it complained of."""
+def outputs(container: Container, data: bytes, *argv: str) -> tuple[str, str]:
+    """Return the output of a Wireshark tool for a capture, and its warnings."""
     packed_file = BytesIO()
     with open_tar(fileobj=packed_file, mode="w") as archive:
         entry = TarInfo("file.pcap")
@@ -173,10 +173,10 @@ def said(container: Container, data: bytes, *argv: str) -> tuple[str, str]:
     assert container.put_archive("/tmp", packed_file.getvalue())
     status, (output, errors) = container.exec_run([*argv, "/tmp/file.pcap"], demux=True)
     assert status == 0, (argv, errors)
-    # tshark says so of every container that it runs in as root.
-    complaints = cast("bytes", errors or b"").decode().replace('Running as user "root" and group "root".', "")
-    complaints = complaints.replace("This could be dangerous.", "")
-    return cast("bytes", output or b"").decode(), complaints.strip()
+    # tshark prints this in every container as root.
+    warnings = cast("bytes", errors or b"").decode().replace('Running as user "root" and group "root".', "")
+    warnings = warnings.replace("This could be dangerous.", "")
+    return cast("bytes", output or b"").decode(), warnings.strip()
 
 
 @pytest.mark.parametrize(
@@ -195,12 +195,12 @@ def test_wireshark_opens_captures_without_a_warning(
     good(shown)
     for role in ("client", "server"):
         data = (shown.folder / role / "capture.pcap").read_bytes()
-        facts, complaints = said(tshark, data, "capinfos", "-M", "-c", "-o", "-E")
+        facts, warnings = outputs(tshark, data, "capinfos", "-M", "-c", "-o", "-E")
         assert "Strict time order:   True" in facts
         assert "File encapsulation:  ether\n" in facts
         assert f"Number of packets:   {stopped(shown, role)['capture']['frames']}\n" in facts
-        assert complaints == ""
-        odd, complaints = said(
+        assert warnings == ""
+        output, warnings = outputs(
             tshark, data, "tshark", "-n", "-Y", "_ws.malformed || _ws.expert.severity == error", "-r"
         )
-        assert (odd, complaints) == ("", "")
+        assert (output, warnings) == ("", "")

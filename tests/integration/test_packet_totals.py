@@ -30,7 +30,7 @@ def tools() -> Iterator[Tools]:
 
 
 def repeats(frames: Frames, own: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell which of these frames repeat data, a SYN or a FIN, at any distance.
+    """Return which of these frames repeat data, a SYN or a FIN, at any distance.
 
     The capture is made at the sender, so an out-of-order frame repeats earlier data, unless the capture itself has two
     frames in the wrong order.

@@ -15,7 +15,7 @@ Run = Callable[..., CellShown]
 HEADERS_BYTES = {"ipv4": 40, "ipv6": 60}
 TIMESTAMPS_BYTES = 12
 FIRST_FLIGHT_NS = 60_000_000
-"""With 50 ms each way the first answer comes after 100 ms; what is sent until then is the first window."""
+"""With 50 ms in each direction the first ACK comes after 100 ms; bytes sent before it are the initial window."""
 
 
 def passed(shown: CellShown) -> CellShown:
@@ -37,13 +37,13 @@ def test_the_mtu_bounds_segments_both_ways(testbed_cell: Run, family: str) -> No
     assert connection(shown.folder, "server").client.mss_bytes == mss
 
 
-def test_the_mss_that_is_asked_for(testbed_cell: Run, family: str) -> None:
+def test_the_advertised_mss(testbed_cell: Run, family: str) -> None:
     shown = passed(testbed_cell(family=family, advmss={"server": 1000}, latency="20ms"))
     assert connection(shown.folder, "client").server.mss_bytes == 1000
     assert {int(row["snd_mss"]) for row in samples(shown.folder, "client")} == {1000 - TIMESTAMPS_BYTES}
 
 
-def test_the_first_congestion_window(testbed_cell: Run, family: str) -> None:
+def test_the_initial_congestion_window(testbed_cell: Run, family: str) -> None:
     shown = passed(testbed_cell(family=family, initcwnd="client=4", congestion="cubic", latency="50ms"))
     data = data_of(connection(shown.folder, "client"))
     first_flight = data.take(data.time_ns < data.time_ns[0] + FIRST_FLIGHT_NS)
@@ -51,7 +51,7 @@ def test_the_first_congestion_window(testbed_cell: Run, family: str) -> None:
     assert int(first_flight.payload_bytes.sum()) == 4 * mss
 
 
-def test_the_first_receive_window(testbed_cell: Run, family: str) -> None:
+def test_the_initial_receive_window(testbed_cell: Run, family: str) -> None:
     shown = passed(testbed_cell(family=family, initrwnd="server=3", latency="5ms"))
     server = connection(shown.folder, "server")
     (answer,) = {int(raw) for raw in sent_by(server, "server").window_raw[:1]}
@@ -60,19 +60,19 @@ def test_the_first_receive_window(testbed_cell: Run, family: str) -> None:
     assert answer > 2 * mss
 
 
-def test_the_least_time_before_a_retransmission(testbed_cell: Run, family: str) -> None:
+def test_the_minimum_rto(testbed_cell: Run, family: str) -> None:
     shown = passed(testbed_cell(family=family, rto_min={"client": "700ms"}, latency="20ms"))
     assert min(int(row["rto"]) for row in samples(shown.folder, "client")) >= 700_000
     assert shown.result.link["client"].route[family] == {"rto_min": 700}
 
 
-def test_acknowledging_at_once_is_set(testbed_cell: Run, family: str) -> None:
+def test_quickack_is_set(testbed_cell: Run, family: str) -> None:
     shown = passed(testbed_cell(family=family, quickack="server=on,client=off", nodes=1))
     assert shown.result.link["server"].route[family] == {"quickack": 1}
     assert shown.result.link["client"].route[family] in ({"quickack": 0}, {})
 
 
-def test_settings_of_one_end_and_of_both(testbed_cell: Run, family: str) -> None:
+def test_sysctls_of_one_end_and_of_both(testbed_cell: Run, family: str) -> None:
     settings = {"net.ipv4.tcp_timestamps": 0, "net.ipv4.tcp_rmem": {"server": "4096 16384 16384"}}
     shown = passed(testbed_cell(family=family, sysctl=settings, latency="20ms"))
     frames = connection(shown.folder, "client").frames

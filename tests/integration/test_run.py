@@ -1,4 +1,4 @@
-"""Cells on a real engine: the link as asked, the slow reader, the run folder, least privilege."""
+"""Run cells with Docker: the requested link, the slow reader, the run folder, least privilege."""
 
 import json
 import struct
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.docker
 
 ASKED_RTT_MS = 40.0
 LATE_MS = 15.0
-"""Two user-space engines on a loaded machine of two cores wake up late; without load it is under a millisecond."""
+"""On a loaded machine with two cores, two user engines wake up late; without load by less than a millisecond."""
 
 
-def test_the_link_is_as_late_as_asked(testbed_cell: Callable[..., CellShown], family: str) -> None:
+def test_the_link_has_the_requested_delay(testbed_cell: Callable[..., CellShown], family: str) -> None:
     shown = testbed_cell(family=family, latency="20ms", nodes=10)
     assert (shown.result.status, shown.result.reason) == ("passed", "")
     rtt = shown.result.metrics.rtt_ms
@@ -29,11 +29,11 @@ def test_the_link_is_as_late_as_asked(testbed_cell: Callable[..., CellShown], fa
     assert rtt.median <= ASKED_RTT_MS + LATE_MS
     assert rtt.samples >= 10
     assert {link.engine for link in shown.result.link.values()} <= {"kernel", "user"}
-    # The handshake, the list and its end cross the link three times one way, and then once more for the last byte.
+    # Handshake, list and end cross the link three times, and the last byte once more.
     assert (shown.result.metrics.duration_s or 0) >= ASKED_RTT_MS / 2000
 
 
-def test_a_plain_link_is_not_late(testbed_cell: Callable[..., CellShown], family: str) -> None:
+def test_a_link_without_impairment_has_no_delay(testbed_cell: Callable[..., CellShown], family: str) -> None:
     rtt = testbed_cell(family=family, nodes=1).result.metrics.rtt_ms
     assert rtt is not None
     assert rtt.min < 5.0
@@ -47,7 +47,7 @@ def test_a_sender_is_done_long_before_a_slow_reader(
     metrics = shown.result.metrics
     assert (shown.result.status, shown.result.reason) == ("passed", "")
     assert metrics.bytes_written == metrics.bytes_read == 255_204
-    # 255 204 bytes in reads of at most 8192 are at least 32 reads, with 31 pauses between the first and the last.
+    # 255 204 bytes in reads of at most 8192 are at least 32 reads, with 31 read delays between the first and the last.
     assert metrics.read_calls is not None
     assert metrics.read_calls >= 32
     assert metrics.duration_s is not None
@@ -66,8 +66,8 @@ def test_small_buffers_make_the_writes_block(testbed_cell: Callable[..., CellSho
     assert metrics.duration_s is not None
     assert metrics.write_blocked_s is not None
     assert metrics.write_blocked_s > metrics.duration_s / 2
-    # SO_RCVBUF and SO_SNDBUF of 8192 are 16384 each to the kernel; a socket buffer may be overshot by one segment of
-    # up to 64 kB, not by the whole list.
+    # SO_RCVBUF and SO_SNDBUF of 8192 are 16384 each in the kernel; one segment of up to 64 kB may exceed a socket
+    # buffer, the complete list may not.
     assert metrics.bytes_ahead_max is not None
     assert metrics.bytes_ahead_max < 110_000
 
@@ -96,7 +96,7 @@ def test_the_run_folder(command: Command) -> None:
         assert (cell / role / "events.csv").read_text().startswith("# realtime_offset_ns=")
 
 
-def test_what_a_person_sees(command: Command) -> None:
+def test_the_output_of_a_run(command: Command) -> None:
     done = command("run", "--chunk", "10k", "--nodes", "20")
     assert done.returncode == 0, done.stderr
     for words in ("chunk 10k = 10240 bytes", "passed", "round trip", "goodput", "run folder: "):
@@ -114,7 +114,7 @@ def test_a_matrix(command: Command, tmp_path: Path) -> None:
     assert '<testsuite name="' in (run / "junit.xml").read_text()
 
 
-def test_least_privilege_and_what_keep_keeps(command: Command, testbed_engine: DockerEngine) -> None:
+def test_least_privilege_and_kept_resources(command: Command, testbed_engine: DockerEngine) -> None:
     done = command("run", "--keep", "always", "--nodes", "1")
     assert done.returncode == 0, done.stderr
     run = command.runs()[0]
@@ -139,6 +139,6 @@ def test_least_privilege_and_what_keep_keeps(command: Command, testbed_engine: D
         assert is_sidecar or not host["Devices"]
     cleaned = command("clean", "--all", "--dry-run")
     assert run in cleaned.stdout
-    # Its process has ended, so it counts as left behind: the plain command removes it.
+    # Its process has ended, so these are leftovers: the command removes them without --all.
     assert command("clean").returncode == 0
     assert testbed_engine.find(f"testbed.run={run}") == []

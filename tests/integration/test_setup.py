@@ -1,4 +1,4 @@
-"""`make setup` on a checkout as it comes out of a clone, with the real engine, package index and Debian packages."""
+"""Run `make setup` on a fresh clone, with the real Docker engine, package index and Debian packages."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MADE_HERE = (".git", ".venv", ".env", "runs", "build", "__pycache__", ".*_cache", ".hypothesis")
 QUICK_S = 10
-"""The second setup looks and does nothing: two seconds alone, five times that on a busy machine."""
+"""The second setup only checks: two seconds alone, five times that on a busy machine."""
 
 pytestmark = pytest.mark.docker
 
@@ -31,7 +31,7 @@ def output(*argv: str, **where: Any) -> str:
 def test_a_fresh_checkout_is_set_up_once(tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*MADE_HERE))
-    # A folder of its own for plugins would hide the user's choice of an engine, so that is named.
+    # A separate plugin folder hides the user's choice of Docker engine, so the environment names it.
     engine = output("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}").strip()
     environment = {"DOCKER_CONFIG": str(tmp_path / "docker-config"), "DOCKER_HOST": engine}
     first = make(checkout, "setup", **environment)
@@ -46,13 +46,13 @@ def test_a_fresh_checkout_is_set_up_once(tmp_path: Path) -> None:
     assert "run" in output(str(checkout / ".venv/bin/testbed"), "--help")
     images = output("docker", "compose", "config", "--images", cwd=checkout, env=os.environ | environment)
     for image in set(images.split()):
-        output("docker", "image", "rm", image)  # fails when the setup has not made it
+        output("docker", "image", "rm", image)  # fails if the setup has not built it
 
 
-def test_without_an_engine_the_setup_says_so_in_one_sentence() -> None:
+def test_without_docker_the_setup_prints_one_message() -> None:
     done = make(ROOT, "setup", DOCKER_HOST="unix:///nowhere/docker.sock")
     assert done.returncode != 0
-    said = [line for line in done.stderr.splitlines() if line.startswith("setup:")]
-    assert len(said) == 1
-    assert "does not answer" in said[0]
-    assert "systemctl start docker" in said[0]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("setup:")]
+    assert len(lines) == 1
+    assert "does not answer" in lines[0]
+    assert "systemctl start docker" in lines[0]

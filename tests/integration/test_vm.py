@@ -1,4 +1,4 @@
-"""Cells under a kernel of Debian's, in a guest: where `tc netem` is real. Run apart, by `pytest -m vm`.
+"""Run cells under a kernel of Debian in a guest VM, where `tc netem` works. Run separately, with `pytest -m vm`.
 
 A guest here is emulated unless the machine has KVM, so bounds on time are one-sided and wide. The image is built once
 and kept in the user's cache; the guest is booted once for all tests of this file that do not end it.
@@ -31,7 +31,7 @@ from testbed.vm.run_dirs import runs_dir, sweep
 from testbed.vm.store import GuestImage
 from tests.support.waiting import wait_until
 
-# Not the fixtures: the first of them may have to build the guest, and its steps have deadlines of their own.
+# Not the fixtures: the first may build the guest VM, and its steps have their own deadlines.
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600, func_only=True)]
 
 KERNEL = os.environ.get("TESTBED_TEST_KERNEL", "bookworm")
@@ -39,7 +39,7 @@ LATENCY_MS = 20
 SLACK_MS = 60  # on a round trip: two sidecars that may each be 15 ms late, twice
 CLOCK_S = 10  # by which a guest's clock may be wrong; a stored state's would be wrong by its age
 GUEST_TIMEOUT_S = 300.0
-"""For what never takes that long: on a machine that is far too busy, one start of a container took 48 s."""
+"""No step takes that long: on a very busy machine, one start of a container took 48 s."""
 
 
 @pytest.fixture(scope="session")
@@ -71,19 +71,19 @@ def test_conformance_with_latency(run_cell: Any, client: str, server: str, famil
     assert result.status == "passed", result.reason
     assert {link.engine for link in result.link.values()} == {"kernel"}
     assert result.metrics.bytes_read == 12764
-    seen = {}
+    captured = {}
     for role in ("client", "server"):
         capture = json.loads((shown.folder / role / "link.json").read_text())["stopped"]["capture"]
         assert capture["complete"], capture["why"]
-        heard = {point["direction"]: point["captured"] for point in capture["points"]}
-        seen[role] = heard["both"], heard["in"]
-    assert seen["client"] == seen["server"][::-1], "what one end sent is what the other end received"
+        counts = {point["direction"]: point["captured"] for point in capture["points"]}
+        captured[role] = counts["both"], counts["in"]
+    assert captured["client"] == captured["server"][::-1], "what one end sent is what the other end received"
     assert result.metrics.rtt_ms is not None
     assert 2 * LATENCY_MS <= result.metrics.rtt_ms.median <= 2 * LATENCY_MS + SLACK_MS
 
 
-def test_the_run_folder_tells_of_the_guest_and_its_netem(run_cell: Any) -> None:
-    """One cell for both: `auto` takes the kernel's netem, and what is read back of it is what was asked."""
+def test_the_run_folder_describes_the_guest_vm_and_its_netem(run_cell: Any) -> None:
+    """Check both in one cell: `auto` selects the kernel's netem, and the readback equals the request."""
     shown = run_cell(nodes=1, netem="delay 40ms 5ms distribution normal loss gemodel 1% 25%", engine="auto")
     assert shown.result.status == "passed", shown.result.reason
     machine = json.loads((shown.folder / "cell.json").read_text())["machine"]
@@ -103,12 +103,12 @@ def test_the_run_folder_tells_of_the_guest_and_its_netem(run_cell: Any) -> None:
         assert "loss-gemodel" in netem[0]["options"]
 
 
-def test_what_the_kernel_cannot_do_is_refused(run_cell: Any) -> None:
+def test_an_unsupported_impairment_is_rejected(run_cell: Any) -> None:
     with pytest.raises(ExpansionError, match="netem cannot choose packets by their number"):
         run_cell(nodes=1, netem="delay 10ms drop-list 2", engine="kernel")
 
 
-def test_a_guest_is_alone_with_itself(guests: Guests, vm_image: GuestImage) -> None:
+def test_a_guest_vm_is_isolated(guests: Guests, vm_image: GuestImage) -> None:
     url = guests.url(KERNEL)
     netem = next(tag for tag in vm_image.images if tag.startswith("testbed-netem:"))
     shown = docker(url, "run", "--rm", "--network", "host", "--entrypoint", "ip", netem, "-j", "link")
@@ -142,7 +142,7 @@ def test_a_change_in_place(guests: Guests, vm_image: GuestImage) -> None:
         docker(url, "rm", "--force", sidecar)
 
 
-def test_two_guests_of_one_state_draw_other_numbers_and_know_the_time(vm_image: GuestImage, guests: Guests) -> None:
+def test_two_guest_vms_of_one_state_differ_in_random_numbers(vm_image: GuestImage, guests: Guests) -> None:
     guests.close()
     tag = next(tag for tag in vm_image.images if tag.startswith("testbed-netem:"))
     program = "import time, uuid; print(time.time(), uuid.uuid4())"
@@ -165,7 +165,7 @@ def children(pid: int) -> set[int]:
 
 @pytest.fixture
 def run_dirs(guests: Guests, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Provide a folder of running guests that no other test and no other user of this machine has guests in."""
+    """Provide a folder of running guest VMs that no other test or user of this machine uses."""
     guests.close()
     with TemporaryDirectory() as folder:  # a short path, as there is a socket in it
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
@@ -176,7 +176,7 @@ OWNER = """
 import signal, sys, time
 from testbed.vm.guest import Guest
 from testbed.vm.store import cache_dir, find_image
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs tests in the background lets it be ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
 with Guest(find_image(cache_dir(), sys.argv[1])) as guest:
     print("up", flush=True)
     time.sleep(3600)
@@ -184,7 +184,7 @@ with Guest(find_image(cache_dir(), sys.argv[1])) as guest:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_killed_owner_leaves_nothing(vm_image: GuestImage, run_dirs: Path, number: signal.Signals) -> None:
+def test_a_killed_owner_has_no_leftovers(vm_image: GuestImage, run_dirs: Path, number: signal.Signals) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OWNER, vm_image.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -202,10 +202,10 @@ def test_a_killed_owner_leaves_nothing(vm_image: GuestImage, run_dirs: Path, num
     assert list(run_dirs.iterdir()) == []
 
 
-def test_a_guest_that_is_not_up_in_time_shows_its_console(vm_image: GuestImage, run_dirs: Path) -> None:
+def test_a_guest_vm_that_boots_too_slowly_shows_its_console(vm_image: GuestImage, run_dirs: Path) -> None:
     console: tuple[str, ...] = ()
     timeout_s = 1
-    while not console:  # the kernel prints lines long before it is up, later on a busy machine
+    while not console:  # the kernel prints lines long before the end of the boot, later on a busy machine
         match = f"no reply within {timeout_s} s"
         with pytest.raises(GuestError, match=match) as caught, Guest(vm_image, resume=False, timeout_s=timeout_s):
             pass

@@ -1,4 +1,4 @@
-"""The kernel engine on a kernel that has netem: read-back, changes in place, TCP over it. Run apart, by `-m vm`.
+"""The kernel engine on a kernel that has netem: read-back, changes in place, TCP over it. Run separately, with `-m vm`.
 
 The first tests are a few programs in one container of a guest: starting a program there takes a second.
 """
@@ -22,7 +22,7 @@ from testbed.vm.store import GuestImage
 from tests.integration.test_vm import guests, run_cell, vm_image  # noqa: F401 - fixtures
 from tests.support.guest import KERNEL, netem_container, run_program, sidecar_tag
 
-# Not the fixtures: the first of them may have to build the guest, and its steps have deadlines of their own.
+# Not the fixtures: the first may build the guest VM, and its steps have their own deadlines.
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600, func_only=True)]
 
 GRAMMAR = Path(__file__).resolve().parents[1] / "vectors" / "netem" / "grammar.tsv"
@@ -55,18 +55,18 @@ from netem.system import tc
 from netem.contract.errors import SidecarError
 from netem.engines.kernel.engine import KernelEngine
 from netem.spec import parse
-told = []
+answers = []
 for text in json.load(open("/given.json")):
     engine = KernelEngine(device="lo", impairment=parse(text), seed=3, reason="")
-    said = ""
+    message = ""
     try:
         engine.start()
         engine.readback()
     except SidecarError as error:
-        said = str(error)
-    told.append([text, said])
+        message = str(error)
+    answers.append([text, message])
     engine.close()
-print(json.dumps(told))
+print(json.dumps(answers))
 """
 
 # Visits every ordered pair: a round trip from each kind to each later one, then on to the next.
@@ -93,8 +93,8 @@ engine.close()
 print(json.dumps([len(set(zip(walk, walk[1:]))), wrong]))
 """
 
-# A veth pair for each kind: frames are sent into a long delay, then the impairment is changed. They are counted when
-# all is changed, by the times at which the kernel saw them come.
+# A veth pair for each kind: frames enter a long delay, then the impairment changes. They are counted after all
+# changes, by the receive times of the kernel.
 SURVIVORS = """
 import json, socket, struct, subprocess, time
 from netem.engines.kernel.engine import KernelEngine
@@ -122,21 +122,21 @@ for (engine, out, _), kind in zip(made, kinds):
         out.send(header + bytes([number]) * 50)
     engine.change(parse(kind))
     spans.append((sent_ns, time.time_ns()))
-told = []
+answers = []
 for (engine, _, into), kind, (sent_ns, changed_ns) in zip(made, kinds, spans):
     into.settimeout(3 * delay_s)
-    seen, came_ns = [], []
+    received, came_ns = [], []
     try:
-        while len(seen) < count:
+        while len(received) < count:
             frame, notes, _, _ = into.recvmsg(100, 100)
-            seen.append(frame[-1])
+            received.append(frame[-1])
             came_ns.append(struct.unpack("@ll", notes[0][2]))
     except TimeoutError:
         pass
     first_ns = min((s * 10**9 + ns for s, ns in came_ns), default=sent_ns)
-    told.append([kind, seen, (changed_ns - sent_ns) / 1e9, (first_ns - sent_ns) / 1e9])
+    answers.append([kind, received, (changed_ns - sent_ns) / 1e9, (first_ns - sent_ns) / 1e9])
     engine.close()
-print(json.dumps(told))
+print(json.dumps(answers))
 """
 
 
@@ -152,35 +152,35 @@ def release(container: Container) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[1])
 
 
-def test_the_kernel_reads_back_what_was_asked(container: Container) -> None:
+def test_the_kernel_reads_back_the_request(container: Container) -> None:
     """Every text of the grammar's table, field by field, for the measured netem and for that of the probes."""
     able = [text for text in TEXTS if not kernel_obstacles(parse(text)) and NO_SUCH_TABLE not in text]
     texts = list({parse(text): text for text in able}.values())
     assert len(texts) >= 60
-    told: list[tuple[str, str]] = run_program(container, READ_BACK, texts)
-    assert [text for text, _ in told] == texts
-    wrong = {text: said for text, said in told if said}
+    answers: list[tuple[str, str]] = run_program(container, READ_BACK, texts)
+    assert [text for text, _ in answers] == texts
+    wrong = {text: message for text, message in answers if message}
     if release(container) < (6, 6):  # the first kernel whose netem has a seed; the engine says so instead of hiding it
         seeded = {text for text in texts if parse(text).seed}
         assert seeded
         assert {text for text in wrong if "seed: asked" in wrong[text]} == seeded
-        wrong = {text: said for text, said in wrong.items() if text not in seeded}
+        wrong = {text: message for text, message in wrong.items() if text not in seeded}
     assert not wrong, json.dumps(wrong, indent=1)
 
 
-def test_a_change_leaves_nothing_of_what_was(container: Container) -> None:
+def test_a_change_replaces_everything(container: Container) -> None:
     """From every kind of impairment to every other; the engine reads back each and raises when it differs."""
     count, wrong = run_program(container, CHANGES, KINDS)
     assert count == len(KINDS) * (len(KINDS) - 1)
     assert not wrong, json.dumps(wrong, indent=1)
 
 
-def test_what_waits_survives_a_change(container: Container) -> None:
+def test_queued_frames_survive_a_change(container: Container) -> None:
     frames, delay_s = 20, 5
-    told: list[Any] = run_program(container, SURVIVORS, [KINDS, frames, delay_s])
-    assert [kind for kind, *_ in told] == KINDS
-    for kind, seen, changed_s, first_s in told:
-        assert sorted(seen) == list(range(frames)), kind
+    answers: list[Any] = run_program(container, SURVIVORS, [KINDS, frames, delay_s])
+    assert [kind for kind, *_ in answers] == KINDS
+    for kind, received, changed_s, first_s in answers:
+        assert sorted(received) == list(range(frames)), kind
         assert changed_s < delay_s, f"the change to {kind!r} came when the frames had left"
         assert first_s >= delay_s, kind
 
@@ -196,7 +196,7 @@ def test_a_profile_changes_the_kernels_netem(run_cell: Any) -> None:  # noqa: F8
     profile = {
         "client": [
             {"at": "200ms", "netem": "delay 150ms 5ms distribution normal loss 1% ecn"},
-            # Late, because a guest may take seconds to start the programs after `ready`.
+            # Late, because a guest VM may need seconds to start the programs after `ready`.
             {"at": "16s", "ramp": {"from": "delay 2ms", "to": "delay 10ms", "for": "400ms", "every": "100ms"}},
         ]
     }
@@ -216,7 +216,7 @@ def test_a_profile_changes_the_kernels_netem(run_cell: Any) -> None:  # noqa: F8
 
 
 def _follows(samples: Samples | None, slow_ns: int, fast_ns: int) -> None:
-    """Check that round trips take what the link takes; a guest that is slow to start them has none before the ramp."""
+    """Check the round-trip times; a guest VM that starts the programs late has none before the ramp."""
     assert samples is not None
     settled_ns = 2 * 10**9
     at_ns, rtt_ms = samples.at_ns, samples.column("rtt") / 1000
@@ -228,7 +228,7 @@ def _follows(samples: Samples | None, slow_ns: int, fast_ns: int) -> None:
 
 
 def test_a_link_that_duplicates_is_proven_and_counted_apart(run_cell: Any) -> None:  # noqa: F811
-    """Kernels from 2025 on refuse a second netem beside one that duplicates, so the probes share the measured one."""
+    """Kernels since 2025 reject a second netem next to one that duplicates, so the probes share the measured one."""
     shown = run_cell(netem="delay 5ms duplicate 50%", engine="kernel", nodes=20)
     assert passed(shown, "kernel").metrics.bytes_read == 4 + 20 * 1276
     document = json.loads((shown.folder / "client" / "link.json").read_text())
@@ -238,5 +238,5 @@ def test_a_link_that_duplicates_is_proven_and_counted_apart(run_cell: Any) -> No
     assert all(probe["ok"] for probe in probes)
     counted = document["stopped"]["counters"]["link"]
     assert "probes" not in counted
-    # 60 probes and their answers went through the same netem; what is counted begins with `ready`.
+    # 60 probes and their answers went through the same netem; counters start at `ready`.
     assert 0 < counted["measured"]["packets"] < 60
