@@ -163,7 +163,7 @@ def test_the_kernel_reads_back_the_request(container: Container) -> None:
     if release(container) < (6, 6):  # the first kernel whose netem has a seed; the engine says so instead of hiding it
         seeded = {text for text in texts if parse(text).seed}
         assert seeded
-        assert {text for text in wrong if "seed: asked" in wrong[text]} == seeded
+        assert {text for text in wrong if "seed: requested" in wrong[text]} == seeded
         wrong = {text: message for text, message in wrong.items() if text not in seeded}
     assert not wrong, json.dumps(wrong, indent=1)
 

@@ -93,7 +93,7 @@ def test_an_old_run_is_analysed_again(output: Path) -> None:
     for name, result in zip(("four", "six"), found["results"], strict=True):
         assert json.loads((output / "two" / name / "result.json").read_text()) == result
         pair = [finding for finding in result["findings"] if finding["name"] == "family-pair"]
-        assert "comes to the same verdict" in pair[0]["sentence"]
+        assert "has the same verdict" in pair[0]["sentence"]
     assert "reads too slowly" in call(output, "analyze", "one").output
 
 
