@@ -41,7 +41,7 @@ def test_size(text: str, size_bytes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("1Mb", "bits"),
         ("10kbit", "bits"),
@@ -56,8 +56,8 @@ def test_size(text: str, size_bytes: int) -> None:
         ("1_000", "not a size"),
     ],
 )
-def test_no_size(text: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_no_size(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse_size_bytes(text)
 
 
@@ -80,7 +80,7 @@ def test_duration(text: str, microseconds: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("1", "no unit: write 1ms or 1s"),
         ("1.5", "no unit"),
@@ -96,8 +96,8 @@ def test_duration(text: str, microseconds: int) -> None:
         ("2h", "longer than the maximum of 4294 s"),
     ],
 )
-def test_no_duration(text: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_no_duration(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse_duration_us(text)
 
 

@@ -86,10 +86,28 @@ def _kernel(value: str) -> str:
     return value
 
 
+def _zero_or(bounds: limits.Bounds, zero: str) -> AfterValidator:
+    def check(value: int) -> int:
+        if 0 < value < bounds.low:
+            raise ValueError(f"{value} is neither 0 ({zero}) nor at least {bounds.low} bytes")
+        return value
+
+    return AfterValidator(check)
+
+
+def _sample_interval(value: int) -> int:
+    if value % 1000 or value // 1000 > limits.SAMPLE_INTERVAL_MS.high:
+        raise ValueError(f"{format_duration_us(value)} is not a multiple of 1ms up to 60s")
+    return value
+
+
 Integer = Annotated[int, BeforeValidator(_integer)]
 Program = Annotated[str, AfterValidator(_image)]
 Size = Annotated[int, BeforeValidator(_size)]
 Duration = Annotated[int, BeforeValidator(_duration)]
+Snaplen = Annotated[int, BeforeValidator(_size), _zero_or(limits.SNAPLEN_BYTES, "all")]
+CaptureMax = Annotated[int, BeforeValidator(_size), _zero_or(limits.CAPTURE_MAX_BYTES, "no limit")]
+SampleInterval = Annotated[int, BeforeValidator(_duration), AfterValidator(_sample_interval)]
 Timeout = Annotated[int, BeforeValidator(_duration), AfterValidator(_positive)]
 Netem = Annotated[str, AfterValidator(_impairment)]
 Kernel = Annotated[str, AfterValidator(_kernel)]
@@ -165,16 +183,18 @@ class Cell(BaseModel):
     rto_min: RtoMin = Field("", description="minimum RTO")
     quickack: Switch = Field("", description="on: acknowledge every segment at once")
     sysctl: Sysctls = Field({}, description="network sysctl of the kernel, such as net.ipv4.tcp_sack=0")
-    snaplen_bytes: Size = _bytes(
+    snaplen_bytes: Snaplen = _bytes(
         128, "snaplen", "snapshot length: bytes captured of each frame; 0 = all", limits.SNAPLEN_BYTES.high
     )
-    capture_max_bytes: Size = _bytes(
+    capture_max_bytes: CaptureMax = _bytes(
         1 << 30,
         "capture_max",
         "max capture size, the middle is dropped beyond it; 0 = no limit",
         limits.CAPTURE_MAX_BYTES.high,
     )
-    sample_interval_us: Duration = _time(20_000, "sample_interval", "interval between samples of the sockets; 0 = none")
+    sample_interval_us: SampleInterval = _time(
+        20_000, "sample_interval", "interval between samples of the sockets; 0 = none"
+    )
     kernel: Kernel = Field(
         HOST, description="host, or the kernel of a guest VM: bookworm, trixie, backports, sid, or a version"
     )
@@ -209,17 +229,7 @@ class Cell(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _check_units(self) -> Self:
-        for name, value, zero, bounds in (
-            ("snaplen", self.snaplen_bytes, "all", limits.SNAPLEN_BYTES),
-            ("capture_max", self.capture_max_bytes, "none", limits.CAPTURE_MAX_BYTES),
-        ):
-            if 0 < value < bounds.low:
-                raise ValueError(f"{name} {value} is neither 0 ({zero}) nor at least {bounds.low} bytes")
-        if self.sample_interval_us % 1000 or self.sample_interval_us // 1000 > limits.SAMPLE_INTERVAL_MS.high:
-            raise ValueError(
-                f"sample_interval {format_duration_us(self.sample_interval_us)} is not a multiple of 1ms up to 60s"
-            )
+    def _check_mtu(self) -> Self:
         for role in ROLES:
             mtu = self.route_metrics(role).get("mtu", "")
             if self.family == "ipv6" and mtu and int(mtu) < limits.MIN_IPV6_MTU_BYTES:

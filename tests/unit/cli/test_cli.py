@@ -1,4 +1,4 @@
-"""The command line without an engine: usage, help, plans, exit codes."""
+"""Test the command line without Docker: usage, help, plans, exit codes."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def test_an_interruption_while_modules_are_imported(
     assert capsys.readouterr().err == "testbed: interrupted\n"
 
 
-def test_an_output_that_takes_nothing() -> None:
+def test_a_full_output() -> None:
     for arguments in (["run", "--dry-run"], ["run", "--dry-run", "--json"]):
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
@@ -84,12 +84,6 @@ def test_streams_that_are_closed_at_the_start() -> None:
     assert subprocess.run(["sh", "-c", line], check=False).returncode == cli.PASSED
 
 
-def test_no_such_command() -> None:
-    done = run("rin")
-    assert done.returncode == 2
-    assert "No such command 'rin'" in done.stderr
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [(InputError(["a", "b"]), 2), (HostError("no engine", hint="start it"), 3), (DeadlineError("x", 1), 4)],
@@ -102,7 +96,7 @@ def test_errors_choose_the_exit_code(error: Exception, code: int, capsys: pytest
     assert all(line.startswith("testbed: ") for line in shown.err.splitlines())
 
 
-def test_a_plan_does_nothing_and_says_everything() -> None:
+def test_a_plan_runs_nothing_and_prints_everything() -> None:
     done = run("run", "--dry-run", "--chunk", "10k", "--latency", "20ms", DOCKER_HOST="unix:///nowhere")
     assert done.returncode == 0, done.stderr
     assert "TESTBED_CHUNK_BYTES=10240" in done.stdout
@@ -121,7 +115,7 @@ def test_a_plan_as_a_document() -> None:
     assert document["cells"][0]["total_bytes"] == 255_204
 
 
-def test_options_have_names_in_the_environment_and_win_over_them() -> None:
+def test_an_option_overrides_its_environment_variable() -> None:
     done = run(
         "run",
         "--dry-run",
@@ -187,7 +181,7 @@ def test_a_scenario_with_mistakes_names_them_all(tmp_path: Path) -> None:
     assert f"testbed: {path}:3:15: chunk: '2bit' names bits" in done.stderr
 
 
-def test_a_scenario_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_scenario(tmp_path: Path) -> None:
     done = run("matrix", str(tmp_path / "gone.yaml"))
     assert done.returncode == 2
     assert done.stderr == f"testbed: {tmp_path / 'gone.yaml'}: No such file or directory\n"
@@ -214,8 +208,11 @@ def test_settings_of_the_kernel() -> None:
         "client": {"net.ipv4.tcp_sack": "0"},
         "server": {"net.ipv4.tcp_sack": "0", "net.ipv4.tcp_rmem": "1 2 3"},
     }
-    told = plan(TESTBED_RUN_SYSCTL="net.ipv4.tcp_sack=0; net.ipv4.tcp_rmem=1 2 3")
-    assert told["requested"] | {"sysctl": {"net.ipv4.tcp_sack": "0", "net.ipv4.tcp_rmem": "1 2 3"}} == told["requested"]
+    planned = plan(TESTBED_RUN_SYSCTL="net.ipv4.tcp_sack=0; net.ipv4.tcp_rmem=1 2 3")
+    assert (
+        planned["requested"] | {"sysctl": {"net.ipv4.tcp_sack": "0", "net.ipv4.tcp_rmem": "1 2 3"}}
+        == planned["requested"]
+    )
 
 
 def test_a_profile_from_a_file(tmp_path: Path) -> None:
@@ -225,7 +222,7 @@ def test_a_profile_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("--sysctl", "net.ipv4.tcp_sack"), "--sysctl: 'net.ipv4.tcp_sack' is not KEY=VALUE"),
         (("--sysctl", "kernel.x=1"), "--sysctl: 'kernel.x' is not the key of a network sysctl"),
@@ -238,17 +235,17 @@ def test_a_profile_from_a_file(tmp_path: Path) -> None:
         (("--engine", "kernel", "--netem", "drop-list 2"), "the kernel engine does not support this"),
     ],
 )
-def test_a_link_that_cannot_be(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+def test_an_invalid_link(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     (tmp_path / "odd.yaml").write_text("at: x\n")
     (tmp_path / "latin1.yaml").write_bytes(b"- at: 1s\n  netem: \xe9\n")
     (tmp_path / "odd.dist").write_text("no numbers\n")
     done = run("run", "--dry-run", *arguments, cwd=tmp_path)
     assert done.returncode == 2
-    assert says in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "kind", "says"),
+    ("arguments", "environment", "kind", "message"),
     [
         (("run", "--json", "--family", "ipv5"), {}, "InputError", "--family: 'ipv4' or 'ipv6', not 'ipv5'"),
         (("run", "--json", "--keep", "x"), {}, "UsageError", "'x' is not one of 'never'"),
@@ -259,14 +256,14 @@ def test_a_link_that_cannot_be(tmp_path: Path, arguments: tuple[str, ...], says:
     ],
 )
 def test_an_error_is_one_document_too(
-    arguments: tuple[str, ...], environment: dict[str, str], kind: str, says: str
+    arguments: tuple[str, ...], environment: dict[str, str], kind: str, message: str
 ) -> None:
     done = run(*arguments, **environment)
     assert done.returncode == 2
     error = json.loads(done.stdout)["error"]
     assert error["kind"] == kind
-    assert says in error["message"]
-    assert says in done.stderr
+    assert message in error["message"]
+    assert message in done.stderr
 
 
 def test_without_json_an_error_is_on_standard_error_only() -> None:
@@ -282,7 +279,7 @@ def test_an_unknown_variable_in_the_environment_is_a_warning() -> None:
     )
 
 
-def test_an_error_does_not_act_upon_the_terminal(tmp_path: Path) -> None:
+def test_an_error_does_not_control_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text('cells: {"\\e]0;x\\a": 1}\n')
     done = run("matrix", str(tmp_path / "s.yaml"))
     assert r"\x1b]0;x\x07: unknown field" in done.stderr
@@ -290,7 +287,7 @@ def test_an_error_does_not_act_upon_the_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("image", ["a\x1b[31m", "bücher:1", "a b", "-x", "", "x" * 600])
-def test_what_is_no_name_of_an_image(image: str) -> None:
+def test_an_invalid_image_name(image: str) -> None:
     done = run("run", f"--client={image}")
     assert done.returncode == 2
     assert "is neither py, c nor the name of an image" in done.stderr

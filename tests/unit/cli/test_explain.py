@@ -67,7 +67,7 @@ def test_one_document(output: Path) -> None:
     assert len(found["findings"]) + len(found["not_reported"]) == 17
 
 
-def test_what_cannot_be_found(output: Path) -> None:
+def test_a_missing_target(output: Path) -> None:
     assert "no such run, cell or file (looked in . and" in problems(output, "explain", "nothing")
     assert "two/four" in problems(output, "explain", "two")
     assert "one of: window-closed" in problems(output, "explain", "--finding", "x")
@@ -109,7 +109,7 @@ def test_a_capture_from_anywhere(output: Path, tmp_path: Path) -> None:
     assert "numbered from 0" in problems(output, "analyze", str(path), "--stream", "1")
 
 
-def test_what_is_no_capture(output: Path, tmp_path: Path) -> None:
+def test_an_invalid_capture(output: Path, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("this is no capture at all")
     shown = call(output, "analyze", str(path))
@@ -139,7 +139,7 @@ def test_frames_of_a_finding(output: Path) -> None:
     assert document(output, "packets", "--range=20-")["frames"][0]["frame"] == 20
 
 
-def test_frames_that_cannot_be_chosen(output: Path) -> None:
+def test_an_invalid_choice_of_frames(output: Path) -> None:
     assert "write FIRST-LAST" in problems(output, "packets", "--range", "x")
     assert "no such frame; connection 0 has" in problems(output, "packets", "--range", "1000-2000")
     assert "no such frame" in problems(output, "packets", "--range", "5-3")

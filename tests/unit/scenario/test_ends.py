@@ -40,7 +40,7 @@ def test_a_mapping_says_the_same_as_the_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "read", "says"),
+    ("given", "read", "message"),
     [
         ("client=a,client=b", ends.congestion, "names the client twice"),
         ({"sever": "a"}, ends.congestion, "'sever' is neither client nor server"),
@@ -54,8 +54,8 @@ def test_a_mapping_says_the_same_as_the_text() -> None:
         ("maybe", ends.switch, "neither on nor off"),
     ],
 )
-def test_what_is_refused(given: object, read: ends.Parse, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_invalid_values(given: object, read: ends.Parse, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         canonical(given, read)
 
 
@@ -78,7 +78,7 @@ def test_sysctls_may_differ_by_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "message"),
     [
         ({"kernel.hostname": "x"}, "'kernel.hostname' is not the key of a network sysctl"),
         ({"net.ipv4.tcp_sack; rm": "x"}, "is not the key"),
@@ -87,6 +87,6 @@ def test_sysctls_may_differ_by_end() -> None:
         ({f"net.a{number}": 1 for number in range(65)}, "65 sysctls exceed the limit of 64"),
     ],
 )
-def test_sysctls_that_are_refused(given: object, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_invalid_sysctls(given: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         ends.sysctls(given)

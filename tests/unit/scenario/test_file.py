@@ -42,7 +42,7 @@ def test_every_mistake_has_file_line_column_and_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "s.yaml:1:1: a scenario is a mapping"),
         ("- a\n", "s.yaml:1:1: a scenario is a mapping"),
@@ -71,8 +71,8 @@ def test_every_mistake_has_file_line_column_and_field() -> None:
         ("cells:\n  - !!omap nodes: 1\n", "s.yaml:2:5: tags (!) are not supported"),
     ],
 )
-def test_what_is_no_scenario(text: str, says: str) -> None:
-    assert problems(text)[0].startswith(says)
+def test_an_invalid_scenario(text: str, message: str) -> None:
+    assert problems(text)[0].startswith(message)
 
 
 def test_aliases_do_not_multiply() -> None:

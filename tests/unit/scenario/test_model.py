@@ -5,15 +5,8 @@ from netem.spec import parse
 from testbed.scenario.model import FIELDS, GRACE_S, READS_MARGIN, RECORD_KEYS, SLOW_BYTES_PER_S, Cell
 
 
-def test_defaults_are_those_of_testbed_run() -> None:
-    cell = Cell()
-    assert (cell.client, cell.server, cell.family) == ("py", "py", "ipv4")
-    assert (cell.nodes, cell.content_bytes, cell.read_bytes) == (200, 1000, 8192)
-    assert cell.total_bytes == 255_204
-    assert cell.impairment("client") == cell.impairment("server") == ""
-
-
-def test_ten_nodes_of_a_kilobyte_are_12764_bytes() -> None:
+def test_the_size_of_a_list_follows_from_nodes_and_content() -> None:
+    assert Cell().total_bytes == 255_204
     assert Cell(nodes=10).list_bytes == 12_764
     assert Cell(nodes=10, repeat=3).total_bytes == 3 * 12_764
 
@@ -43,12 +36,10 @@ def test_impairment_of_each_direction(fields: dict[str, str], client: str, serve
 
 
 @pytest.mark.parametrize(
-    ("fields", "says"),
+    ("fields", "message"),
     [
         ({"family": "ipv5"}, "ipv4"),
-        ({"nodes": -1}, "greater than or equal to 0"),
         ({"nodes": 1 << 31}, "less than or equal to"),
-        ({"repeat": 0}, "greater than or equal to 1"),
         ({"chunk": "0"}, "greater than or equal to 1"),
         ({"chunk": True}, "not a size"),
         ({"chunk": 1.5}, "whole number"),
@@ -65,8 +56,8 @@ def test_impairment_of_each_direction(fields: dict[str, str], client: str, serve
         ({"unknown": 1}, "Extra inputs"),
     ],
 )
-def test_what_cannot_be(fields: dict[str, object], says: str) -> None:
-    with pytest.raises(ValidationError, match=says):
+def test_invalid_fields(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Cell.model_validate(fields)
 
 
@@ -99,7 +90,7 @@ def test_route_metrics_and_settings_of_each_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "says"),
+    ("fields", "message"),
     [
         ({"mtu": 1279, "family": "ipv6"}, "mtu 1279 is below 1280"),
         ({"engine": "kernel", "netem_server": "drop-list 3"}, "use engine user. drop-list"),
@@ -107,19 +98,15 @@ def test_route_metrics_and_settings_of_each_end() -> None:
             {"engine": "kernel", "profile": [{"at": "1s", "netem": "blackhole 1s 1s"}]},
             "blackhole: netem has no",
         ),
-        ({"sample_interval": "500us"}, "sample_interval 500us is not a multiple of 1ms"),
-        ({"snaplen": 63}, "snaplen 63 is neither 0 .all. nor at least 64 bytes"),
-        ({"capture_max": "7999kB"}, "capture_max 7999000 is neither 0 .none. nor at least 8000000 bytes"),
-        ({"probes": -1}, "greater than or equal to 0"),
         ({"profile": [{"at": "1s", "netem": "dely 5ms"}]}, "0.netem"),
     ],
 )
-def test_links_that_cannot_be(fields: dict[str, object], says: str) -> None:
-    with pytest.raises(ValidationError, match=says):
+def test_invalid_links(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Cell(**fields)
 
 
-def test_all_that_a_link_will_be() -> None:
+def test_the_impairments_of_a_link() -> None:
     cell = Cell(latency="5ms", profile={"server": [{"at": "1s", "netem": "loss 1%"}]})
     assert cell.impairments("client") == [parse("delay 5ms")]
     assert cell.impairments("server") == [parse("delay 5ms"), parse("loss 1%")]

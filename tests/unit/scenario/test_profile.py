@@ -30,7 +30,7 @@ def test_no_profile() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "message"),
     [
         ("delay 5ms", "a profile is a list"),
         (["delay 5ms"], "a mapping with `at`"),
@@ -40,6 +40,6 @@ def test_no_profile() -> None:
         ([PLAIN, PLAIN], "sort the entries by time"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(given: object, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_an_error_has_its_position(given: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         read_profile(given)

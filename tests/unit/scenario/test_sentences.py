@@ -15,7 +15,7 @@ class Model(BaseModel, extra="forbid"):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("count", "1e3", "an integer, not '1e3'"),
         ("count", None, "an integer, not None"),
@@ -33,11 +33,11 @@ class Model(BaseModel, extra="forbid"):
         ("zzz", 5, "unknown field"),
     ],
 )
-def test_one_sentence(field: str, value: object, said: str) -> None:
+def test_one_sentence(field: str, value: object, message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Model.model_validate({field: value})
     (error,) = caught.value.errors()
-    assert sentence(error, Model.model_fields) == said
+    assert sentence(error, Model.model_fields) == message
 
 
 def test_a_value_is_shown_short_whatever_it_holds() -> None:
