@@ -91,7 +91,7 @@ def test_large_buffers_accept_the_writes_while_the_window_is_closed_and_probed(
         assert number(result, "write-blocked", "predicted_low_bytes") > 255_204
         assert findings(result)["conservation"].sentence.startswith("The instruments agree")
     pair = findings(shown.report.results[1])["family-pair"]
-    assert pair.sentence.startswith("Over IPv4 the same cell comes to the same verdict"), pair
+    assert pair.sentence.startswith("Over IPv4 the same cell has the same verdict"), pair
 
 
 def test_a_fast_reader_is_not_the_cause(testbed_cell: Callable[..., CellShown], family: str) -> None:

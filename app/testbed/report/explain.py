@@ -18,6 +18,11 @@ def _fact(name: str, value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
     return f"{name}={shown}"
 
 
+def _is_shown(value: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
+    """Tell whether a fact has a short form; the sentence has what facts with parts contain."""
+    return value not in (None, []) and not (isinstance(value, list) and isinstance(value[0], dict))
+
+
 def _labelled(label: str, text: str, width: int) -> list[str]:
     return wrapped(text, _INDENT, f"    {label:<{_INDENT - 4}}", width)
 
@@ -33,9 +38,9 @@ def _evidence(evidence: Evidence, width: int) -> list[str]:
 
 
 def finding_lines(finding: Finding, width: int = WIDTH) -> list[str]:
-    """Return a finding with everything that belongs to it; facts that are not known are left out."""
+    """Return a finding with everything that belongs to it; facts that are not known or have parts are left out."""
     lines = [finding.name, *wrapped(finding.sentence, 2, width=width)]
-    facts = "  ".join(_fact(name, value) for name, value in finding.facts.items() if value not in (None, []))
+    facts = "  ".join(_fact(name, value) for name, value in finding.facts.items() if _is_shown(value))
     lines += _labelled("facts", facts, width) if facts else []
     for evidence in finding.evidence:
         lines += _evidence(evidence, width)

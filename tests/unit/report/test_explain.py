@@ -4,7 +4,14 @@ from testbed.result import Evidence, Finding, NotReported
 FINDING = Finding(
     name="window-closed",
     sentence="The receive window was closed.",
-    facts={"closed_s": 1.5, "periods": 2, "limited_by": "receiver", "path_causes": ["queue", "losses"], "rtt_ms": None},
+    facts={
+        "closed_s": 1.5,
+        "periods": 2,
+        "limited_by": "receiver",
+        "path_causes": ["queue", "losses"],
+        "rtt_ms": None,
+        "details": [{"kind": "missing"}],
+    },
     evidence=[
         Evidence(
             file="server/capture.pcap",

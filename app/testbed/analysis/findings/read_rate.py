@@ -14,8 +14,8 @@ from testbed.analysis.findings.rule import Answer, NoLog, Rule
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.predict import receiver_bytes, slow_reader_goodput
 
-PACED_SHARE: Final = 0.5
-"""A reader that pauses for so much of its time may limit the rate."""
+DELAYED_SHARE: Final = 0.5
+"""A reader whose read delays take so much of its time may limit the rate."""
 MATCH: Final = 0.1
 
 
@@ -38,12 +38,12 @@ class ReadRate(Fact):
 
 @dataclass(frozen=True, slots=True)
 class ReaderSetsRate(ReadRate):
-    """The receiver pauses between its reads, and this limits the transfer."""
+    """The receiver's read delay limits the transfer."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderKeepsUp(ReadRate):
-    """The receiver pauses between its reads, but something else limits the transfer."""
+    """The receiver has a read delay, but something else limits the transfer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +54,20 @@ class RateOffPrediction(Fact):
 
 
 def measure(observation: Observation) -> Answer:
-    """Measure the rate of reads when the receiver paused between them for most of the time."""
+    """Measure the rate of reads when read delays take most of the time."""
     reads = observation.receiver.calls("read")
     if reads is None:
         return unobservable(NoLog(observation.receiver.role))
-    pauses = observation.receiver.calls("sleep")
+    delays = observation.receiver.calls("sleep")
     # The first read waits for the sender to begin.
     span_s = float(reads.end_ns[-1] - reads.end_ns[0]) / 1e9
-    paused_s = float(pauses.duration_ns.sum()) / 1e9 if pauses is not None else 0.0
-    if len(reads) < 3 or span_s <= 0 or paused_s < PACED_SHARE * span_s:
-        return not_applicable("the receiver read without pausing")
-    return _paced(observation, reads, span_s)
+    delayed_s = float(delays.duration_ns.sum()) / 1e9 if delays is not None else 0.0
+    if len(reads) < 3 or span_s <= 0 or delayed_s < DELAYED_SHARE * span_s:
+        return not_applicable("the receiver read without a read delay")
+    return _with_delay(observation, reads, span_s)
 
 
-def _paced(observation: Observation, reads: Calls, span_s: float) -> Measured[ReadRate]:
+def _with_delay(observation: Observation, reads: Calls, span_s: float) -> Measured[ReadRate]:
     limits = find_limits(observation)
     sets_rate = limits is None or limits.limit == Limit.RECEIVER
     full_bytes = int(observation.requested.get("read_size") or reads.size_bytes.max())

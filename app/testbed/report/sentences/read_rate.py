@@ -28,7 +28,7 @@ def reader_keeps_up(fact: ReaderKeepsUp) -> str:
     """Return the rate that the reads would allow, and the observed one."""
     short = f"; {_short(fact)}" if fact.short_share >= STARVED_SHARE else ""
     return (
-        f"The receiver pauses after each read, but this does not set the rate: {_reads(fact)} would give "
+        f"The receiver waits after each read, but this does not set the rate: {_reads(fact)} would give "
         f"{format_rate(fact.predicted_bytes_per_s)}, and {format_rate(fact.observed_bytes_per_s)} arrived{short}."
     )
 

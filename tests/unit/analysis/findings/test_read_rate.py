@@ -54,7 +54,7 @@ def test_unobservable_without_a_log() -> None:
     assert not found.observable
 
 
-def test_a_reader_that_pauses_does_not_set_the_rate_of_a_slow_network() -> None:
+def test_a_read_delay_does_not_set_the_rate_of_a_slow_network() -> None:
     found = measure(slow_network(read_delay_ms=20).observe())
     assert isinstance(found, Measured)
     assert isinstance(found.fact, ReaderKeepsUp)

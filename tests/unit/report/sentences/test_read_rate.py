@@ -26,7 +26,7 @@ def test_a_reader_that_sets_the_rate() -> None:
 def test_a_reader_that_keeps_up() -> None:
     fact = ReaderKeepsUp(**asdict(FACT))
     assert words(fact) == (
-        f"The receiver pauses after each read, but this does not set the rate: {READS} would give 358 kB/s, and 320 "
+        f"The receiver waits after each read, but this does not set the rate: {READS} would give 358 kB/s, and 320 "
         "kB/s arrived."
     )
     assert words(replace(fact, short_share=0.2)).endswith(" arrived; 20 % of the reads were short.")
