@@ -189,3 +189,22 @@ def test_no_place_of_a_machine_and_no_registry_is_named() -> None:
 def test_every_benchmark_has_its_row() -> None:
     rows = re.findall(r"^\| `(bench_\w+\.py)` \|", page("benchmarks/README.md"), re.MULTILINE)
     assert sorted(rows) == sorted(path.name for path in (ROOT / "benchmarks").glob("bench_*.py"))
+
+
+def test_the_changelog_has_its_form() -> None:
+    """Keep a Changelog: newest first, known kinds of change, the version of pyproject.toml released or under way."""
+    text = page("CHANGELOG.md")
+    versions = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d{2}-\d{2}))?$", text, re.MULTILINE)
+    assert versions[0] == ("Unreleased", "")
+    numbers = [tuple(map(int, version.split("."))) for version, _ in versions[1:]]
+    assert numbers == sorted(numbers, reverse=True)
+    assert all(date for _, date in versions[1:])
+    assert tomllib.loads(page("pyproject.toml"))["project"]["version"] in dict(versions)
+    kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_license_is_the_one_that_the_package_declares() -> None:
+    project = tomllib.loads(page("pyproject.toml"))["project"]
+    assert project["license"] == "MIT"
+    assert page("LICENSE").startswith("MIT License\n")
