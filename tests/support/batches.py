@@ -6,6 +6,9 @@ import numpy as np
 
 from testbed.analysis.packets.dissect.options import parse_options
 from testbed.analysis.packets.follow.streams import Batch
+from testbed.analysis.packets.mark.fast_path import AnalysisColumns
+from testbed.analysis.packets.mark.marking import mark_batch
+from testbed.analysis.packets.mark.relative import RelativeNumbers
 from tests.support.captures import MASK, SYN, Segment
 
 
@@ -33,3 +36,10 @@ def batch_of(*connections: Sequence[Segment]) -> Batch:
         syn_row=np.array(syns, np.int64),
         syn_scale=np.array([parsed[at].window_scale for at in syns], np.int64),
     )
+
+
+def marked(batch: Batch) -> AnalysisColumns:
+    """Return the columns that marking a batch fills."""
+    columns = AnalysisColumns.empty(len(batch))
+    mark_batch(batch, columns, RelativeNumbers.empty(len(batch)))
+    return columns

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from testbed.analysis.findings.measured import Fact, Int64, Measured, Source
+from testbed.analysis.findings.measured import Fact, Int64, Measured, NotMeasured, Source
 from testbed.analysis.findings.registry import measure
+from testbed.analysis.findings.verdict import verdict
 from testbed.analysis.join.observation import Observation
 from testbed.report.sentences.registry import words
 from testbed.report.sentences.verdict import verdict_sentence
@@ -29,13 +30,15 @@ class Explanation:
 
 def explain(observation: Observation) -> Explanation:
     """Apply every rule and render the facts as sentences."""
-    found = measure(observation)
+    answers = measure(observation)
+    facts = [answer.fact for answer in answers.values() if isinstance(answer, Measured)]
     return Explanation(
-        verdict=verdict_sentence(found.verdict),
-        findings=tuple(finding(name, measured) for name, measured in found.facts.items()),
+        verdict=verdict_sentence(verdict(observation, facts)),
+        findings=tuple(finding(name, answer) for name, answer in answers.items() if isinstance(answer, Measured)),
         not_reported=tuple(
-            NotReported(name=name, reason=words(absent.reason), observable=absent.observable)
-            for name, absent in found.without_fact.items()
+            NotReported(name=name, reason=words(answer.reason), observable=answer.observable)
+            for name, answer in answers.items()
+            if isinstance(answer, NotMeasured)
         ),
     )
 

@@ -1,6 +1,5 @@
 """All rules by the name of their finding, in the order of the documentation; and the measurement by all of them."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from testbed.analysis.findings import (
@@ -23,9 +22,8 @@ from testbed.analysis.findings import (
     write_blocked,
 )
 from testbed.analysis.findings.handshake import connected
-from testbed.analysis.findings.measured import Fact, Measured, NotMeasured, not_applicable
-from testbed.analysis.findings.rule import Rule
-from testbed.analysis.findings.verdict import Verdict, verdict
+from testbed.analysis.findings.measured import Measured, not_applicable
+from testbed.analysis.findings.rule import Answer, Rule
 from testbed.analysis.join.observation import Observation
 
 RULES: Final[dict[str, Rule]] = {
@@ -52,17 +50,11 @@ RULES: Final[dict[str, Rule]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Measurements:
-    """What all rules return for a transfer: facts by name, the strongest first, why others have none, the verdict."""
+def measure(observation: Observation) -> dict[str, Answer]:
+    """Return the answers of all rules by name: facts first, the strongest before the others, then those without.
 
-    facts: dict[str, Measured[Fact]]
-    without_fact: dict[str, NotMeasured]
-    verdict: Verdict | None
-
-
-def measure(observation: Observation) -> Measurements:
-    """Apply every rule; where no connection was established, only those that apply to an attempt."""
+    Where no connection was established, only the rules that apply to an attempt can have a fact.
+    """
     there = connected(observation)
     answers = {
         name: rule.measure(observation)
@@ -70,10 +62,8 @@ def measure(observation: Observation) -> Measurements:
         else not_applicable("no connection was established")
         for name, rule in RULES.items()
     }
-    facts = {name: answer for name, answer in answers.items() if isinstance(answer, Measured)}
-    facts = dict(sorted(facts.items(), key=lambda item: -item[1].strength))
-    return Measurements(
-        facts=facts,
-        without_fact={name: answer for name, answer in answers.items() if isinstance(answer, NotMeasured)},
-        verdict=verdict(observation, facts),
-    )
+    return dict(sorted(answers.items(), key=lambda item: -_strength(item[1])))
+
+
+def _strength(answer: Answer) -> float:
+    return answer.strength if isinstance(answer, Measured) else -1.0

@@ -1,12 +1,12 @@
 """The verdict: which of the facts answers why a transfer took as long as it did."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from testbed.analysis.findings.handshake import Attempt, attempt, connected
-from testbed.analysis.findings.measured import Fact, Measured
+from testbed.analysis.findings.measured import Fact
 from testbed.analysis.findings.sender_limit import SenderLimit
 from testbed.analysis.findings.window_closed import WindowClosed
 from testbed.analysis.findings.write_blocked import WriteBlocked, WriteNotBlocked
@@ -64,11 +64,10 @@ class Verdict(Fact):
     writes: WriteBlocked | WriteNotBlocked | None = None
 
 
-def verdict(observation: Observation, findings: Mapping[str, Measured[Fact]]) -> Verdict | None:
+def verdict(observation: Observation, facts: Sequence[Fact]) -> Verdict | None:
     """Return the answer; None when no instrument observed a transfer."""
     if not connected(observation):
         return Verdict(Answer.NO_CONNECTION, attempt=attempt(observation))
-    facts = [found.fact for found in findings.values()]
     limit = next((fact for fact in facts if isinstance(fact, SenderLimit)), None)
     window = next((fact for fact in facts if isinstance(fact, WindowClosed)), None)
     writes = next((fact for fact in facts if isinstance(fact, WriteBlocked | WriteNotBlocked)), None)

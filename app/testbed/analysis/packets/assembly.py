@@ -78,7 +78,7 @@ class Assembly:
             self._marks[part], numbers["in_flight_bytes"], acked, numbers["ack_rtt_ns"], numbers["rto_ns"]
         )
         relative = RelativeNumbers(numbers["relative_seq_bytes"], numbers["relative_ack_bytes"])
-        scales = mark_batch(batch, columns, relative).scales
+        scales = mark_batch(batch, columns, relative)
         self._scale[part] = np.where(batch.is_reverse, scales.before[:, 1], scales.before[:, 0])
         self._final_scales[connections] = scales.final
         with_acked = np.flatnonzero(acked >= 0)

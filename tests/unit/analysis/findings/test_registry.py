@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from testbed.analysis.events import parse_log
-from testbed.analysis.findings.measured import Fact, NotMeasured
+from testbed.analysis.findings.measured import Fact, Measured, NotMeasured
 from testbed.analysis.findings.registry import RULES, measure
+from testbed.analysis.findings.verdict import verdict
 from testbed.analysis.join.load import observe_connection
 from testbed.analysis.join.observation import End, Observation
 from testbed.analysis.join.samples import parse_samples
@@ -35,13 +36,16 @@ def test_every_rule_answers_with_a_fact_of_its_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRANSFERS)
 def test_answers_are_complete(name: str) -> None:
-    found = measure(TRANSFERS[name].observe())
-    assert found.facts.keys() | found.without_fact.keys() == RULES.keys()
-    assert not found.facts.keys() & found.without_fact.keys()
-    strengths = [measured.strength for measured in found.facts.values()]
+    answers = measure(TRANSFERS[name].observe())
+    assert answers.keys() == RULES.keys()
+    measured = [answer for answer in answers.values() if isinstance(answer, Measured)]
+    assert list(answers.values())[: len(measured)] == measured
+    strengths = [answer.strength for answer in measured]
     assert strengths == sorted(strengths, reverse=True)
-    assert all(measured.evidence for measured in found.facts.values())
-    assert all(absent.reason for absent in found.without_fact.values())
+    assert all(answer.evidence for answer in measured)
+    absent = [name for name, answer in answers.items() if isinstance(answer, NotMeasured) and answer.reason]
+    assert absent == [name for name in RULES if name in absent]
+    assert len(measured) + len(absent) == len(RULES)
 
 
 @pytest.mark.parametrize("fact", [fact for rule in RULES.values() for fact in rule.facts])
@@ -60,11 +64,10 @@ def test_whatever_is_missing_no_rule_breaks(data: st.DataObject) -> None:
     first, last = sorted(data.draw(st.tuples(*[st.integers(0, len(segments))] * 2)))
     capture = analyse_capture(pcap(segments[first:last]))
     for connection in capture.connections():
-        found = measure(observe_connection(connection, capture, "cut.pcap"))
-        assert found.verdict or found.facts
-    observation = _cut(files, data)
-    found = measure(observation)
-    assert len(found.facts) + len(found.without_fact) == len(RULES)
+        observation = observe_connection(connection, capture, "cut.pcap")
+        facts = [answer.fact for answer in measure(observation).values() if isinstance(answer, Measured)]
+        assert facts or verdict(observation, facts)
+    assert measure(_cut(files, data)).keys() == RULES.keys()
 
 
 def _cut(files: dict[str, bytes], data: st.DataObject) -> Observation:

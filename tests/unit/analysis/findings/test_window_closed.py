@@ -137,4 +137,4 @@ def test_a_clock_that_was_set_back_makes_no_negative_time() -> None:
     assert isinstance(found, Measured)
     assert found.strength >= 0
     assert min(found.fact.closed_s, found.fact.longest_s, found.fact.longest_at_s, found.fact.first_at_s) >= 0
-    assert len(registry.measure(observation).facts) > 0
+    assert any(isinstance(answer, Measured) for answer in registry.measure(observation).values())

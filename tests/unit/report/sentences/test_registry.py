@@ -5,7 +5,7 @@ import pytest
 
 from testbed.analysis import findings
 from testbed.analysis.findings.handshake import Attempt
-from testbed.analysis.findings.measured import Fact
+from testbed.analysis.findings.measured import Fact, Measured
 from testbed.analysis.findings.registry import RULES, measure
 from testbed.analysis.findings.verdict import Transferred, Verdict
 from testbed.report.sentences.registry import SENTENCES, words
@@ -27,11 +27,12 @@ def test_every_kind_of_fact_is_rendered() -> None:
 
 @pytest.mark.parametrize("transfer", [slow_reader, slow_network, slow_sender, fast_reader, swallowed])
 def test_facts_become_sentences_and_the_rest_clauses(transfer) -> None:
-    found = measure(transfer().observe())
-    for measured in found.facts.values():
-        assert words(measured.fact).endswith(".")
-        assert not any(words(phrase).endswith(".") for phrase in (*measured.contradicted_by, *measured.not_observed))
-    assert not any(words(absent.reason).endswith(".") for absent in found.without_fact.values())
+    for answer in measure(transfer().observe()).values():
+        if isinstance(answer, Measured):
+            assert words(answer.fact).endswith(".")
+            assert not any(words(phrase).endswith(".") for phrase in (*answer.contradicted_by, *answer.not_observed))
+        else:
+            assert not words(answer.reason).endswith(".")
 
 
 def test_a_constant_phrase_stays_as_it_is() -> None:

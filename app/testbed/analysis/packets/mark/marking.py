@@ -1,7 +1,6 @@
 """Mark all frames of a batch: by the fast path, and where a frame is not in order, by the reference."""
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -29,22 +28,9 @@ MAX_TRY_FRAMES: Final = 256
 MIN_FAST_FRAMES: Final = 24
 
 
-@dataclass(frozen=True, slots=True)
-class BatchAnalysis:
-    """The results of a batch."""
-
-    columns: AnalysisColumns
-    relative: RelativeNumbers
-    scales: Scales
-
-
-def mark_batch(
-    batch: Batch, columns: AnalysisColumns | None = None, relative: RelativeNumbers | None = None
-) -> BatchAnalysis:
-    """Mark each frame of a batch; write into `columns` and `relative` if given, which must be empty."""
+def mark_batch(batch: Batch, columns: AnalysisColumns, relative: RelativeNumbers) -> Scales:
+    """Mark each frame of a batch: write into `columns` and `relative`, which must be empty, and return the scales."""
     directions = both_directions(batch)
-    columns = columns or AnalysisColumns.empty(len(batch))
-    relative = relative or RelativeNumbers.empty(len(batch))
     scales = follow_scales(batch)
     options = BatchOptions(scales.before, Sacks.of(batch))
     slow = []
@@ -56,7 +42,7 @@ def mark_batch(
     _mark_stretches(batch, resumer, np.sort(np.concatenate(slow)).tolist(), columns)
     _add_own_marks(batch, directions, columns)
     count_from_isn(directions, relative)
-    return BatchAnalysis(columns, relative, scales)
+    return scales
 
 
 def mark_by_reference(batch: Batch) -> AnalysisColumns:

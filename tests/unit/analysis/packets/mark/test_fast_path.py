@@ -8,8 +8,7 @@ import pytest
 from testbed.analysis.packets.flags import Mark
 from testbed.analysis.packets.follow.streams import both_directions
 from testbed.analysis.packets.mark.fast_path import AnalysisColumns, PeerState, Sacks, needs_reference
-from testbed.analysis.packets.mark.marking import mark_batch
-from tests.support.batches import batch_of
+from tests.support.batches import batch_of, marked
 from tests.support.captures import RST, Segment, exchange, handshake, sack, spaced
 
 BEGIN = handshake()
@@ -87,6 +86,6 @@ def test_empty_columns() -> None:
 def test_duplicate_sacks(edges: tuple[int, ...], is_duplicate: bool) -> None:
     for begin in (0, 2**32 - 1150):  # the numbers wrap on the way
         shifted = replace(ACKED, ack=1101 + begin, options=sack(*(edge + begin for edge in edges)))
-        marks = mark_batch(batch_of(spaced([*BEGIN, shifted]))).columns.marks
+        marks = marked(batch_of(spaced([*BEGIN, shifted]))).marks
         assert bool(marks[-1] & Mark.DUPLICATE_SACK) == is_duplicate
         assert not np.any(marks[:-1] & Mark.DUPLICATE_SACK)

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from testbed.analysis.packets.mark.fast_path import AnalysisColumns
-from testbed.analysis.packets.mark.marking import mark_batch, mark_by_reference
+from testbed.analysis.packets.mark.marking import mark_by_reference
 from testbed.analysis.packets.mark.reference import Frame, FrameAnalysis, ReferenceTracker
-from tests.support.batches import batch_of
+from tests.support.batches import batch_of, marked
 from tests.support.captures import Segment, exchange, handshake, spaced
 from tests.support.random_exchange import random_segments
 
@@ -30,17 +30,17 @@ def assert_same(fast: AnalysisColumns, reference: AnalysisColumns) -> None:
 @example(19424)  # the first frame is a reset at 0, the data begins below it
 def test_fast_path_and_reference_agree(seed: int) -> None:
     batch = batch_of(*connections(seed))
-    assert_same(mark_batch(batch).columns, mark_by_reference(batch))
+    assert_same(marked(batch), mark_by_reference(batch))
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32))
 def test_other_connections_make_no_difference(seed: int) -> None:
     several = connections(seed)
-    together = mark_batch(batch_of(*several)).columns
+    together = marked(batch_of(*several))
     at = 0
     for one in several:
-        alone = mark_batch(batch_of(one)).columns
+        alone = marked(batch_of(one))
         part = slice(at, at + len(one))
         np.testing.assert_array_equal(together.marks[part], alone.marks)
         np.testing.assert_array_equal(together.in_flight_bytes[part], alone.in_flight_bytes)
@@ -76,13 +76,13 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_an_exchange_in_order_takes_no_reference(steps: list[int]) -> None:
-    mark_batch(batch_of(exchange(500), exchange(300, length=1448)))
+    marked(batch_of(exchange(500), exchange(300, length=1448)))
     assert not steps
 
 
 def test_the_fast_path_resumes_after_a_loss(steps: list[int]) -> None:
     batch = batch_of(lossy(10_000))
-    assert_same(mark_batch(batch).columns, mark_by_reference(batch))
+    assert_same(marked(batch), mark_by_reference(batch))
     assert 0 < len(steps) - len(batch) < len(batch) / 3
 
 
@@ -91,13 +91,13 @@ def test_ten_thousand_unacknowledged_segments() -> None:
     many = [Segment(1001 + n, 5001, length=1, window=9) for n in range(10_200)]
     acks = [Segment(5001, 1001 + n, from_server=True) for n in range(0, 10_200, 300)]
     batch = batch_of(spaced([*begin, *many, *acks, replace(many[0], seq=11_201)]))
-    assert_same(mark_batch(batch).columns, mark_by_reference(batch))
+    assert_same(marked(batch), mark_by_reference(batch))
 
 
 def test_an_empty_batch() -> None:
-    assert len(mark_batch(batch_of()).columns.marks) == 0
+    assert len(marked(batch_of()).marks) == 0
 
 
 def test_one_direction_only() -> None:
     batch = batch_of([s for s in exchange(50) if not s.from_server], [s for s in exchange(50) if s.from_server])
-    assert_same(mark_batch(batch).columns, mark_by_reference(batch))
+    assert_same(marked(batch), mark_by_reference(batch))

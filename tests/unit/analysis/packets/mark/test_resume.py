@@ -3,16 +3,15 @@
 import pytest
 
 from testbed.analysis.packets.follow.streams import Batch, both_directions
-from testbed.analysis.packets.mark.marking import mark_batch
 from testbed.analysis.packets.mark.reference import ReferenceTracker
 from testbed.analysis.packets.mark.resume import Resumer, same_state
-from tests.support.batches import batch_of
+from testbed.analysis.packets.mark.scales import follow_scales
+from tests.support.batches import batch_of, marked
 from tests.support.captures import Segment, exchange, handshake, spaced
 
 
 def resumer_of(batch: Batch) -> Resumer:
-    analysis = mark_batch(batch)
-    return Resumer(batch, both_directions(batch), analysis.columns.marks, analysis.scales.before)
+    return Resumer(batch, both_directions(batch), marked(batch).marks, follow_scales(batch).before)
 
 
 STALLED = spaced(
