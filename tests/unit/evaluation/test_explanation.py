@@ -24,6 +24,17 @@ def test_a_fact_as_json() -> None:
     assert fact_document(Paint(Colour.RED, (Colour.RED,))) == {"colour": "red", "others": ["red"], "dried_s": None}
 
 
+@dataclass(frozen=True, slots=True)
+class Box(Fact):
+    paints: tuple[Paint, ...]
+
+
+def test_facts_within_a_fact_are_objects() -> None:
+    assert fact_document(Box((Paint(Colour.RED, ()),))) == {
+        "paints": [{"colour": "red", "others": [], "dried_s": None}]
+    }
+
+
 def test_frames_in_few_ranges_are_named_by_number() -> None:
     source = Source("client/capture.pcap", "frames", "these", np.array([4, 5, 6, 9]))
     found = evidence(source)
