@@ -57,8 +57,8 @@ def test_small_buffers_close_the_window_and_block_the_writes(
 def test_the_laws_of_a_slow_reader_hold(testbed_cell: Callable[..., CellShown]) -> None:
     """A part of the exercise: small buffers, writes of 100 B, a read of 8192 B per second.
 
-    Of 1 300 000 B the reference run had 89 zero-window periods (one for 14 480 B), three probes in each, 7208 B/s, and the window
-    limited the sender all the time.
+    Of 1 300 000 B the reference run had 89 zero-window periods (one for 14 480 B), three probes in each, 7208 B/s, and
+    the window limited the sender all the time.
     """
     result = good(testbed_cell(client="c", server="c", nodes=70, chunk=100, delay="1s", **SMALL))
     total = 4 + 70 * 1276
@@ -184,19 +184,19 @@ shutdown($s, 1); 1 while sysread($s, my $rest, 65536);
 def test_back_pressure_is_judged_by_memory_where_there_is_no_log(
     testbed_cell: Callable[..., CellShown], images_without_log: dict[str, str], script_image: Callable[[str, str], str]
 ) -> None:
-    says = {}
+    found = {}
     foreign = script_image("perl-client", PERL)
     for name, client in (("wrong", images_without_log["0"]), ("right", images_without_log["1"]), ("foreign", foreign)):
         result = good(testbed_cell(client=client, **PRESSED))
         assert result.verdict.startswith("The receiver reads too slowly"), name
         assert "write-blocked" in {each.name for each in result.not_reported if not each.observable}, name
-        says[name] = findings(result)["back-pressure"]
-        assert says[name].not_observed == ["what the program reports as written: it left no log"], name
-        assert says[name].confidence == "medium", name
-    assert says["wrong"].sentence.startswith("Back-pressure is probably not respected"), says
-    assert int(says["wrong"].facts["memory_growth_bytes"]) > 1_000_000
+        found[name] = findings(result)["back-pressure"]
+        assert found[name].not_observed == ["what the program reports as written: it left no log"], name
+        assert found[name].confidence == "medium", name
+    assert found["wrong"].sentence.startswith("Back-pressure is probably not respected"), found
+    assert int(found["wrong"].facts["memory_growth_bytes"]) > 1_000_000
     for name in ("right", "foreign"):
-        assert says[name].sentence.startswith("Back-pressure is respected"), says
+        assert found[name].sentence.startswith("Back-pressure is respected"), found
 
 
 def test_the_commands_print_the_same_findings(command: Command) -> None:
