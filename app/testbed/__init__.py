@@ -1,1 +1,1 @@
-"""A network testbed for TCP flow control: programs under test, their links, and what can be proven of both."""
+"""A network testbed for TCP flow control: programs under test, their links, and the evidence about both."""

@@ -1,7 +1,7 @@
 """The command `testbed`, also `python -m testbed`.
 
-Nothing slow is imported before `main` runs: imports take most of the start-up time, and Ctrl-C must end them as it ends
-everything else.
+Nothing slow is imported before `main` runs: imports take most of the start-up time, and Ctrl-C must interrupt them,
+too.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The one family of errors that the testbed raises; the command line alone turns them into exit codes.
+"""The errors that the testbed raises; only the command line maps them to exit codes.
 
 Every error is one sentence: what was attempted and what happened; `hint` says what to do about it.
 """
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class TestbedError(Exception):
-    """Be the base of the family; `hint` is a sentence, or empty."""
+    """The base of the testbed's errors; `hint` is a sentence, or empty."""
 
     __test__ = False  # its name looks like a test class to pytest
 
@@ -44,7 +44,7 @@ def file_attempt(what: str) -> Iterator[None]:
 
 
 class EngineLostError(HostError):
-    """Report that the Docker engine, which did answer before, is no longer reachable."""
+    """Report that the Docker engine, which was reachable before, is so no longer."""
 
 
 class ContractError(HostError):

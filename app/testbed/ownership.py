@@ -1,7 +1,7 @@
 """Resource labels and ownership: which run a resource belongs to, and whether the process that made it still runs.
 
-Resources are selected by these labels, never by name. The owner is a process: its start time tells it from a later one
-with the same id, and `host` and `boot` tell it from one in another process namespace or another boot. A dead owner on
+Resources are selected by these labels, never by name. The owner is a process: its start time distinguishes it from a
+later one with the same id, and `host` and `boot` from one in another process namespace or another boot. A dead owner on
 this host is therefore known for certain, and resources of other hosts are left alone.
 """
 
@@ -19,7 +19,7 @@ KEEP: Final = "testbed.keep"
 """On resources of a run with --keep: later runs do not remove them."""
 
 _NO_PROCESS: Final = "ZX"
-"""States of proc(5) in which a process has ended: a zombie still has its id and its start time, but runs no more."""
+"""States of proc(5) in which a process has ended: a zombie still has its id and its start time, but no longer runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Owner:
 
 
 def parse_owner(text: str) -> Owner | None:
-    """Return the owner that a label names; None when the text is no such label."""
+    """Return the owner that a label names; None when the text is invalid."""
     host, _, rest = text.partition("/")
     fields = rest.split("/")
     if not host or len(fields) != 3 or not (fields[1].isdecimal() and fields[2].isdecimal()):

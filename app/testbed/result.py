@@ -1,6 +1,6 @@
 """The records that a run writes, with their version: `cell.json` (what happened), `result.json` (what it means).
 
-Units stand in the names of the keys. `docs/results-format.md` explains every key; the JSON Schema of a result is
+The names of the keys contain the units. `docs/results-format.md` explains every key; the JSON Schema of a result is
 shipped as `result.schema.json` and regenerated from here.
 """
 
@@ -41,7 +41,7 @@ class Failure(_Record):
 
 
 class CellRecord(_Record):
-    """What happened in one cell: everything that the analysis needs in addition to the raw files."""
+    """The record of one cell: everything that the analysis needs in addition to the raw files."""
 
     # A newer version may have added keys. Older versions are upgraded by testbed.result_upgrade before they are read.
     model_config = ConfigDict(extra="ignore")
@@ -103,7 +103,7 @@ class LinkCounters(_Record):
     ce_marked: int | None = None
     packets_queued: int | None = Field(default=None, description="still waiting at the end")
     queue_packets_max: int | None = Field(default=None, description="most packets that waited at once")
-    rx_overruns: int | None = Field(default=None, description="frames that came faster than the engine read them")
+    rx_overruns: int | None = Field(default=None, description="frames that arrived faster than the engine read them")
     tx_rejected: int | None = Field(default=None, description="frames that the device did not accept")
 
 
@@ -164,7 +164,7 @@ class HostState(_Record):
     )
     memory_pressure_share: float | None = Field(default=None, description="the same for memory")
     io_pressure_share: float | None = Field(default=None, description="the same for storage")
-    steal_share: float | None = Field(default=None, description="of CPU time that other virtual machines got")
+    steal_share: float | None = Field(default=None, description="of CPU time that the hypervisor gave to others")
     throttled_s: float | None = Field(default=None, description="time in which a CPU quota throttled a sidecar")
     samples_missed_share: float | None = Field(default=None, description="of the samples that were due")
     clock_offset_ns: tuple[int, int] | None = Field(
@@ -173,7 +173,7 @@ class HostState(_Record):
 
 
 class Check(_Record):
-    """One thing that had to hold for the cell to pass."""
+    """One condition that the cell must meet to pass."""
 
     name: str
     ok: bool

@@ -1,4 +1,4 @@
-"""Upgrade the documents of earlier versions while they are read: one dictionary in, one of today's version out.
+"""Upgrade the documents of earlier versions while they are read: one dictionary in, one of the current version out.
 
 Version 3 renamed keys and changed no meaning but that of `tainted`, whose inverse is `timing_reliable`. Versions 1 and
 2 differ in which keys they have, so that the same renaming serves both. Keys that a document does not have are left
@@ -55,7 +55,7 @@ _NO_ENGINE: Final = "none"
 
 
 def upgrade_cell(document: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """Return a `cell.json` of any version as one of today's; what is no JSON object stays as it is."""
+    """Upgrade a `cell.json` of any version; anything but a JSON object is returned unchanged."""
     if not isinstance(document, dict) or _is_current(document):
         return document
     found: Document = _renamed(document, _CELL)
@@ -66,7 +66,7 @@ def upgrade_cell(document: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
 
 
 def upgrade_event(event: Document) -> Document:
-    """Return a sidecar's `link`, `verified` or `stopped` event of any version as one of today's."""
+    """Upgrade a sidecar's `link`, `verified` or `stopped` event of any version."""
     found: Document = _renamed(event, {"asked": "requested"} | _FAILURE)
     if "probes" in found:
         found["probes"] = [_renamed(probe, {"asked": "requested"}) for probe in found["probes"]]
@@ -75,7 +75,7 @@ def upgrade_event(event: Document) -> Document:
 
 
 def upgrade_result(document: Document) -> Document:
-    """Return a `result.json` of any version as one of today's."""
+    """Upgrade a `result.json` of any version."""
     if _is_current(document):
         return document
     found: Document = _renamed(document, _RESULT)
@@ -90,7 +90,7 @@ def upgrade_result(document: Document) -> Document:
 
 
 def upgrade_run(document: Document) -> Document:
-    """Return a `run.json` of any version as one of today's."""
+    """Upgrade a `run.json` of any version."""
     if _is_current(document):
         return document
     found = dict(document)
@@ -103,7 +103,7 @@ def upgrade_run(document: Document) -> Document:
 
 
 def _is_current(document: Document) -> bool:
-    """Tell whether there is nothing to upgrade: an empty document is a missing file."""
+    """Return whether there is nothing to upgrade: an empty document is a missing file."""
     version = document.get("schema_version", 1)
     return not document or (isinstance(version, int) and version >= SCHEMA_VERSION)
 

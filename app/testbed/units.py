@@ -1,7 +1,7 @@
 """Parse and format sizes and durations: text with units to integers in one unit, and back.
 
-Sizes follow coreutils: `k`, `K`, `Ki` and `KiB` are 1024 bytes, `kB` and `KB` are 1000; bits are refused. Durations
-follow Go and always have a unit, because tc(8) takes a bare number for microseconds and users mean seconds.
+Sizes follow coreutils: `k`, `K`, `Ki` and `KiB` are 1024 bytes, `kB` and `KB` are 1000; bits are rejected. Durations
+follow Go and always have a unit, because tc(8) reads a bare number as microseconds and users mean seconds.
 """
 
 import re

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
-    """One kind of event: when it comes, its keys besides both clocks, and what link.json records of it."""
+    """One kind of event: when it is written, its keys besides both clocks, and what link.json records of it."""
 
     name: str
     when: str
@@ -42,11 +42,11 @@ EVENT_KINDS = (
     ),
     EventKind(
         "idle",
-        "the last connection on `NETEM_PORT` has gone, however short it was; also once after each SIGUSR1, as soon as "
-        "there is none",
+        "the last connection on `NETEM_PORT` has closed, however short it was; also once after each SIGUSR1, as soon "
+        "as there is none",
     ),
     EventKind("change", "another impairment is in force (`netem change`, a profile)", "`impairment`", "all"),
-    EventKind("error", "the sidecar cannot go on; it ends with exit code 1", "`attempt`, `message`, `hint`", "all"),
+    EventKind("error", "the sidecar cannot continue; it exits with code 1", "`attempt`, `message`, `hint`", "all"),
     EventKind(
         "stopped",
         "after SIGTERM, when everything is flushed",

@@ -1,4 +1,4 @@
-"""The impairment that probes meet; both engines build it and the prober compares with it."""
+"""The impairment that applies to probes; both engines build it and the prober compares with it."""
 
 from dataclasses import replace
 

@@ -1,14 +1,14 @@
-"""The metrics that the route to the peers is given: congctl, mtu, advmss and so on in ip-route(8)."""
+"""The metrics of the route to the peers: congctl, mtu, advmss and so on in ip-route(8)."""
 
 from dataclasses import dataclass, field
 from typing import Final
 
 from netem.contract.limits import ADVMSS_BYTES, CONGESTION_NAME, MTU_BYTES, RTO_MIN_MS, WINDOW_SEGMENTS, Bounds
-from netem.contract.variable import Row, flag, pattern, whole
+from netem.contract.variable import Row, flag, integer, pattern
 
 
 def _metric(name: str, bounds: Bounds, meaning: str) -> Row:
-    return whole(f"NETEM_ROUTE_{name}", bounds, meaning)
+    return integer(f"NETEM_ROUTE_{name}", bounds, meaning)
 
 
 @dataclass(frozen=True, slots=True)

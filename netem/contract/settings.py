@@ -12,13 +12,13 @@ from netem.contract.variable import (
     Variable,
     choice,
     flag,
+    integer,
     number,
     pattern,
     read_fields,
     subset,
     text,
     variables_of,
-    whole,
 )
 
 EngineChoice = Literal["auto", "kernel", "user"]
@@ -31,7 +31,7 @@ _NAME = re.compile(r"\S+")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that the environment decides."""
+    """The settings, as read from the environment."""
 
     impairment: str = field(
         default="",
@@ -52,7 +52,7 @@ class Settings:
     device: str = field(default="eth0", metadata=text("NETEM_DEVICE", "interface to impair"))
     seed: int = field(
         default=0,
-        metadata=whole("NETEM_SEED", limits.SEEDS, "the one seed that all random draws of this sidecar derive from"),
+        metadata=integer("NETEM_SEED", limits.SEEDS, "the one seed that all random draws of this sidecar derive from"),
     )
     peers: tuple[str, ...] = field(
         default=(),
@@ -72,7 +72,7 @@ class Settings:
     )
     probes: int = field(
         default=20,
-        metadata=whole("NETEM_PROBES", limits.PROBES, "probes per peer and family; 0 = no verification"),
+        metadata=integer("NETEM_PROBES", limits.PROBES, "probes per peer and family; 0 = no verification"),
     )
     wait_for_probes: bool = field(
         default=False,
@@ -92,18 +92,18 @@ class Settings:
     )
     port: int = field(
         default=PORT,
-        metadata=whole("NETEM_PORT", limits.PORTS, "the TCP port under test: captured, sampled, watched"),
+        metadata=integer("NETEM_PORT", limits.PORTS, "the TCP port under test: captured, sampled, watched"),
     )
     capture: bool = field(default=True, metadata=flag("NETEM_CAPTURE", "0 = no capture"))
     snaplen_bytes: int = field(
         default=128,
-        metadata=whole(
+        metadata=integer(
             "NETEM_SNAPLEN", limits.SNAPLEN_BYTES, "bytes kept of each frame; 0 = whole frames", or_zero=True
         ),
     )
     capture_max_bytes: int = field(
         default=1 << 30,
-        metadata=whole(
+        metadata=integer(
             "NETEM_CAPTURE_MAX_BYTES",
             limits.CAPTURE_MAX_BYTES,
             "maximum size of the capture; beyond it the middle is dropped; 0 = no limit",
@@ -112,7 +112,7 @@ class Settings:
     )
     sample_interval_ms: int = field(
         default=20,
-        metadata=whole(
+        metadata=integer(
             "NETEM_SAMPLE_INTERVAL_MS",
             limits.SAMPLE_INTERVAL_MS,
             "time between samples of the sockets; 0 = no sampling",
@@ -142,7 +142,7 @@ class Settings:
             "NETEM_ON_ENGINE_DEATH",
             get_args(OnEngineDeath),
             "`closed`: the link drops everything and the sidecar ends; `open`: the link becomes plain and the sidecar "
-            "serves on; an `error` and exit code 1 either way",
+            "keeps running; an `error` and exit code 1 either way",
         ),
     )
     route_metrics: RouteMetrics = field(default_factory=RouteMetrics)

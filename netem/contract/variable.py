@@ -1,7 +1,7 @@
-"""One environment variable as a row of a table: its name, what it may be, what it means.
+"""One environment variable as a row of a table: its name, its allowed values, its meaning.
 
-The rows are the metadata of dataclass fields (`Settings`, `RouteMetrics`): the field has the type and the default, the
-row the rest. `read_fields` reads an environment by them, and docs/contracts.md is generated from them.
+The rows are the metadata of dataclass fields (`Settings`, `RouteMetrics`): the field has the type and the default,
+the row has everything else. `read_fields` reads an environment by them, and docs/contracts.md is generated from them.
 """
 
 import re
@@ -27,7 +27,7 @@ class Variable:
     several: bool = False
 
     def value(self, text: str) -> Any:  # noqa: ANN401 - of the field's type
-        """Return what `text` means. Raises SidecarError that names the variable, the value and what is allowed."""
+        """Parse `text`. Raises SidecarError that names the variable, the value and what is allowed."""
         return tuple(self._checked(word) for word in text.split()) if self.several else self._checked(text)
 
     def _checked(self, text: str) -> Any:  # noqa: ANN401 - as above
@@ -71,8 +71,8 @@ def flag(name: str, meaning: str) -> Row:
     return {_KEY: Variable(name, meaning, "0 or 1", read)}
 
 
-def whole(name: str, bounds: Bounds, meaning: str, *, or_zero: bool = False) -> Row:
-    """Describe a whole number within bounds; with `or_zero` 0 is allowed, too, and switches something off."""
+def integer(name: str, bounds: Bounds, meaning: str, *, or_zero: bool = False) -> Row:
+    """Describe an integer within bounds; with `or_zero` 0 is allowed, too, and switches something off."""
 
     def read(value: str) -> int:
         number = int(value)
@@ -80,7 +80,7 @@ def whole(name: str, bounds: Bounds, meaning: str, *, or_zero: bool = False) -> 
             raise ValueError(value)
         return number
 
-    allowed = f"{'0 or ' if or_zero else ''}a whole number from {bounds.low} to {bounds.high}"
+    allowed = f"{'0 or ' if or_zero else ''}an integer from {bounds.low} to {bounds.high}"
     return {_KEY: Variable(name, meaning, allowed, read)}
 
 

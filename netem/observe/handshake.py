@@ -12,13 +12,14 @@ _TCP = 6
 _SYN = 0x02
 _BOTH_DIRECTIONS = 2
 CHECKED_RECORDS = 10_000
-"""Only so many frames are checked: a handshake that is missing is missing at the beginning."""
+"""The maximum number of frames to check: handshakes are at the beginning."""
 
 
 def connections_without_syn(records: Iterable[Record]) -> int:
     """Count the connections without a SYN among the first CHECKED_RECORDS frames.
 
-    A corrupted frame may look like one of another connection, but nobody answers it: only connections with frames in
+    A corrupted frame may look like one of another connection, but it has no reverse traffic: only connections with
+    frames in
     both directions count.
     """
     senders: defaultdict[bytes, set[bytes]] = defaultdict(set)

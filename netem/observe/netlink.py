@@ -1,4 +1,4 @@
-"""Sockets of NETLINK_SOCK_DIAG: query TCP sockets, receive destroyed ones. Each belongs to one namespace for life."""
+"""Sockets of NETLINK_SOCK_DIAG: query TCP sockets, receive destroyed ones. Each is bound to one namespace."""
 
 import errno
 import os
@@ -59,7 +59,7 @@ class SocketDiagnosis:
 
 
 class DestroyedSockets:
-    """Receive every TCP socket that is destroyed, with its final counters, however short its life."""
+    """Receive every TCP socket that is destroyed, with its final counters, however short-lived it was."""
 
     def __init__(self) -> None:
         """Join the kernel's multicast group. Raises SidecarError."""

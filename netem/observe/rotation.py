@@ -1,6 +1,7 @@
 """A capture with a size limit: it keeps its beginning and its end, and leaves out the middle.
 
-tcpdump starts a new file after so many bytes: NAME, NAME1, NAME2, ... The first one holds the handshakes, which define
+tcpdump starts a new file after a number of bytes: NAME, NAME1, NAME2, ... The first one holds the handshakes, which
+define
 the window scale; the last ones hold the end.
 """
 

@@ -57,5 +57,5 @@ class RowWriter:
         )
 
     def forget(self, cookie: int) -> None:
-        """Forget a connection that has ended."""
+        """Drop the cached fields of a connection that has ended."""
         self._constant.pop(cookie, None)

@@ -9,7 +9,7 @@ from netem.spec.model import Impairment
 
 @dataclass(frozen=True, slots=True)
 class FixedDelay:
-    """Everything that a data path needs to know of such an impairment."""
+    """The configuration of such an impairment."""
 
     delay_ns: int
     limit_packets: int

@@ -1,4 +1,4 @@
-"""Slots: packets leave only in bursts. `sch_netem.c get_slot_next` and `netem_dequeue`.
+"""Slots: packets are sent only in bursts. `sch_netem.c get_slot_next` and `netem_dequeue`.
 
 The kernel draws when it tries to dequeue: when a packet arrives, and when its timer fires. The gate simulates both at
 their ideal times, so that the draws depend on the arrivals alone and not on the caller's timing.

@@ -13,7 +13,7 @@ from netem.spec.model import Impairment
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The tables and traces that an impairment names: the shell reads the files, the pipeline gets the numbers."""
+    """The tables and traces that an impairment names: the caller reads the files and passes their contents."""
 
     tables: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """Distribution tables by name, see `netem.spec.resources.parse_table`."""

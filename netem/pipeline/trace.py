@@ -20,7 +20,7 @@ class TraceStage:
     def __init__(self, context: StageContext) -> None:
         name = str(context.impairment.extension.trace)
         if name not in context.resources.traces:
-            raise SpecError("is not a known trace", word=name, hint="give the trace file to the sidecar")
+            raise SpecError("is not a known trace", word=name, hint="provide the trace file to the sidecar")
         self._stamps_ns = [stamp * _MS_NS for stamp in context.resources.traces[name]]
         self._period_ns = self._stamps_ns[-1]
         self._origin_ns: int | None = None

@@ -1,4 +1,4 @@
-"""The two ways from one sidecar to another: probes through the impairment, control messages around it."""
+"""The two channels between sidecars: probes through the impairment, control messages around it."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -8,7 +8,7 @@ from netem.contract.ports import CONTROL_PORT, PROBE_PORT
 
 
 class Channel(Enum):
-    """Where a datagram goes."""
+    """The channel of a datagram."""
 
     PROBE = "probe"
     CONTROL = "control"

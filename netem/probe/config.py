@@ -9,7 +9,7 @@ from netem.spec import Impairment
 
 @dataclass(frozen=True, slots=True)
 class ProbeConfig:
-    """Which link to probe, and what to expect; `impairment` is the own egress as probes meet it."""
+    """Which link to probe, and what to expect; `impairment` is this sidecar's egress impairment for probes."""
 
     peer: str
     family: Family

@@ -1,4 +1,4 @@
-"""What one round measured in each direction, beside the expectation for it."""
+"""The measurement of one round in each direction, with its expected bounds."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -31,10 +31,10 @@ class Probe(NamedTuple):
 
 
 class Command(StrEnum):
-    """What a control request wants."""
+    """The kind of a control request."""
 
     HELLO = "hello"
-    """Is your link up, and which impairment does it apply?"""
+    """Is your link ready, and which impairment does it apply?"""
     REPORT = "report"
     """Which probes of this session arrived, and how late?"""
     FINISH = "finish"

@@ -82,7 +82,7 @@ class Prober:
         self._send(self.series.on_deadline(time.monotonic_ns()))
 
     def _send(self, outgoing: Iterable[Outgoing]) -> None:
-        """Send what the series wants sent, then wait for its next deadline."""
+        """Send the pending datagrams of the series, then wait for its next deadline."""
         for channel, data in outgoing:
             if self._socket is not None:
                 send(self._socket, data, (self._address, self._ports[channel]))

@@ -15,7 +15,8 @@ from netem.system.reactor import Reactor
 class Responder:
     """Serve the probe port and the control port over both families.
 
-    `describe` returns the text of the own egress impairment; `on_finished` is called when a peer's probes have ended.
+    `describe` returns the text of this sidecar's egress impairment; `on_finished` is called when a peer's probes have
+    ended.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How many rounds there are, and how long to back off before each repetition."""
+    """The number of rounds, and the back-off before each repetition."""
 
     max_rounds: int = 5
     max_long_rounds: int = 3

@@ -4,10 +4,10 @@
 
 GREETING repeats a hello until the peer replies with the impairment of its egress. SENDING sends one probe per deadline.
 AWAITING_ECHOES ends with the last echo, or when the longest possible round trip is over. AWAITING_REPORT repeats the
-request for the peer's report; echoes still count until the report arrives. A new random session number keeps
-datagrams of other rounds out.
+request for the peer's report; echoes still count until the report arrives. A random session number per round rejects
+datagrams of other rounds.
 
-No socket and no clock may live here.
+This module uses no socket and no clock.
 """
 
 from enum import Enum

@@ -1,8 +1,8 @@
-"""All rounds with one peer over one family: repeat a failed round, then tell the peer that no more probes follow.
+"""All rounds with one peer over one family: repeat a failed round, then notify the peer that no more probes follow.
 
     PROBING -> BACKING_OFF -> PROBING -> ... -> FINISHING -> FINISHED
 
-A state machine like `netem.probe.round`, and under the same rule: no socket and no clock.
+A state machine like `netem.probe.round`, likewise without sockets and clocks.
 """
 
 from collections.abc import Callable

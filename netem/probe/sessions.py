@@ -1,4 +1,4 @@
-"""What a sidecar remembers about the probes of its peers: which arrived and how late, and who has finished."""
+"""The record of the peers' probes: which arrived and how late, and which series have finished."""
 
 from collections import OrderedDict
 
@@ -7,7 +7,7 @@ from netem.probe.message import ECHO, PROBE, Command, Probe, Reply, Request
 
 MAX_SESSIONS = 64
 MAX_PROBES = 100_000
-"""Bounds on the memory that strangers can make this process use."""
+"""Bounds on the memory that unsolicited datagrams can make this process use."""
 
 
 class ProbeSessions:
@@ -33,7 +33,7 @@ class ProbeSessions:
         return Probe(ECHO, probe.session, probe.sequence, probe.sent_ns, received_ns, now_ns)
 
     def reply(self, request: Request, impairment: str, now_ns: int) -> Reply:
-        """Return the reply to a control request; `impairment` is the text of the own egress."""
+        """Return the reply to a control request; `impairment` is the text of this sidecar's egress."""
         delays_ns = self._delays_ns.get(request.session, {})
         return Reply(
             request.command, request.session, impairment, len(delays_ns), summarize(delays_ns.values()), now_ns

@@ -1,8 +1,8 @@
-"""Try every facility that a sidecar uses, in its own namespace, and give a hint for each that is missing.
+"""Try every facility that a sidecar uses, in its own namespace, and print a hint for each that is missing.
 
     python3 -m netem doctor   ->   one JSON document: engine, accuracy, checks
 
-Only a trial shows what works: kernel versions and module lists do not. Whatever a check creates it removes again.
+Only a trial shows what works: kernel versions and module lists do not. Each check removes what it creates.
 """
 
 import os
@@ -41,7 +41,7 @@ _QUEUE_NUMBER = 4242
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One facility: whether it works, what was found, and a hint for the case that it does not work."""
+    """One facility: whether it works, what was found, and a hint if it does not work."""
 
     name: str
     ok: bool
@@ -173,7 +173,7 @@ def _mirror_device() -> Check:
 
 
 def _pressure() -> Check:
-    """Read how busy the host is: other load decides the timing of a testbed."""
+    """Read how busy the host is: other load affects the timing of a testbed."""
     words = Path("/proc/pressure/cpu").read_text().split()
     percent = float(words[1].partition("=")[2])
     fact = f"tasks waited for a processor {percent:g} % of the last 10 s"
@@ -181,12 +181,12 @@ def _pressure() -> Check:
 
 
 def _steal(facts: dict[str, Any]) -> Check:
-    """Report the steal time during the checks: what the hypervisor gave to other machines."""
+    """Report the steal time during the checks: the time that the hypervisor gave to other machines."""
     if "steal_share" not in facts:
         return Check("steal", ok=True, fact="this kernel does not report steal time")
     percent = 100 * facts["steal_share"]
     fact = f"steal time is {percent:.1f} % of the processor time"
-    return Check("steal", ok=percent < _MAX_STEAL_PERCENT, fact=fact, hint="use a machine with processors of its own")
+    return Check("steal", ok=percent < _MAX_STEAL_PERCENT, fact=fact, hint="use a machine with dedicated processors")
 
 
 def _clock(lateness_ns: dict[str, int]) -> Check:

@@ -42,7 +42,7 @@ class NoCapture:
         """Do nothing."""
 
     def stop(self) -> None:
-        """Return nothing: there is no file."""
+        """Return None: there is no file."""
 
 
 class SystemParts:
@@ -59,7 +59,7 @@ class SystemParts:
         return set_route_metrics(self._settings.device, self._settings.families, self._settings.route_metrics)
 
     def sysctls(self) -> dict[str, Any]:
-        """Read the settings that are to be reported."""
+        """Read the sysctls that the event `link` reports."""
         return read_sysctls(self._settings.sysctls)
 
     def link(self, impairment: Impairment, later: Sequence[Impairment]) -> Link:
@@ -67,7 +67,7 @@ class SystemParts:
         return choose_link(self._settings, impairment, later)
 
     def capture(self, on_ready: Callable[[], None], on_failure: Callable[[SidecarError], None]) -> CapturePort:
-        """Make the tcpdumps' owner."""
+        """Create the capture."""
         if not self._settings.capture:
             return NoCapture()
         return Capture(

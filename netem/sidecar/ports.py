@@ -1,4 +1,4 @@
-"""The parts that the supervisor starts, as ports: what each does, what it may raise, who takes it down.
+"""The parts that the supervisor starts, as ports: their methods, the errors that these raise, and who tears them down.
 
 A unit test of the supervisor implements them without sockets and without privileges; `parts.py` makes the real ones.
 """
@@ -25,18 +25,18 @@ class CapturePort(Protocol):
         """Start to capture at every point."""
 
     def mark(self) -> None:
-        """Note where the endpoint's traffic begins."""
+        """Record where the endpoint's traffic begins."""
 
     def stop(self) -> dict[str, Any] | None:
         """Flush everything into one file and describe it; None without a capture."""
 
 
 class ResponderPort(Protocol):
-    """What answers the probes of the peers."""
+    """The responder to the probes of the peers."""
 
     @property
     def finished(self) -> int:
-        """How many probers, one a peer and family, have finished."""
+        """How many probers, one per peer and family, have finished."""
 
     def close(self) -> None:
         """Close the ports."""
@@ -75,27 +75,27 @@ class SamplerPort(Protocol):
 
 
 class MonitorPort(Protocol):
-    """What is read from the host and the kernel from `ready` on."""
+    """The monitor of the host and the kernel, from `ready` on."""
 
     def start(self, *, sampling: bool) -> None:
         """Begin. Raises SidecarError."""
 
     def note_traffic(self, begins: bool, /) -> None:  # noqa: FBT001 - a callback
-        """Note that there is a first connection, or none left."""
+        """Record that there is a first connection, or none left."""
 
     def stop(self) -> dict[str, Any]:
         """Write everything out and return the keys of the event `stopped`."""
 
 
 class ControlPort(Protocol):
-    """What listens for requests."""
+    """The listener for control requests."""
 
     def close(self) -> None:
         """Stop listening."""
 
 
 class Parts(Protocol):
-    """Make the parts of one sidecar. Each method may raise SidecarError; the caller takes down what it returns."""
+    """Make the parts of one sidecar. Each method may raise SidecarError; the caller tears down what it returns."""
 
     def route(self) -> Any:  # noqa: ANN401 - JSON for the event `link`
         """Set the metrics of the routes and return what is in force."""

@@ -22,7 +22,7 @@ def read_profile(text: str) -> tuple[Change, ...]:
 
 
 class ProfileRunner:
-    """Call `apply` with each impairment when its time has come."""
+    """Call `apply` with each impairment at its time."""
 
     def __init__(self, reactor: Reactor, changes: Sequence[Change], apply: Callable[[Impairment], None]) -> None:
         self._reactor = reactor
@@ -35,7 +35,7 @@ class ProfileRunner:
         self._schedule_next(began_ns)
 
     def stop(self) -> None:
-        """Leave the impairment as it is now, for good."""
+        """Cancel all pending changes; the current impairment stays."""
         self._pending = iter(())
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""Collect the event `stopped`: stop each part and keep what it reports."""
+"""Collect the event `stopped`: stop each part and collect its report."""
 
 from typing import Any
 

@@ -1,10 +1,10 @@
-"""Run one sidecar: start its parts, report `ready`, serve, take everything down.
+"""Run one sidecar: start its parts, report `ready`, serve, tear down.
 
     start  ->  link in force  ->  peers probed, capture listening  ->  ready  ->  SIGTERM  ->  stopped
 
-Everything that takes time (tcpdump's start, the probes) runs at the same time. Whatever fails is one `error` event and
-exit code 1. Each step of the start registers its own teardown, and the steps are undone in reverse order, whatever
-fails on the way.
+Everything that takes time (tcpdump's start, the probes) runs at the same time. Any failure is reported as one `error`
+event and exit code 1. Each step of the start registers its own teardown; the teardown runs in reverse order, even if
+some of its steps fail.
 """
 
 import gc
@@ -36,7 +36,7 @@ _VERIFY_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A started sidecar: the parts that `ready` sets going."""
+    """A started sidecar: the parts that `ready` activates."""
 
     link: Link
     capture: CapturePort
@@ -45,7 +45,7 @@ class Running:
 
 
 class Supervisor:
-    """Run one sidecar to its end; `run` returns the exit code."""
+    """Run one sidecar until it exits; `run` returns the exit code."""
 
     def __init__(
         self, settings: Settings, events: EventStream, reactor: Reactor, parts: Parts, *, ready_file: Path
@@ -61,7 +61,7 @@ class Supervisor:
         self._errors = Errors(events)
 
     def run(self) -> int:
-        """Start, serve until SIGTERM, take everything down; return 0, or 1 after an `error` event."""
+        """Start, serve until SIGTERM, tear down; return 0, or 1 after an `error` event."""
         with Teardown(self._errors) as teardown:
             try:
                 self._start(teardown)
@@ -112,7 +112,7 @@ class Supervisor:
     def _start_link(
         self, teardown: Teardown, impairment: Impairment, changes: tuple[Change, ...]
     ) -> tuple[Link, CapturePort]:
-        """Put the impairment in force, with the capture already looking on; emit `link`."""
+        """Apply the impairment, with the capture already running; emit `link`."""
         route = self._parts.route()
         link = self._parts.link(impairment, [change.impairment for change in changes])
         teardown.add(partial(self._release_link, link))
@@ -148,7 +148,7 @@ class Supervisor:
         teardown.add(verification.close)
         self._readiness.require(verification.unfinished)
         if self._settings.wait_for_probes:
-            # No change may come while a peer probes, and its probes use up draws.
+            # The impairment must not change while a peer probes, and its probes use up draws.
             self._readiness.require(partial(self._peers_awaited, responder))
         verification.start()
 
@@ -200,7 +200,7 @@ class Supervisor:
             "read the sidecar's standard error, then run the cell again",
         )
         if self._settings.on_engine_death == "open":
-            # The endpoint goes on over an unimpaired link; the sidecar serves on, but ends as failed.
+            # The endpoint continues over an unimpaired link; the sidecar keeps running, but its exit code will be 1.
             link.bypass()
             self._errors.report(error)
         else:
@@ -210,21 +210,21 @@ class Supervisor:
         self._errors.report(error)
         self._reactor.stop()
 
-    # Take down.
+    # Teardown.
 
     def _stop_monitor(self, monitor: MonitorPort) -> None:
         if self._readiness.reached:
             self._summary.stop_monitor(monitor)
 
     def _release_link(self, link: Link) -> None:
-        # A sidecar that is stopped takes its namespace along; one that failed may leave others in it.
+        # Stopping a sidecar ends its namespace; after a failure, other containers may still be in it.
         if self._errors.failed:
             link.close()
         else:
             link.abandon()
 
     def _conclude(self) -> None:
-        """Write link.json and print `stopped` after it: whoever reads `stopped` fetches the files at once."""
+        """Write link.json and print `stopped` after it: the reader of `stopped` fetches the files immediately."""
         stopped = self._events.record("stopped", **self._summary.facts()) if self._readiness.reached else ""
         self._errors.attempt(partial(self._ready_file.unlink, missing_ok=True))
         self._errors.attempt(partial(write_link_json, self._folder / "link.json", self._events.recorded))
@@ -233,4 +233,4 @@ class Supervisor:
 
 
 def _ignore() -> None:
-    """Do nothing: nobody can answer this signal before the sampler has started."""
+    """Ignore this signal: only a running sampler can handle it."""

@@ -1,4 +1,4 @@
-"""Undo a start: the newest step first, every step whatever the others do, at most one error reported."""
+"""Undo a start: the newest step first, every step even if others fail, at most one error reported."""
 
 from collections.abc import Callable
 from contextlib import ExitStack

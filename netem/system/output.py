@@ -7,7 +7,7 @@ from typing import Any
 
 
 def write_stdout(line: str) -> None:
-    """Write a line to standard output completely and immediately; a reader that has gone is not an error."""
+    """Write a line to standard output completely and immediately; a closed reader is not an error."""
     data = line.encode()
     try:
         while data:

@@ -1,6 +1,6 @@
 """Run the few programs that the sidecar needs (tc, ip, tcpdump), without the start-up cost of `subprocess`.
 
-posix_spawn searches PATH once and imports nothing; the sidecar has one thread, so it needs nothing else.
+posix_spawn searches PATH once and imports nothing; the sidecar has one thread, so this is sufficient.
 """
 
 import contextlib

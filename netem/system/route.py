@@ -42,7 +42,7 @@ def subnet_routes(routes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def change_words(route: dict[str, Any], device: str, metrics: dict[str, str | int]) -> list[str]:
-    """Return the words after `ip route` that set these metrics of a route and keep the rest of it."""
+    """Return the words after `ip route` that set these metrics of a route and keep its other attributes."""
     words = ["change", str(route["dst"]), "dev", device, "proto", "kernel"]
     for key, word in (("scope", "scope"), ("prefsrc", "src"), ("metric", "metric")):
         if key in route:

@@ -57,7 +57,7 @@ def test_a_lost_engine(command: Command, testbed_engine: DockerEngine, tmp_path:
     [
         (("run", "--chunk", "10kbit", "--delay", "1"), ["--chunk: '10kbit' names bits", "--delay: '1' has no unit"]),
         (("run", "--dellay", "1s"), ["No such option '--dellay'", "--delay"]),
-        (("run", "--jitter", "5ms"), ["jitter 5ms needs a latency"]),
+        (("run", "--jitter", "5ms"), ["jitter 5ms requires a latency"]),
         (("matrix", "missing.yaml"), ["missing.yaml: No such file or directory"]),
         (("clean", "--older-than", "3"), ["--older-than: '3' has no unit"]),
         (("nonsense",), ["No such command 'nonsense'"]),

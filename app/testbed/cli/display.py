@@ -87,7 +87,7 @@ class Display:
             self._enter(line[:100])
 
     def guest_progress(self, line: str) -> None:
-        """Show how the boot of a guest VM proceeds: building one takes minutes."""
+        """Show the progress of a guest VM's build and boot, which can take minutes."""
         if not self._quiet:
             self._print(f"testbed: {line}")
             self._enter(line)

@@ -16,7 +16,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def one_interrupt() -> Iterator[None]:
-    """Let the first interruption raise KeyboardInterrupt, and no other."""
+    """Raise KeyboardInterrupt on the first interruption only."""
     raised = False
 
     def handle(_number: int, _frame: FrameType | None) -> None:

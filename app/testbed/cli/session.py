@@ -1,4 +1,4 @@
-"""Share what the commands that run cells need: Docker, images, display, interruption, exit code."""
+"""The common parts of the commands that run cells: Docker, images, display, interruption, exit code."""
 
 import importlib
 import os
@@ -41,7 +41,7 @@ class Settings:
 
 
 def settings(params: dict[str, Any]) -> Settings:
-    """Return the shared options of a command; warn of variables in the environment that are no option of it."""
+    """Return the shared options of a command; warn about environment variables that name no option of it."""
     for sentence in unknown_env_vars(click.get_current_context(), os.environ):
         click.echo(f"testbed: {sentence}", err=True)
     names = ("output", "keep", "dry_run", "quiet", "verbose")

@@ -1,4 +1,4 @@
-"""Run one cell, from nothing to raw files: create, start in order, wait, stop, collect, remove.
+"""Run one cell: create, start in order, wait, stop, collect, remove.
 
 Order: both sidecars start while the engine creates the endpoints; when the server's is ready the server starts; when a
 socket listens and the client's sidecar has verified the link, the client starts. The cell ends when the client has
@@ -25,7 +25,7 @@ from testbed.stack.collect import extract
 from testbed.stack.ports import Handle, Runtime
 
 READY_S: Final = SIDECAR_DEADLINE_S + 15.0
-"""A sidecar has a deadline of its own; the rest is for starting it on a loaded machine."""
+"""A sidecar has its own deadline; the additional time is for starting it on a loaded machine."""
 
 LISTEN_S: Final = 20.0
 STOP_S: Final = 10.0
@@ -38,10 +38,10 @@ FAST_STOP_S: Final = 3.0
 """The same when the cell has failed or was interrupted: the user waits for the prompt."""
 
 IDLE_S: Final = 20.0
-"""A connection may outlive the client that opened it; it has the rest of the cell's time, and at least this much."""
+"""A connection may outlive the client that opened it; it has the remaining time of the cell, and at least this much."""
 
 ROOT_CAUSE_WAIT_S: Final = 0.3
-"""How long the exit that caused another one may arrive after it."""
+"""How much later than its consequence a causing exit may be reported."""
 
 MORE_TIME: Final = "increase the deadline with --timeout, or with the field timeout of a scenario file"
 
@@ -52,7 +52,7 @@ Keep = Literal["never", "failed", "always"]
 
 
 class Observer(Protocol):
-    """Who watches a cell run."""
+    """The observer of a cell's progress."""
 
     def phase(self, name: str) -> None:
         """Observe that the cell has reached this phase."""
@@ -107,7 +107,7 @@ def _root_cause(watch: Watch, member: Member) -> Member:
 
 
 def _sidecar_failure(watch: Watch) -> Failure | None:
-    """Return the error of a sidecar, also of one that served its endpoint to the end, as over an open link."""
+    """Return the error of a sidecar, also if it kept running until its endpoint exited, as with an open link."""
     failed = [member for member in watch.members.values() if member.sidecar is not None and member.sidecar.error]
     return _failure_of(_error_of(failed[0])) if failed else None
 
@@ -132,7 +132,7 @@ class CellRun:
         while_waiting: Callable[[], None] = lambda: None,
         timeout_scale: float = 1.0,
     ) -> None:
-        """`while_waiting` is called when only the sidecars are still to be waited for; it must return at once."""
+        """`while_waiting` is called while only the sidecars are pending; it must return at once."""
         self._engine = engine
         self._folder = folder
         self._observer = observer

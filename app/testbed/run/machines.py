@@ -1,6 +1,6 @@
 """The machines that cells run on: this host, or a guest VM with a chosen kernel, one guest at a time.
 
-A guest is up within a second when its state was saved, so changing between kernels costs little, and two emulated
+A guest with a saved state starts within a second, so changing between kernels costs little, and two emulated
 guests at once would distort each other's times.
 """
 
@@ -41,7 +41,7 @@ class Machine:
 
 
 class Machines(Protocol):
-    """Where a run gets the machine of a kernel."""
+    """The provider of a run's machines, one per kernel."""
 
     def at(self, kernel: str, tags: Sequence[str]) -> Machine:
         """Return the machine of a kernel, with images of these tags in its store; raises HostError."""

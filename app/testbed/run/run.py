@@ -31,7 +31,7 @@ from testbed.units import pluralize
 
 
 class RunObserver(Observer, Protocol):
-    """Who watches a run go from cell to cell."""
+    """The observer of a run's progress."""
 
     def begin(self, planned: PlannedCell, number: int, count: int) -> None:
         """Observe that a cell begins."""

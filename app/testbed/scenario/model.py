@@ -1,7 +1,7 @@
 """Define a cell: all settings of one experiment, with the defaults of `testbed run`.
 
 The options of the command line and the fields of a scenario file are parsed by the same model, so both have the same
-names, defaults and messages. Text with units becomes integers here and nowhere else.
+names, defaults and messages. Only this module converts text with units to integers.
 """
 
 import re
@@ -45,7 +45,7 @@ ten busy processes on two processors."""
 
 def _integer(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError(f"an integer, not {value}")  # noqa: TRY004 - pydantic would take it for 0 or 1
+        raise ValueError(f"an integer, not {value}")  # noqa: TRY004 - pydantic would accept it as 0 or 1
     return value
 
 
@@ -206,7 +206,7 @@ class Cell(BaseModel):
     @model_validator(mode="after")
     def _check_link(self) -> Self:
         if self.jitter_us and not self.latency_us:
-            raise ValueError(f"jitter {format_duration_us(self.jitter_us)} needs a latency to vary")
+            raise ValueError(f"jitter {format_duration_us(self.jitter_us)} requires a latency")
         if self.jitter_us > self.latency_us:
             jitter, latency = format_duration_us(self.jitter_us), format_duration_us(self.latency_us)
             raise ValueError(f"jitter {jitter} exceeds latency {latency}: frames would arrive before they are sent")
@@ -255,7 +255,7 @@ class Cell(BaseModel):
         return [parse_impairment(self.impairment(role)), *profile_changes(profile_of(self.profile, role))]
 
     def route_metrics(self, role: Role) -> dict[str, str]:
-        """Return what is set on this role's route to the other, by the name of the field."""
+        """Return the metrics of this role's route to the other, by the name of the field."""
         given = {name: split_ends(getattr(self, name)) for name in METRIC_NAMES}
         return {name: values[role] for name, values in given.items() if role in values}
 

@@ -31,8 +31,7 @@ USER: Final = "65532:65532"
 """The user of an endpoint whose image does not name an ordinary one."""
 
 LINK_CPU_SHARES: Final = 16_384
-"""The shares of sixteen containers. A link that waits for the programs of its endpoints is late, and its queue goes
-cold. It uses no more than its frames need."""
+"""The shares of sixteen containers: a link that waits for the programs of its endpoints delivers late."""
 _THREADS: Final = 4
 
 
@@ -54,7 +53,7 @@ class EndpointSpec:
 
 @dataclass(slots=True)
 class CellStack:
-    """What has been created for a cell, and how much of it has been removed again."""
+    """The resources created for a cell, and which of them have been removed."""
 
     engine: Runtime
     network: Handle
@@ -169,7 +168,7 @@ def cell_stack(
     tun: bool = True,
     on_removal_error: Callable[[HostError], None],
 ) -> Iterator[CellStack]:
-    """Create what one cell needs without starting it; remove it at the end in any case, unless it is to be kept.
+    """Create the resources of one cell without starting it; always remove them at the end, unless `kept` is set.
 
     A failed removal goes to `on_removal_error`. Raises HostError when something cannot be created; for an endpoint
     its future does.
@@ -187,7 +186,7 @@ def cell_stack(
 
 
 def start_container(processes: Processes, handle: Handle) -> None:
-    """Start it; an error about a sysctl says which one, and why."""
+    """Start a container; an error about a sysctl names it and the reason."""
     try:
         processes.start(handle)
     except HostError as error:

@@ -1,6 +1,6 @@
 """Extract raw files from an archive that an endpoint may have tampered with.
 
-Only regular files with the names of the contract are extracted, each up to its cap, into a folder of ours: no links,
+Only regular files with the names of the contract are extracted, each up to its cap, into a folder of the run: no links,
 no other paths, no disk filled by a program under test.
 """
 
@@ -59,7 +59,7 @@ def _copy(source: IO[bytes], target: Path, cap_bytes: int) -> bool:
 def extract(chunks: Iterator[bytes], folder: Path, caps_bytes: Mapping[str, int] = CAPS_BYTES) -> list[str]:
     """Write the known files of an archive into `folder` under their last name; return a sentence for each flaw.
 
-    Raises HostError when the archive itself cannot be read, or a file not be written.
+    Raises HostError when the archive itself cannot be read, or a file cannot be written.
     """
     notes: list[str] = []
     try:

@@ -26,7 +26,7 @@ from testbed.stack.docker_errors import docker_attempt, lost_connection, system_
 from testbed.stack.ports import ContainerSpec, Exit, Found, Handle, Image, Stream
 
 REQUEST_TIMEOUT_S: Final = 60
-"""A loaded engine takes seconds to start a container; a minute without an answer is a hung one."""
+"""A loaded engine takes seconds to start a container; one that does not respond for a minute has hung."""
 
 NEWEST_API: Final = (1, 45)
 """The version that docker-py was written for; newer engines still support it."""
@@ -91,7 +91,7 @@ class DockerEngine:
 
     @contextlib.contextmanager
     def _request(self, what: str, hint: str = "") -> Iterator[APIClient]:
-        """Lend a client for one request; a client whose request was aborted is closed."""
+        """Provide a client for one request; a client whose request was aborted is closed."""
         with docker_attempt(what, hint), lost_connection(what):
             try:
                 client = self._idle.get_nowait()
@@ -133,7 +133,7 @@ class DockerEngine:
                 raise
         raise HostError(
             f"create network {name}: {SUBNET_ATTEMPTS} random /64s of {ULA_PREFIX}::/48 are all in use",
-            hint="`testbed clean --all`, or look at `docker network ls`",
+            hint="`testbed clean --all`, or check `docker network ls`",
         )
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> Handle:

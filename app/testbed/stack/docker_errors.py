@@ -1,4 +1,4 @@
-"""Errors of docker-py, of requests below it and of the socket below that, as errors of the testbed.
+"""Convert errors of docker-py, of requests and of sockets to errors of the testbed.
 
 Each error names the attempt; a lost engine has an error of its own.
 """

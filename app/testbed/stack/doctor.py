@@ -1,4 +1,4 @@
-"""Check everything that a run needs of this machine; every row of a failed check has a hint."""
+"""Check this machine for everything that a run needs; every row of a failed check has a hint."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What the testbed needs of a container engine, a few methods each: `docker_engine` implements it, and the tests' fake.
+"""The ports to a container engine, a few methods each: `docker_engine` implements it, and the tests' fake.
 
 Every method blocks until the engine has answered (at most a minute) and raises HostError naming the attempt.
 """
@@ -55,7 +55,7 @@ class ContainerSpec:
     cpu_shares: int = 0
     """Its share of a contended processor, 1024 being the usual one; 0: the engine's default."""
     init: bool = True
-    """Whether an init process precedes the program; ignored where it joins another container, which has one."""
+    """Whether an init process precedes the program; ignored where it joins another container, which already has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Resources(Protocol):
 
 
 class Processes(Protocol):
-    """The life of a container's process."""
+    """The lifecycle of a container's process."""
 
     def attach(self, handle: Handle, output: Callable[[Stream, bytes], None]) -> Callable[[], Exit]:
         """Connect to its output before it starts; the result, called in a thread, feeds `output` until the end."""
@@ -119,7 +119,7 @@ class Archives(Protocol):
 
 
 class Runtime(Resources, Processes, Archives, Protocol):
-    """All that one cell needs."""
+    """Everything that one cell needs."""
 
 
 class ImageStore(Protocol):
@@ -139,7 +139,7 @@ class ImageStore(Protocol):
 
 
 class ContainerEngine(Runtime, ImageStore, Protocol):
-    """All that a machine needs to run cells: this host's engine, or a guest VM's."""
+    """Everything that a machine needs to run cells: this host's engine, or a guest VM's."""
 
     def copy_images(self, tags: Sequence[str]) -> None:
         """Copy images from this host's store into this engine's."""

@@ -1,4 +1,4 @@
-"""Errors of a container runtime about a sysctl, explained."""
+"""Explain errors of a container runtime about a sysctl."""
 
 import re
 from typing import Final

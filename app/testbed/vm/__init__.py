@@ -1,1 +1,1 @@
-"""Real kernels: guests under qemu that run Debian's kernels with Docker, driven from the host like any engine."""
+"""Real kernels: guests under qemu that run Debian's kernels with Docker, controlled from the host like any engine."""

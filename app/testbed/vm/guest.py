@@ -1,4 +1,4 @@
-"""Boot a guest VM and offer its Docker engine on a socket of this user, which is all that the testbed needs of it.
+"""Boot a guest VM and offer its Docker engine on a socket of this user, the only part of it that the testbed uses.
 
 with Guest(image) as guest:
     client = docker.DockerClient(base_url=guest.docker_url)
@@ -40,7 +40,7 @@ def ignore(_line: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a running guest is; `emulated`: its times are not comparable with a real machine's."""
+    """Facts about a running guest; `emulated`: its times are not comparable with a real machine's."""
 
     kernel: str
     kernel_version: str
@@ -123,7 +123,7 @@ class Guest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it and remove everything; an error inside that the guest's failure caused is replaced by GuestError."""
+        """Stop it and remove everything; GuestError replaces an error in the block if the guest's failure caused it."""
         failure = self.failure("run a guest") if isinstance(error, HostError) else None
         self._cleanup.close()
         if failure is not None:

@@ -1,4 +1,4 @@
-"""The commands of the QEMU Machine Protocol that are needed: save a state, restore it, query why the machine stopped.
+"""The commands of the QEMU Machine Protocol that guests need: save a state, restore it, query the stop reason.
 
 Events are ignored: qemu sends none before the first command, which may come late.
 """
@@ -19,7 +19,7 @@ from testbed.vm.errors import GuestError
 _REPLY_S: Final = 10.0
 _FIRST_PAUSE_S: Final = 0.01
 _MAX_PAUSE_S: Final = 0.05
-"""A restore takes 0.3 s when the host is idle, so a longer pause would be felt."""
+"""A restore takes 0.3 s when the host is idle, so a longer pause would be noticeable."""
 
 
 class Qmp:

@@ -95,7 +95,7 @@ class Relay(threading.Thread):
             return self._process.pid
 
     def hello(self) -> None:
-        """Start a session with the guest's agent, which replies with `ready` when Docker is up."""
+        """Start a session with the guest's agent, which replies with `ready` when Docker is available."""
         self._submit(self._pump.mux.hello)
 
     def send(self, message: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ class GuestImage:
 
     @property
     def name(self) -> str:
-        """Return the name that `testbed vm list` shows and `testbed vm rm` takes."""
+        """Return the name that `testbed vm list` shows and `testbed vm rm` accepts."""
         return self.folder.name
 
     @property

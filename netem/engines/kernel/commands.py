@@ -21,7 +21,7 @@ PARENT_AND_HANDLE = {MEASURED: (0x00010002, 0x00200000), PROBES: (0x00010003, 0x
 _PASS, _MEASURED_BAND, _PROBE_BAND = "1:1", "1:2", "1:3"
 _ARP_PREFERENCE, _PROBE_PREFERENCE, _ND_PREFERENCE = 3, 4, 6  # the control messages have 1 and 2, the probes also 5
 PROBE_SEED = 1 << 62
-"""Differs the seed of the probes' draws from that of the measured traffic."""
+"""Added to the seed for the probes, so that their draws differ from those of the measured traffic."""
 _ICMP6_TYPES = ((133, 0xFF), (134, 0xFE), (136, 0xFE))
 """Router and neighbour solicitation and advertisement and redirect, 133-137, as value and mask."""
 

@@ -187,7 +187,7 @@ class KernelEngine:
 
 
 def _helper_commands(kind: str) -> str:
-    # Below IPv6's minimum MTU of 1280 bytes the helper gets no IPv6 address, so it sends nothing itself.
+    # Below IPv6's minimum MTU of 1280 bytes the helper has no IPv6 address, so it sends nothing itself.
     return f"link add {HELPER} mtu 1000 type {kind}\nlink set {HELPER} arp off multicast off up\n"
 
 

@@ -1,6 +1,6 @@
 """The devices of the user engine: a TAP that delivers the kernel's frames, and a packet socket that sends them.
 
-Both use the 10-byte virtio-net header, so checksum and segmentation offload survive the way through user space and a
+Both use the 10-byte virtio-net header, so checksum and segmentation offload survive the path through user space and a
 64 kB super-packet stays one frame. Numbers are from linux/if_tun.h, linux/sockios.h and linux/if_packet.h.
 """
 

@@ -50,17 +50,17 @@ class UserEngine:
             self._taps.append(open_tap(name, super_packets=super_packets))
 
     def start(self) -> None:
-        """Start the worker and redirect the egress to it. Raises SidecarError; `close` then tears down the rest."""
+        """Start the worker and redirect the egress to it. Raises SidecarError; `close` then cleans up."""
         if not self._taps:
             self.make_devices()
         out = open_packet_socket(self._device)
-        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._fork_worker(out, here, there)
+        control, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._fork_worker(out, control, worker_end)
         out.close()
-        there.close()
-        here.settimeout(_RESPONSE_TIMEOUT_S)
-        self._control = here
-        self.death_fd = here.fileno()
+        worker_end.close()
+        control.settimeout(_RESPONSE_TIMEOUT_S)
+        self._control = control
+        self.death_fd = control.fileno()
         tc.batch(
             f"redirect the egress of {self._device} to the user engine",
             redirect.install(self._device, TAP, PROBE_TAP),
@@ -128,19 +128,19 @@ class UserEngine:
         if failure is not None:
             raise failure
 
-    def _fork_worker(self, out: socket.socket, here: socket.socket, there: socket.socket) -> None:
+    def _fork_worker(self, out: socket.socket, control: socket.socket, worker_end: socket.socket) -> None:
         pipelines = build_pipelines(self._impairment, self._seed)
         self._pid = os.fork()
         if self._pid:
             return
         status = 1
         try:
-            here.close()
+            control.close()
             signal.set_wakeup_fd(-1)
             # The supervisor ends the engine: docker stop signals only PID 1, but Ctrl-C would reach both.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            Worker(self._impairment, (self._taps[0], self._taps[1]), pipelines, out).serve(there)
+            Worker(self._impairment, (self._taps[0], self._taps[1]), pipelines, out).serve(worker_end)
             status = 0
         finally:
             os._exit(status)

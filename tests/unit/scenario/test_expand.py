@@ -70,7 +70,7 @@ def test_values_that_do_not_go_together() -> None:
     with pytest.raises(ExpansionError) as caught:
         expand({"latency": ["0", "1ms"], "jitter": ["0", "5ms"]})
     assert {problem.message.split(":")[0] for problem in caught.value.problems} == {
-        "jitter 5ms needs a latency to vary",
+        "jitter 5ms requires a latency",
         "jitter 5ms exceeds latency 1ms",
     }
 

@@ -49,7 +49,7 @@ def test_impairment_of_each_direction(fields: dict[str, str], client: str, serve
         ({"client": "-v"}, "neither py, c nor"),
         ({"server": "a b"}, "neither py, c nor"),
         ({"netem": "dely 5ms"}, "dely"),
-        ({"jitter": "5ms"}, "needs a latency"),
+        ({"jitter": "5ms"}, "requires a latency"),
         ({"latency": "1ms", "jitter": "5ms"}, "exceeds latency 1ms"),
         ({"latency": "1ms", "netem": "delay 5ms"}, "both delay what the client sends"),
         ({"latency": "1ms", "netem_server": "delay 5ms"}, "both delay what the server sends"),

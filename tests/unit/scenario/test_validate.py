@@ -23,7 +23,7 @@ def test_good_fields_give_the_cell() -> None:
             [Problem("capture_max", 0, "1048576 is neither 0 (no limit) nor at least 8000000 bytes")],
         ),
         ({"sample_interval": "500us"}, [Problem("sample_interval", 0, "500us is not a multiple of 1ms up to 60s")]),
-        ({"jitter": "5ms"}, [Problem("", 0, "jitter 5ms needs a latency to vary")]),
+        ({"jitter": "5ms"}, [Problem("", 0, "jitter 5ms requires a latency")]),
     ],
 )
 def test_wrong_fields_give_one_problem_each(fields: dict[str, object], problems: list[Problem]) -> None:

@@ -22,7 +22,7 @@ def rows(table: str) -> list[list[str]]:
 def test_each_variable_of_the_sidecar_has_its_row() -> None:
     found = {row[0].strip("`"): row for row in rows(sidecar_variables())}
     assert list(found) == [variable.name for variable, _ in variables()]
-    assert found["NETEM_PROBES"][1:3] == ["20", "a whole number from 0 to 100000"]
+    assert found["NETEM_PROBES"][1:3] == ["20", "an integer from 0 to 100000"]
     assert found["NETEM_FAMILIES"][1] == "`ipv4 ipv6`"
     assert found["NETEM_CAPTURE"][1] == "1"
     assert found["NETEM_DELAY_TOLERANCE_MS"][1] == "2"

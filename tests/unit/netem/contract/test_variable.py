@@ -9,13 +9,13 @@ from netem.contract.variable import (
     Row,
     choice,
     flag,
+    integer,
     number,
     pattern,
     read_fields,
     subset,
     text,
     variables_of,
-    whole,
 )
 
 SHORT = re.compile("[a-z]{1,3}")
@@ -24,7 +24,7 @@ SHORT = re.compile("[a-z]{1,3}")
 @dataclass
 class Table:
     plain: str = field(default="d", metadata=text("X_PLAIN", "any text"))
-    size: int = field(default=7, metadata=whole("X_SIZE", Bounds(5, 9), "a size", or_zero=True))
+    size: int = field(default=7, metadata=integer("X_SIZE", Bounds(5, 9), "a size", or_zero=True))
     names: tuple[str, ...] = field(default=(), metadata=pattern("X_NAMES", SHORT, "short", "names", several=True))
     other: int = 0
 
@@ -57,8 +57,8 @@ def test_the_table_has_names_meanings_and_defaults() -> None:
         (choice("X", ("a", "b"), ""), "b", "b"),
         (flag("X", ""), "0", False),
         (flag("X", ""), "1", True),
-        (whole("X", Bounds(5, 9), ""), "5", 5),
-        (whole("X", Bounds(5, 9), "", or_zero=True), "0", 0),
+        (integer("X", Bounds(5, 9), ""), "5", 5),
+        (integer("X", Bounds(5, 9), "", or_zero=True), "0", 0),
         (number("X", 0.5, 2, ""), "0.5", 0.5),
         (pattern("X", SHORT, "", ""), "abc", "abc"),
         (subset("X", ("a", "b"), "", ""), "b a b", ("a", "b")),
@@ -73,10 +73,10 @@ def test_what_is_allowed(row: Row, given: str, value: object) -> None:
     [
         (choice("X", ("a", "b"), ""), "c", "'c' is not one of a, b"),
         (flag("X", ""), "yes", "'yes' is not 0 or 1"),
-        (whole("X", Bounds(5, 9), ""), "4", "'4' is not a whole number from 5 to 9"),
-        (whole("X", Bounds(5, 9), ""), "0", "'0' is not a whole number from 5 to 9"),
-        (whole("X", Bounds(5, 9), "", or_zero=True), "10", "'10' is not 0 or a whole number from 5 to 9"),
-        (whole("X", Bounds(5, 9), ""), "5.5", "a whole number"),
+        (integer("X", Bounds(5, 9), ""), "4", "'4' is not an integer from 5 to 9"),
+        (integer("X", Bounds(5, 9), ""), "0", "'0' is not an integer from 5 to 9"),
+        (integer("X", Bounds(5, 9), "", or_zero=True), "10", "'10' is not 0 or an integer from 5 to 9"),
+        (integer("X", Bounds(5, 9), ""), "5.5", "an integer"),
         (number("X", 0.5, 2, ""), "nan", "'nan' is not a number from 0.5 to 2"),
         (pattern("X", SHORT, "short", "", several=True), "abc abcd", "'abcd' is not short"),
         (subset("X", ("a", "b"), "a or b", ""), "a c", "'a c' is not a or b"),
