@@ -149,7 +149,7 @@ class CellRun:
         deadline_s: float,
         *,
         keep: Keep,
-        tun: bool,
+        tun: Callable[[], bool],
     ) -> None:
         """Run the cell; every TestbedError becomes the outcome's failure once the sidecars exist."""
         with cell_stack(

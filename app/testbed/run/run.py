@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -175,7 +176,7 @@ class Run:
                 images.netem_tag,
                 planned.cell.deadline_on(EMULATED_SLOWNESS if machine.emulated else 1),
                 keep="never" if machine.facts else self._keep,
-                tun=self._has_tun(machine, run, images.netem_tag),
+                tun=partial(self._has_tun, machine, run, images.netem_tag),
             )
 
     def _has_tun(self, machine: Machine, run: str, image: str) -> bool:

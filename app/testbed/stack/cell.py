@@ -135,15 +135,16 @@ def _create(
     specs: Mapping[str, EndpointSpec],
     image: str,
     *,
-    tun: bool,
+    tun: Callable[[], bool],
 ) -> CellStack:
     tags = {role: labels.for_role(role) for role in (*specs, "link")}
     network = pool.submit(engine.create_network, _name(labels, "link"), tags["link"])
     volumes = [pool.submit(engine.create_volume, _name(labels, role), tags[role]) for role in specs]
+    with_tun = pool.submit(tun).result()
     for created in (network, *volumes):
         created.result()
     creating = {
-        role: pool.submit(engine.create_container, _sidecar(labels, role, spec, image, tun=tun))
+        role: pool.submit(engine.create_container, _sidecar(labels, role, spec, image, tun=with_tun))
         for role, spec in specs.items()
     }
     sidecars = {role: created.result() for role, created in creating.items()}
@@ -165,13 +166,14 @@ def cell_stack(
     specs: Mapping[str, EndpointSpec],
     netem_image: str,
     *,
-    tun: bool = True,
+    tun: Callable[[], bool],
     on_removal_error: Callable[[HostError], None],
 ) -> Iterator[CellStack]:
     """Create the resources of one cell without starting it; always remove them at the end, unless `kept` is set.
 
-    A failed removal goes to `on_removal_error`. Raises HostError when something cannot be created; for an endpoint
-    its future does.
+    `tun` returns whether the sidecars get a TUN device; it may take long, so it runs while the network is created.
+    A failed removal goes to `on_removal_error`. Raises HostError when something cannot be created; for an endpoint its
+    future does.
     """
     stack: CellStack | None = None
     planned = _planned(labels, list(specs))

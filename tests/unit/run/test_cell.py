@@ -45,7 +45,7 @@ class Bench:
             (folder / role).mkdir()
 
     def run(self, **changes: Any) -> CellOutcome:
-        options = {"deadline_s": 30.0, "keep": "never", "tun": True} | changes
+        options = {"deadline_s": 30.0, "keep": "never", "tun": lambda: True} | changes
         cell = CellRun(self.engine, self.folder, self.observer, self.outcome)
         cell.run(ResourceLabels("r", "c", OWNER), endpoints(), "netem", options.pop("deadline_s"), **options)
         return self.outcome
@@ -301,7 +301,7 @@ def test_other_work_is_done_while_the_sidecars_start(bench: Bench) -> None:
         bench.outcome,
         while_waiting=lambda: requested.append(list(bench.observer.phases)),
     )
-    cell.run(ResourceLabels("r", "c", OWNER), endpoints(), "netem", 30.0, keep="never", tun=True)
+    cell.run(ResourceLabels("r", "c", OWNER), endpoints(), "netem", 30.0, keep="never", tun=lambda: True)
     assert requested == [["link"]]
 
 

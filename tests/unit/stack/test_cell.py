@@ -24,7 +24,7 @@ def test_an_ordinary_user_stays(user: str) -> None:
 
 def test_the_resources_of_a_cell() -> None:
     engine = FakeEngine()
-    with cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail) as stack:
+    with cell_stack(engine, LABELS, SPECS, "netem:1", tun=lambda: True, on_removal_error=pytest.fail) as stack:
         assert sorted(future.result().name for future in stack.endpoints.values()) == [
             "testbed-r-c-client",
             "testbed-r-c-server",
@@ -41,27 +41,30 @@ def test_the_resources_of_a_cell() -> None:
 
 def test_without_tun() -> None:
     engine = FakeEngine()
-    with cell_stack(engine, LABELS, SPECS, "netem:1", tun=False, on_removal_error=pytest.fail):
+    with cell_stack(engine, LABELS, SPECS, "netem:1", tun=lambda: False, on_removal_error=pytest.fail):
         assert engine.processes["client-netem"].spec.devices == ()
 
 
 def test_an_error_inside_removes_everything() -> None:
     engine = FakeEngine()
-    with pytest.raises(KeyError), cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail):
+    with (
+        pytest.raises(KeyError),
+        cell_stack(engine, LABELS, SPECS, "netem:1", tun=lambda: True, on_removal_error=pytest.fail),
+    ):
         raise KeyError
     assert engine.resources == {}
 
 
 def test_a_kept_stack_is_not_removed() -> None:
     engine = FakeEngine()
-    with cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail) as stack:
+    with cell_stack(engine, LABELS, SPECS, "netem:1", tun=lambda: True, on_removal_error=pytest.fail) as stack:
         stack.kept = True
     assert len(engine.resources) == 7
 
 
 def test_nothing_is_removed_twice() -> None:
     engine = FakeEngine()
-    with cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail) as stack:
+    with cell_stack(engine, LABELS, SPECS, "netem:1", tun=lambda: True, on_removal_error=pytest.fail) as stack:
         stack.remove(stack.sidecars["client"])
         stack.remove(stack.network)
         stack.remove(stack.endpoints["server"].result())
@@ -77,7 +80,7 @@ def test_nothing_is_removed_twice() -> None:
 def test_the_future_of_an_endpoint_that_cannot_be_created_fails() -> None:
     engine = FakeEngine()
     engine.fail_on["create server"] = HostError("no such image")
-    with cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail) as stack:
+    with cell_stack(engine, LABELS, SPECS, "netem:1", tun=lambda: True, on_removal_error=pytest.fail) as stack:
         assert stack.endpoints["client"].result().kind == "container"
         with pytest.raises(HostError, match="no such image"):
             stack.endpoints["server"].result()
@@ -88,7 +91,7 @@ def test_failed_removals_are_reported() -> None:
     engine = FakeEngine()
     engine.fail_on["remove network link"] = HostError("in use")
     failures: list[HostError] = []
-    with cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=failures.append):
+    with cell_stack(engine, LABELS, SPECS, "netem:1", tun=lambda: True, on_removal_error=failures.append):
         pass
     assert [error.message for error in failures] == ["in use"]
 
@@ -99,7 +102,7 @@ def test_sysctls_and_files_go_to_the_sidecar() -> None:
         role: replace(spec, sysctls={"net.ipv4.tcp_sack": "0"}, files={"a.dist": b"1", "trace": b"5"})
         for role, spec in SPECS.items()
     }
-    with cell_stack(engine, LABELS, specs, "netem:1", on_removal_error=pytest.fail) as stack:
+    with cell_stack(engine, LABELS, specs, "netem:1", tun=lambda: True, on_removal_error=pytest.fail) as stack:
         wait(stack.endpoints.values())
         created = {role: process.spec for role, process in engine.processes.items()}
     assert created["client-netem"].sysctls == {"net.ipv4.tcp_sack": "0"}
@@ -113,7 +116,7 @@ def test_a_sysctl_that_the_kernel_rejects_is_named() -> None:
     message = "write /proc/sys/net/ipv4/tcp_sack: invalid argument: unknown"
     engine.fail_on["start client-netem"] = HostError(f"start x: runc create failed: {message}")
     with (
-        cell_stack(engine, LABELS, SPECS, "netem:1", on_removal_error=pytest.fail) as stack,
+        cell_stack(engine, LABELS, SPECS, "netem:1", tun=lambda: True, on_removal_error=pytest.fail) as stack,
         pytest.raises(HostError, match=r"set net\.ipv4\.tcp_sack: the kernel rejects this value"),
     ):
         start_container(engine, stack.sidecars["client"])
