@@ -104,7 +104,7 @@ def test_the_run_folder_describes_the_guest_vm_and_its_netem(run_cell: Any) -> N
 
 
 def test_an_unsupported_impairment_is_rejected(run_cell: Any) -> None:
-    with pytest.raises(ExpansionError, match="netem cannot choose packets by their number"):
+    with pytest.raises(ExpansionError, match="netem cannot select packets by number"):
         run_cell(nodes=1, netem="delay 10ms drop-list 2", engine="kernel")
 
 
