@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 /* While chunks are sent, lines about them are written in batches, at least this often. */
@@ -21,6 +22,8 @@
 /* The program exits this long after a stop signal even if it is blocked, in the resolver or by an output that nobody
  * reads. */
 #define HARD_EXIT_US 500000
+
+#define ACK_POLL_NS 5000000
 
 struct client {
     const struct options *options;
@@ -161,6 +164,22 @@ static int send_stream(struct client *client, struct source *source, uint8_t *ch
     return 0;
 }
 
+/* Wait until the peer has acknowledged everything; a peer that closed its own direction first may not have. The kernel
+ * has no event for this. Where the peer closes last, nothing is unacknowledged and nothing waited for. Returns 0, or -1
+ * after reporting the error. */
+static int await_acked(struct client *client)
+{
+    const struct timespec pause = {.tv_nsec = ACK_POLL_NS};
+    int unacked;
+
+    while (!stopping && (unacked = conn_unacked(client->fd)) != 0) {
+        if (unacked < 0)
+            return fail(client, "wait for the acknowledgement of");
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 /* Shut down the sending side, and wait until the peer has read everything and closes. Returns 0, or -1 after reporting
  * the error. */
 static int finish(struct client *client)
@@ -180,7 +199,7 @@ static int finish(struct client *client)
     if (got < 0)
         return fail(client, "wait for the close of");
     event_log_add(&client->log, EVENT_EOF, start_ns, monotonic_ns(), 0, client->total_bytes);
-    return 0;
+    return await_acked(client);
 }
 
 static int exchange(struct client *client, uint8_t *chunk)

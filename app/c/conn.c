@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <arpa/inet.h>
@@ -14,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define BACKLOG 1024
@@ -217,6 +219,21 @@ ssize_t conn_recv(int fd, void *data, size_t size)
         received = recv(fd, data, size, 0);
     while (received < 0 && errno == EINTR);
     return received;
+}
+
+int conn_unacked(int fd)
+{
+    int unacked = 0;
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    if (ioctl(fd, SIOCOUTQ, &unacked) != 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        return -1;
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    return unacked;
 }
 
 int write_all(int fd, const void *data, size_t size)

@@ -55,6 +55,10 @@ ssize_t conn_send(int fd, const void *data, size_t size);
 /* One recv(), restarted after EINTR. Returns the bytes received, 0 at the end of the stream, or -1 with errno set. */
 ssize_t conn_recv(int fd, void *data, size_t size);
 
+/* The bytes and the FIN that the peer has not acknowledged (SIOCOUTQ), or -1 with errno set, also by the connection's
+ * pending error. */
+int conn_unacked(int fd);
+
 /* Write everything, in as many calls as needed. Returns 0, or -1 with errno set. */
 int write_all(int fd, const void *data, size_t size);
 

@@ -18,13 +18,14 @@ from testbed.peer.errors import PeerError, SystemCallError
 from testbed.peer.options import Options, help_requested, help_text, read_options
 from testbed.peer.output import Output, print_error
 from testbed.peer.recorder import CallRecorder, Op
-from testbed.peer.sockets import connect
+from testbed.peer.sockets import connect, unacked_bytes
 from testbed.peer.stop import Stop
 from testbed.wire import list_bytes, stream_chunks
 
 STOP_WITHIN_S: Final = 0.7
 """Time for a transfer to end after a stop signal; the whole program has one second."""
 _DISCARD_BYTES: Final = 4096
+_ACK_POLL_S: Final = 0.005
 
 
 class Transfer:
@@ -86,6 +87,7 @@ class Transfer:
             self._run_step("send to", self._send, sock)
             self._output.line("Data sent")
             self._run_step("wait for the close of", self._await_close, sock)
+            self._run_step("wait for the acknowledgement of", self._await_acked, sock)
         finally:
             start_ns = time.monotonic_ns()
             sock.close()
@@ -142,6 +144,14 @@ class Transfer:
         while sock.recv(_DISCARD_BYTES):
             start_ns = time.monotonic_ns()
         self._recorder.record(Op.EOF, start_ns, time.monotonic_ns())
+
+    def _await_acked(self, sock: socket.socket) -> None:
+        """Wait until the peer has acknowledged everything; a peer that closed its own direction first may not have.
+
+        The kernel has no event for this. Where the peer closes last, nothing is unacknowledged and nothing waited for.
+        """
+        while not self._stopping and unacked_bytes(sock):
+            time.sleep(_ACK_POLL_S)
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -3,7 +3,10 @@
 Buffers are set first: the receive buffer determines the window scale, which the SYN fixes (RFC 7323 section 2.2).
 """
 
+import fcntl
+import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Final
@@ -12,10 +15,23 @@ from testbed.peer.errors import SystemCallError
 from testbed.peer.options import Options
 
 BACKLOG: Final = 1024
+_SIOCOUTQ: Final = 0x5411
 _FAMILIES: Final = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6, "dual": socket.AF_UNSPEC}
 _ANY: Final = {"ipv4": "0.0.0.0", "ipv6": "::", "dual": "::"}  # noqa: S104 - in its namespace the server listens on all
 
 AddressInfo = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+
+
+def unacked_bytes(sock: socket.socket) -> int:
+    """Return the bytes, FIN included, that the peer has not acknowledged (tcp(7), SIOCOUTQ).
+
+    Raises OSError with the connection's pending error, after which nothing more will be acknowledged.
+    """
+    unacked = int.from_bytes(fcntl.ioctl(sock, _SIOCOUTQ, bytes(4)), sys.byteorder)
+    error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
+    return unacked
 
 
 def describe(address: tuple[object, ...]) -> str:

@@ -179,6 +179,44 @@ def test_the_client_waits_until_all_was_read(client, tmp_path):
         assert program.join().status == 0
 
 
+STAYS_S = 0.3
+"""Long enough for a program that does not wait to exit."""
+
+
+@pytest.mark.parametrize("language", ["C", "Python"])
+def test_the_client_waits_for_a_peer_that_closed_its_direction_first(language, client, tmp_path):
+    """The end of the peer's stream says nothing about ours: in a container, unsent data would be lost with the exit."""
+    sender = client if language == "C" else PY_CLIENT
+    with Sink() as sink:
+        sink.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with running([*sender, *sink.arguments, "1", "300000"], tmp_path) as program, sink.accept() as sock:
+            sock.shutdown(socket.SHUT_WR)
+            program.wait_for("Data sent\n", where="out")
+            with pytest.raises(subprocess.TimeoutExpired):
+                program.process.wait(STAYS_S)
+            received = sum(iter(lambda: len(sock.recv(65536)), 0))
+            assert program.join().status == 0
+    assert received == 4 + 276 + 300_000
+
+
+@pytest.mark.parametrize("language", ["C", "Python"])
+def test_a_peer_that_resets_after_its_end_fails_the_client(language, client, tmp_path):
+    sender = client if language == "C" else PY_CLIENT
+    with Sink() as sink:
+        sink.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with running([*sender, *sink.arguments, "1", "300000"], tmp_path) as program:
+            with sink.accept() as sock:
+                sock.shutdown(socket.SHUT_WR)
+                program.wait_for("Data sent\n", where="out")
+                with pytest.raises(subprocess.TimeoutExpired):
+                    program.process.wait(STAYS_S)
+            ended = program.join()
+    assert ended.status == 1
+    where = f"127.0.0.1 port {sink.port} over ipv4"
+    reason = "(Connection reset by peer|Broken pipe)"
+    assert re.fullmatch(f"client: wait for the acknowledgement of {where}: {reason}\n", ended.err)
+
+
 def test_a_peer_that_resets_fails_the_client(client, tmp_path):
     with Sink() as sink, running([*client, *sink.arguments, "1000", "100000"], tmp_path) as program:
         with sink.accept() as sock:
