@@ -16,7 +16,14 @@ from testbed.peer.contract import OPTION_SPECS
 from tests.support.import_graph import imports_of
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "benchmarks").rglob("*.md"),
+        *(ROOT / "findings").rglob("*.md"),
+    ]
+)
 COMPOSE = ROOT / "docker-compose.yml"
 
 
