@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.figure import Figure
 from testbed.analysis.packets.capture import analyse_capture
-from tests.support.tshark_tools import Tools, lend_tools
+from tests.support.tshark_tools import Tools, provide_tools
 
 RUNS: Final = 5
 MILLION: Final = 1_000_000
@@ -77,7 +77,7 @@ def _read(path: Path) -> tuple[float, float, int]:
 
 
 def _record_and_time_tshark(path: Path) -> list[float]:
-    with lend_tools(lifetime_s=3600) as tools:
+    with provide_tools(lifetime_s=3600) as tools:
         _record_enough(tools, path)
         tools.put({"capture": path.read_bytes()})
         return [_time_tshark(tools) for _ in range(RUNS)]

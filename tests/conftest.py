@@ -1,4 +1,4 @@
-"""For all tests: how long one takes is no matter of right and wrong."""
+"""For all tests: examples of hypothesis have no deadline, because durations depend on the machine."""
 
 from hypothesis import settings
 

@@ -19,7 +19,7 @@ ONCE = ("up", "--abort-on-container-exit", "--exit-code-from", "client")
 ERASE_LINE = "\x1b[2K"
 """Some versions of Compose print it before each line in spite of the option."""
 
-ASKED_MS = 50
+REQUESTED_MS = 50
 """The default delay of the stack in each direction."""
 
 DELAY_TOLERANCE_MS = "2000"
@@ -96,7 +96,7 @@ def test_the_client_reaches_both_servers_on_both_families() -> None:
         rtt_ms = run.events("client-netem")["verified"]["rtt_ms"]
         assert isinstance(rtt_ms, dict)
         assert set(rtt_ms) == {"ipv4", "ipv6"}
-        assert all(2 * ASKED_MS <= rtt["min"] < 2 * ASKED_MS + 40 for rtt in rtt_ms.values()), rtt_ms
+        assert all(2 * REQUESTED_MS <= rtt["min"] < 2 * REQUESTED_MS + 40 for rtt in rtt_ms.values()), rtt_ms
         assert '"event"' not in done.stdout, "the sidecars' own log is not for the eyes"
     assert not left(run.name)
 

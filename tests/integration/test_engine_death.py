@@ -61,7 +61,7 @@ def test_a_closed_link_ends_the_cell(command: Command, role: str) -> None:
     assert (command.cell() / role / "capture.pcap").stat().st_size > 24
 
 
-def test_an_open_link_forwards_the_rest_and_the_cell_is_an_error(command: Command) -> None:
+def test_an_open_link_forwards_what_follows_and_the_cell_is_an_error(command: Command) -> None:
     code, output = kill_while_transferring(command, "client", "--on-engine-death", "open")
     assert code == 3, output
     result = command.result()

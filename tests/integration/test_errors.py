@@ -53,20 +53,20 @@ def test_a_lost_engine(command: Command, testbed_engine: DockerEngine, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "expected"),
     [
         (("run", "--chunk", "10kbit", "--delay", "1"), ["--chunk: '10kbit' names bits", "--delay: '1' has no unit"]),
         (("run", "--dellay", "1s"), ["No such option '--dellay'", "--delay"]),
         (("run", "--jitter", "5ms"), ["jitter 5ms requires a latency"]),
         (("matrix", "missing.yaml"), ["missing.yaml: No such file or directory"]),
         (("clean", "--older-than", "3"), ["--older-than: '3' has no unit"]),
-        (("nonsense",), ["No such command 'nonsense'"]),
+        (("no-such",), ["No such command 'no-such'"]),
     ],
 )
-def test_usage(command: Command, arguments: tuple[str, ...], says: list[str]) -> None:
+def test_usage(command: Command, arguments: tuple[str, ...], expected: list[str]) -> None:
     done = command(*arguments)
     assert done.returncode == 2
-    assert all(words in done.stderr for words in says), done.stderr
+    assert all(words in done.stderr for words in expected), done.stderr
     assert done.stdout == ""
     assert command.runs() == []
 

@@ -54,7 +54,7 @@ def test_small_buffers_close_the_window_and_block_the_writes(
     assert findings(result)["back-pressure"].sentence.startswith("Back-pressure is respected")
 
 
-def test_the_laws_of_a_slow_reader_hold(testbed_cell: Callable[..., CellShown]) -> None:
+def test_the_predictions_for_a_slow_reader_hold(testbed_cell: Callable[..., CellShown]) -> None:
     """A part of the exercise: small buffers, writes of 100 B, a read of 8192 B per second.
 
     Of 1 300 000 B the reference run had 89 zero-window periods (one for 14 480 B), three probes in each, 7208 B/s, and

@@ -50,8 +50,8 @@ def lab(testbed_images: Images) -> Iterator[PeerLab]:
     client.close()
 
 
-def rubbish() -> list[Vector]:
-    """Return streams that were never meant for a server, with their violations."""
+def garbage() -> list[Vector]:
+    """Return streams of other protocols, with their violations."""
     rng = random.Random(7)
     streams = {
         "http": b"GET / HTTP/1.1\r\nHost: server\r\n\r\n",
@@ -72,7 +72,7 @@ def rubbish() -> list[Vector]:
 
 
 def by_options() -> dict[tuple[str, ...], list[Vector]]:
-    everything = sorted([*VECTORS, *rubbish()], key=listed_options)
+    everything = sorted([*VECTORS, *garbage()], key=listed_options)
     return {options: list(vectors) for options, vectors in groupby(everything, key=listed_options)}
 
 

@@ -1,6 +1,6 @@
 """Compare the grammar with tc itself.
 
-tc parses its text before it asks the kernel, so its verdict shows on any kernel: success, or an answer of the kernel
+tc parses its text before it queries the kernel, so its verdict shows on any kernel: success, or an answer of the kernel
 (it has no such discipline, or it rejects a value), means that the text was accepted; any other answer is a rejection.
 Where the kernel has netem, the discipline is deleted after each text. The container has a network namespace of its own.
 """

@@ -39,7 +39,7 @@ UNREAD = """
 mkfifo /tmp/out /tmp/err; exec 3<>/tmp/out 4<>/tmp/err
 exec "$PROGRAM" "$@" >/tmp/out 2>/tmp/err
 """
-# Connects and continues until the errors fill the pipe, and nobody closes a connection any more.
+# Connects and continues until the errors fill the pipe, and no connection is closed any more.
 FILL_STDERR = """exec python3 -c '
 import socket, sys
 for _ in range(3000):
@@ -55,7 +55,7 @@ for _ in range(3000):
 print("no answer")
 ' "$@"
 """
-PATIENT_STREAM = b"".join(list_blocks(20, 500))
+SLOW_STREAM = b"".join(list_blocks(20, 500))
 SHORT = b"".join(list_blocks(2, 3))
 MEMORY_BYTES = 200 * 2**20
 """The worst list takes 60 MB, the first sixteen event logs 32 MB, a thread 0.1 MB."""
@@ -133,8 +133,8 @@ class Plan:
         self.stuck += [name] * count
 
     def document(self) -> dict[str, bytes]:
-        self.files["patient"] = PATIENT_STREAM
-        plan = {"patient": "patient", "attacks": self.attacks, "stuck": self.stuck, "churn": CHURN}
+        self.files["slow_peer"] = SLOW_STREAM
+        plan = {"slow_peer": "slow_peer", "attacks": self.attacks, "stuck": self.stuck, "churn": CHURN}
         return {"hostile.py": (TOOLS / "hostile.py").read_bytes(), "plan.json": json.dumps(plan).encode(), **self.files}
 
 
@@ -211,7 +211,7 @@ def test_an_honest_transfer_completes_during_attacks(lab: PeerLab, plan: Plan, p
     memory = {"mem_limit": 2 * MEMORY_BYTES, "memswap_limit": 2 * MEMORY_BYTES}
     server = lab.server(program, family, ROOM, **memory)
     tools = lab.tools(family, script=HOSTILE, files=plan.document())
-    read_report(tools, "patient")
+    read_report(tools, "slow_peer")
     honest = lab.client(OTHER[program], family, *HONEST, script=HONEST_LOOP)
     honest.wait_for("Data sent\n", where="out")
     tools.run("touch /tmp/go")
@@ -225,19 +225,19 @@ def test_an_honest_transfer_completes_during_attacks(lab: PeerLab, plan: Plan, p
     assert ended.seconds_to_stop < STOPS_WITHIN_S
     transfers = client.out.count("Data sent\n")
     printed, ends = blocks(ended.out)
-    lists = {block(HONEST_STREAM, 50, 1000): transfers, block(PATIENT_STREAM, 20, 500): 1}
+    lists = {block(HONEST_STREAM, 50, 1000): transfers, block(SLOW_STREAM, 20, 500): 1}
     assert printed == plan.prints + Counter(lists)
     assert ends == plan.ends + transfers + 1
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", ended.out + ended.err)
     check_errors(ended, plan, [*peers["peers"], *peers["stuck"]])
-    assert logs_of(server, LOGS)[0][-1][-1] == len(PATIENT_STREAM)
+    assert logs_of(server, LOGS)[0][-1][-1] == len(SLOW_STREAM)
 
 
 def flood(lab: PeerLab, family: str, mode: str, threads: int) -> Peer:
     """Start peers that never stop; return when all are running."""
     script = 'exec python3 /tmp/flood.py server 8888 "$@"'
     tools = lab.tools(family, mode, str(threads), script=script, files={"flood.py": FLOOD.read_bytes()})
-    tools.wait_for("all are at it\n", where="out")
+    tools.wait_for("all are running\n", where="out")
     return tools
 
 

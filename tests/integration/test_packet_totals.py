@@ -13,7 +13,7 @@ from testbed.analysis.packets.capture import analyse_capture
 from testbed.analysis.packets.flags import FIN, RETRANSMISSIONS, SYN, Mark
 from testbed.analysis.packets.model import Frames
 from testbed.analysis.packets.zero_window import find_zero_window_periods
-from tests.support.tshark_tools import Tools, lend_tools
+from tests.support.tshark_tools import Tools, provide_tools
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -25,7 +25,7 @@ CHRONOGRAPH_NS = 20_000_000
 
 @pytest.fixture(scope="module")
 def tools() -> Iterator[Tools]:
-    with lend_tools() as made:
+    with provide_tools() as made:
         yield made
 
 

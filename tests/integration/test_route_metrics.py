@@ -93,7 +93,7 @@ def test_without_route_metrics_nothing_is_set(testbed_cell: Run, family: str) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "expected"),
     [
         (("--congestion", "nonesuch"), 3, "Unknown tcp congestion algorithm"),
         (("--congestion", "nonesuch"), 3, "hint: this kernel has "),
@@ -104,8 +104,8 @@ def test_without_route_metrics_nothing_is_set(testbed_cell: Run, family: str) ->
         (("--sysctl", "kernel.hostname=x"), 2, "is not the key of a network sysctl"),
     ],
 )
-def test_what_the_kernel_rejects(command: Command, arguments: tuple[str, ...], code: int, says: str) -> None:
+def test_what_the_kernel_rejects(command: Command, arguments: tuple[str, ...], code: int, expected: str) -> None:
     done = command("run", "--nodes", "1", *arguments)
     assert done.returncode == code, done.stdout + done.stderr
-    assert says in done.stdout + done.stderr
+    assert expected in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

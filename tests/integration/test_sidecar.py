@@ -103,7 +103,7 @@ def test_a_connection_shorter_than_a_sample_is_not_missed(made: Bed) -> None:
     assert server.events("progress")[-1]["bytes_read"] == 10
 
 
-def test_idle_comes_on_request_even_if_nobody_ever_connected(made: Bed) -> None:
+def test_idle_is_reported_on_request_without_any_connection(made: Bed) -> None:
     _, server = made.pair()
     assert not server.events("idle")
     for count in (1, 2):
@@ -147,7 +147,7 @@ def tcp_flags(frame: bytes) -> int:
     return frame[14 + (20 if frame[12:14] == b"\x08\x00" else 40) + 13]
 
 
-def test_a_second_each_way_connects_without_neighbour_trouble(made: Bed, family: str) -> None:
+def test_a_second_each_way_connects_despite_neighbour_discovery(made: Bed, family: str) -> None:
     client, server = made.pair(impairment="delay 1s", probes=5)
     assert 2.0 <= transfer(client, server, family, 1) < 2.0 + RESENT_MS / 1e3
 

@@ -59,7 +59,7 @@ def test_nothing_is_lost_when_one_path_follows_the_other(made: Bed, family: str)
     assert counted["measured"]["queue_packets_max"] > 50
 
 
-def test_a_refused_change_leaves_the_path_as_it_was(made: Bed) -> None:
+def test_a_rejected_change_leaves_the_path_unchanged(made: Bed) -> None:
     pair = made.pair(engine="user", server_impairment="", client_impairment="delay 30ms")
     status, _ = pair[0].netem("change", "delay 30ms 1ms distribution nowhere")
     assert status == 1

@@ -117,7 +117,7 @@ class Wire:
             change(sidecar, text)
 
     def tool(self, sidecar: Sidecar, *command: str) -> str:
-        """Run a foreign tool as an ordinary user; return what it printed."""
+        """Run a third-party tool as an ordinary user; return its output."""
         container = self.bed.program(sidecar, list(command), image=self.tools)
         status = container.wait(timeout=START_S)["StatusCode"]
         output: str = container.logs().decode()

@@ -32,7 +32,7 @@ from tests.support.captures import (
 from tests.support.damage import damaged_capture
 from tests.support.random_exchange import random_segments
 from tests.support.sidecar import Bed, bed
-from tests.support.tshark_tools import TOOLS, Tools, lend_tools
+from tests.support.tshark_tools import TOOLS, Tools, provide_tools
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -42,7 +42,7 @@ TSHARK = "4.4."
 
 @pytest.fixture(scope="module")
 def tools() -> Iterator[Tools]:
-    with lend_tools() as made:
+    with provide_tools() as made:
         yield made
 
 

@@ -160,7 +160,7 @@ def test_the_kernel_reads_back_the_request(container: Container) -> None:
     answers: list[tuple[str, str]] = run_program(container, READ_BACK, texts)
     assert [text for text, _ in answers] == texts
     wrong = {text: message for text, message in answers if message}
-    if release(container) < (6, 6):  # the first kernel whose netem has a seed; the engine says so instead of hiding it
+    if release(container) < (6, 6):  # the first kernel whose netem has a seed; the engine reports a missing one
         seeded = {text for text in texts if parse(text).seed}
         assert seeded
         assert {text for text in wrong if "seed: requested" in wrong[text]} == seeded

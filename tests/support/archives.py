@@ -1,4 +1,4 @@
-"""Files into and out of containers: the engine gives and takes them as tar archives."""
+"""Copy files into and out of containers as tar archives."""
 
 import io
 import tarfile

@@ -1,4 +1,4 @@
-"""Make up a sender that waits for window, partly for the reader and partly for the path."""
+"""Simulate a sender that waits for window, partly for the reader and partly for the path."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The data path in C against its reference, the pipeline: compile it, and give both the same arrivals."""
+"""The data path in C against its reference, the pipeline: compile it, and feed both the same arrivals."""
 
 import struct
 import subprocess

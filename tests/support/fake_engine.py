@@ -15,7 +15,7 @@ Script = Callable[["FakeProcess"], None]
 
 @dataclass
 class FakeProcess:
-    """A container that does what its script says."""
+    """A container that runs its script."""
 
     engine: "FakeEngine"
     spec: ContainerSpec
@@ -45,7 +45,7 @@ class FakeProcess:
 
 
 def sidecar(process: FakeProcess) -> None:
-    """Be a sidecar without errors."""
+    """Run a sidecar without errors."""
 
     def stop(process: FakeProcess) -> None:
         process.emit("stopped", counters={}, capture={})
@@ -60,13 +60,13 @@ def sidecar(process: FakeProcess) -> None:
 
 
 def server(process: FakeProcess) -> None:
-    """Be a server that listens."""
+    """Run a server that listens."""
     process.on_signal["SIGTERM"] = lambda process: process.exit(0)
     process.engine.running("server-netem").emit("listening", families=["ipv4"])
 
 
 def client(process: FakeProcess) -> None:
-    """Be a client whose transfer ends at once."""
+    """Run a client whose transfer ends at once."""
     process.write("Will connect to server : 8888\nSending 280 bytes!\nData sent\n")
     process.engine.running("server").write("Ending connection\n")
     process.exit(0)

@@ -73,7 +73,7 @@ def imports_of(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def _dynamic_import(call: ast.Call) -> Iterator[str]:
-    """Yield the module of `import_module("x")`, also where the function is handed on: `submit(import_module, "x")`."""
+    """Yield the module of `import_module("x")`, also where the function is passed: `submit(import_module, "x")`."""
     names = [ast.unparse(part).rpartition(".")[2] for part in (call.func, *call.args)]
     if any(name in _DYNAMIC for name in names):
         yield from (each.value for each in call.args if isinstance(each, ast.Constant) and isinstance(each.value, str))

@@ -1,4 +1,4 @@
-"""Traffic from the client's end of a link to the server's, by programs that know nothing of the link.
+"""Traffic from the client's end of a link to the server's, by programs that are unaware of the link.
 
 Both ends stamp with CLOCK_MONOTONIC, which all containers of a host share.
 """
@@ -67,7 +67,7 @@ class Datagram(NamedTuple):
 
 @dataclass
 class Stream:
-    """Numbered datagrams under way."""
+    """Numbered datagrams in transit."""
 
     sink: Container
     source: Container
@@ -101,11 +101,11 @@ def wait_for_line(container: Container, text: str) -> None:
 
 
 def start_datagrams(
-    pair: tuple[Sidecar, Sidecar], family: str, count: int, *, gap_s: float, size: int = 100, patience_s: float = 4.5
+    pair: tuple[Sidecar, Sidecar], family: str, count: int, *, gap_s: float, size: int = 100, quiet_s: float = 4.5
 ) -> Stream:
-    """Start to send from client to server; the sink ends after `count`, or when none came any more for `patience_s`."""
+    """Start to send from client to server; the sink ends after `count`, or when none arrives for `quiet_s`."""
     client, server = pair
-    sink = server.start(UDP_SINK, count, patience_s)
+    sink = server.start(UDP_SINK, count, quiet_s)
     wait_for_line(sink, "bound")
     return Stream(sink, client.start(UDP_SOURCE, family, count, gap_s, size))
 
@@ -118,7 +118,7 @@ def datagrams(
 
 
 def goodput_share(family: str, mtu_bytes: int = 1500) -> float:
-    """Return the part of a link's rate that TCP payload can have: what is left of a full frame without its headers.
+    """Return the share of a link's rate that TCP payload can have: a full frame without its headers.
 
     Ethernet 14 bytes, IP 20 or 40, TCP 20 and its timestamp option 12 (RFC 7323), in every segment.
     """

@@ -1,4 +1,4 @@
-"""The programs' own images on a network of both families, beside a container with other people's tools."""
+"""The programs' own images on a network of both families, and a container with third-party tools."""
 
 import io
 import re
@@ -55,7 +55,7 @@ class Peer:
         return text.decode()
 
     def wait_for(self, pattern: str, *, where: str = "err") -> re.Match[str]:
-        """Wait until the pattern stands in its output."""
+        """Wait until the pattern appears in its output."""
 
         def missing() -> str:
             return f"{pattern!r} is not in {where}:\n{self.out[-2000:]}\n{self.err[-2000:]}"
@@ -117,7 +117,7 @@ class Peer:
         return unpacked(chunks)
 
     def memory_peak_bytes(self) -> int:
-        """Return the most that its first process has had in memory at a time."""
+        """Return the peak memory of its first process."""
         found = re.search(r"VmHWM:\s+(\d+) kB", self.run("cat /proc/1/status"))
         assert found is not None
         return int(found[1]) * 1024
@@ -141,7 +141,7 @@ class PeerLab:
         files: Mapping[str, bytes] | None = None,
         **limits: Any,
     ) -> Peer:
-        """Start a container without rights, `files` in its /tmp; a `script` takes the place of the image's program."""
+        """Start a container without privileges, `files` in its /tmp; a `script` replaces the image's program."""
         api = self.bed.client.api
         endpoint = api.create_endpoint_config(aliases=[alias])
         created = api.create_container(
@@ -195,7 +195,7 @@ class PeerLab:
         return self.start(self._tools, "tools", *arguments, script=script, files=files, init=True)
 
     def left(self) -> list[str]:
-        """Return the names of what is still there of it."""
+        """Return the names of its remaining resources."""
         filters = {"label": f"testbed.test={self.bed.name}"}
         containers = self.bed.client.containers.list(all=True, filters=filters)
         return [found.name for found in (*containers, *self.bed.client.networks.list(filters=filters))]

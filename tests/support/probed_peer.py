@@ -1,4 +1,4 @@
-"""A peer's sidecar and the network to it, simulated: a probe machine talks to it on a virtual clock."""
+"""A peer's sidecar and the network to it, simulated: a state machine exchanges datagrams with it on a virtual clock."""
 
 import heapq
 import itertools
@@ -23,7 +23,7 @@ FRAME_BYTES = 106
 
 
 class Machine(Protocol):
-    """What a round and a series have in common."""
+    """The common interface of a round and a series."""
 
     @property
     def next_deadline_ns(self) -> int | None: ...
@@ -42,7 +42,7 @@ def expected(impairment: Impairment, sent_ns: Sequence[int]) -> Expectation:
 
 
 class Network:
-    """Carry datagrams between `machine` and a simulated peer; each datagram has a name such as "hello" or "echo 3".
+    """Deliver datagrams between `machine` and a simulated peer; each datagram has a name such as "hello" or "echo 3".
 
     `lose` counts how many datagrams of a name to drop; `extra_ns` delays, and `copies` repeats, the next of a name.
     """
@@ -64,7 +64,7 @@ class Network:
         self._order = itertools.count()
 
     def run(self, watch: Callable[[], None] = lambda: None) -> None:
-        """Run until nothing is under way and the machine waits for no deadline; call `watch` after each event."""
+        """Run until nothing is in transit and the machine waits for no deadline; call `watch` after each event."""
         self._send(self._machine.start(self.now_ns))
         while (event := self._next()) is not None:
             assert self.now_ns < START_NS + MAX_NS, self.sent[-3:]

@@ -94,7 +94,7 @@ class Sidecar:
 
 
 def kill_engine(sidecar: Container) -> None:
-    """Kill the user engine's process, the youngest of a sidecar's."""
+    """Kill the user engine's process, the newest of a sidecar's."""
     kill = "import os, signal; os.kill(max(int(each) for each in os.listdir('/proc') if each.isdecimal() and "
     kill += "b'netem' in open(f'/proc/{each}/cmdline', 'rb').read() and int(each) != os.getpid()), signal.SIGKILL)"
     sidecar.exec_run(["python3", "-c", kill])

@@ -241,7 +241,7 @@ class FakeParts:
 
 
 class SidecarLab:
-    """A supervisor on fake parts: `script` says what happens while it serves, `run` runs it to its end."""
+    """A supervisor on fake parts: `script` defines what happens while it serves, `run` runs it until it exits."""
 
     def __init__(self, reactor: Reactor, folder: Path, **settings: Any) -> None:
         self.reactor = reactor
@@ -255,7 +255,7 @@ class SidecarLab:
         self._now_ns = 0
 
     def fail(self, call: str, failure: Exception | None = None) -> None:
-        """Let a call fail."""
+        """Make a call fail."""
         self.calls.failures[call] = failure or SidecarError(f"try {call}", "refused")
 
     def script(self, *steps: Callable[[], object]) -> None:
@@ -264,16 +264,16 @@ class SidecarLab:
             self.reactor.call_at(0, partial(_call, step))
 
     def let_engine_die(self) -> Callable[[], None]:
-        """Give the link an engine, and return what kills it."""
+        """Add an engine process to the link, and return a function that kills it."""
         self.parts.death_fd, write = os.pipe()
         return lambda: os.close(write)
 
     def capture_listens(self) -> None:
-        """Let the capture become ready."""
+        """Make the capture ready."""
         self.parts.capture_made.listen()
 
     def verification_ends(self, *failures: str) -> None:
-        """Let every prober be done."""
+        """Finish every prober."""
         self.parts.verification_made.finish(*failures)
 
     def become_ready(self) -> None:
@@ -294,7 +294,7 @@ class SidecarLab:
         return [each for each in self.events if each["event"] == event]
 
     def link_json(self) -> dict[str, Any]:
-        """Return what link.json holds, nothing when there is no such file."""
+        """Return the content of link.json, nothing when there is no such file."""
         path = Path(self.settings.output) / "link.json"
         document: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         return document

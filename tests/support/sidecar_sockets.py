@@ -18,7 +18,7 @@ def tcp_socket(
     receive_queue: int = 0,
     info_bytes: bool = True,
 ) -> TcpSocket:
-    """Build a socket on 10.0.0.1 that talks to 10.0.0.2."""
+    """Build a socket on 10.0.0.1 that is connected to 10.0.0.2."""
     ports = local_port.to_bytes(2, "big") + remote_port.to_bytes(2, "big")
     addresses = bytes((10, 0, 0, 1)) + bytes(12) + bytes((10, 0, 0, 2)) + bytes(12)
     info = [0] * len(NAMES)

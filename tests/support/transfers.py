@@ -1,6 +1,6 @@
 """Simulate whole transfers: a small model of a sender, a link and a reader writes the files of a real cell.
 
-The model runs in steps of a millisecond and obeys the laws that the analysis relies on: conservation of bytes, zero
+The model runs in steps of a millisecond and follows the rules that the analysis relies on: conservation of bytes, zero
 windows, probes with exponential backoff, the kernel's chronograph. It has no congestion control.
 """
 

@@ -108,7 +108,7 @@ def _differences(row: Row, connection: Connection, at: int) -> Iterator[str]:
 
 
 def _wraps(connection: Connection) -> bool:
-    """Tell whether tshark's bytes in flight are wrong: it uses 32-bit numbers relative to the first one."""
+    """Return whether tshark's bytes in flight are wrong: it uses 32-bit numbers relative to the first one."""
     seqs = connection.frames.relative_seq_bytes
     return bool(seqs.min() < 0 or seqs.max() > MASK)
 

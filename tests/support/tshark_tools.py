@@ -56,7 +56,7 @@ class Tools:
 
 
 @contextmanager
-def lend_tools(lifetime_s: int = 1800) -> Iterator[Tools]:
+def provide_tools(lifetime_s: int = 1800) -> Iterator[Tools]:
     """Build the image, start a container and remove it afterwards; it exits by itself after `lifetime_s`."""
     client = docker.from_env()
     client.images.build(path=str(TOOLS), dockerfile="Dockerfile.tshark", tag=IMAGE, rm=True, forcerm=True)

@@ -35,7 +35,7 @@ class Ended:
 
 
 class Running:
-    """A program under way; its output goes to files, so that it is never blocked on us."""
+    """A running program; its output goes to files, so that it never blocks."""
 
     def __init__(self, command: Sequence[str | Path], folder: Path) -> None:
         number = len(list(folder.glob("*.out")))
@@ -53,7 +53,7 @@ class Running:
         return self._err.read_text(encoding="utf-8")
 
     def wait_for(self, pattern: str, *, where: str = "err") -> re.Match[str]:
-        """Wait until the pattern stands in its output."""
+        """Wait until the pattern appears in its output."""
         deadline_s = time.monotonic() + DEADLINE_S
         while time.monotonic() < deadline_s:
             if found := re.search(pattern, getattr(self, where)):
@@ -134,18 +134,18 @@ def run(command: Sequence[str | Path], folder: Path, *arguments: str) -> Ended:
 
 
 def listed_options(vector: Vector) -> tuple[str, ...]:
-    """Return the options that make a server the receiver that a vector speaks of."""
+    """Return the options that make a server the receiver that a vector describes."""
     caps = (f"--{key.replace('_', '-')}={value}" for key, value in sorted(vector.caps.items()))
     return (f"--repeat={vector.lists}", *caps)
 
 
 def read_events(path: Path) -> list[tuple[str, int, int, int, int]]:
-    """Return the events of a log; AssertionError where it is not whole."""
+    """Return the events of a log; AssertionError if it is incomplete."""
     return parse_events(path.read_text())
 
 
 def parse_events(text: str) -> list[tuple[str, int, int, int, int]]:
-    """Return the events of the text of a log; AssertionError where it is not whole."""
+    """Return the events of the text of a log; AssertionError if it is incomplete."""
     assert text.endswith("\n")
     first, header, *lines = text.splitlines()
     assert re.fullmatch(r"# realtime_offset_ns=-?\d+", first)

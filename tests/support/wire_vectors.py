@@ -10,7 +10,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "vectors"
 
 @dataclass
 class Vector:
-    """One stream and what a server makes of it; `kind` is "ok" or that of the violation at `position`."""
+    """One stream and the expected result of a server; `kind` is "ok" or that of the violation at `position`."""
 
     name: str
     kind: str = ""
@@ -26,7 +26,7 @@ class Vector:
 
 @dataclass
 class Decoded:
-    """What came out: lists of (nodes, end), the nodes of the list under way, and how it ended."""
+    """The result: lists of (nodes, end), the nodes of the current list, and how it ended."""
 
     lists: list[tuple[list[Node], ListEnd]]
     rest: list[Node]

@@ -30,7 +30,7 @@ def data_of(found: Connection, role: str = "client") -> Frames:
 
 
 def repeated(frames: Frames) -> Int64:
-    """Return the first sequence numbers of the frames that were sent again."""
+    """Return the first sequence numbers of the frames that were retransmitted."""
     first, counts = np.unique(frames.relative_seq_bytes, return_counts=True)
     return first[counts > 1]
 

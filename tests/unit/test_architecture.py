@@ -19,7 +19,7 @@ MAX_FUNCTION_LINES = 60
 IMPURE = {"asyncio", "click", "docker", "fcntl", "multiprocessing", "os", "random", "secrets", "select", "selectors"}
 IMPURE |= {"shutil", "signal", "socket", "subprocess", "tempfile", "threading", "time", "uuid"}
 ALLOWED_NAMES = {"random": {"Random"}}
-"""The type of a generator that is handed in, or made from a seed that is."""
+"""The type of a generator that is passed in, or made from a seed that is."""
 IMPURE_CALLS = re.compile(r"(datetime\.(now|utcnow|today)|date\.today|Random|Path\.(cwd|home)|np\.random\.\w+)\(")
 
 
@@ -27,7 +27,7 @@ IMPURE_CALLS = re.compile(r"(datetime\.(now|utcnow|today)|date\.today|Random|Pat
 class Row:
     level: int
     pure: bool
-    rooms: tuple[str, ...]
+    packages: tuple[str, ...]
     allowed: str
 
 
@@ -38,31 +38,33 @@ def rows() -> tuple[Row, ...]:
     return tuple(Row(int(m[1]), m[2] == " pure", tuple(re.findall(r"`(.+?)`", m[3])), m[4]) for m in lines)
 
 
-def holds(room: str, module: str) -> bool:
-    return module == room or module.startswith(f"{room}.")
+def contains(package: str, module: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
 
 
-def room_of(module: str) -> str | None:
-    """Return the room that holds the module; the longest name wins."""
+def package_of(module: str) -> str | None:
+    """Return the package that contains the module; the longest name wins."""
     if module.endswith(".__main__"):
         return "*.__main__"
-    return max((room for row in rows() for room in row.rooms if holds(room, module)), key=len, default=None)
+    return max(
+        (package for row in rows() for package in row.packages if contains(package, module)), key=len, default=None
+    )
 
 
 def row_of(module: str) -> Row | None:
-    room = room_of(module)
-    return next((row for row in rows() if room in row.rooms), None)
+    package = package_of(module)
+    return next((row for row in rows() if package in row.packages), None)
 
 
 def may_import(row: Row, target: str) -> bool:
     target_row = row_of(target)
     if target_row is None:
-        return target in SHELVES
+        return target in NAMESPACES
     if target_row.level >= row.level:
         return False
     if row.allowed == "all below":
         return True
-    return room_of(target) in re.findall(r"`(.+?)`", row.allowed)
+    return package_of(target) in re.findall(r"`(.+?)`", row.allowed)
 
 
 def ids(chosen: list[Module]) -> dict[str, object]:
@@ -70,46 +72,48 @@ def ids(chosen: list[Module]) -> dict[str, object]:
 
 
 ALL = list(modules())
-SHELVES = {module.name for module in ALL if module.is_package and len(module.tree().body) == 1}
-"""Packages that hold rooms, and nothing of their own but a docstring."""
+NAMESPACES = {module.name for module in ALL if module.is_package and len(module.tree().body) == 1}
+"""Packages that contain only other packages, and a docstring."""
 PURE = [module for module in ALL if (row := row_of(module.name)) and row.pure]
 
 
 def test_the_table_is_read() -> None:
-    for package in OURS:
-        levels = [row.level for row in rows() if row.rooms[0].startswith(package)]
+    for top in OURS:
+        levels = [row.level for row in rows() if row.packages[0].startswith(top)]
         assert levels == sorted(levels)
-    assert {"testbed.wire", "netem.spec", "testbed.stack", "testbed.cli"} <= {room for r in rows() for room in r.rooms}
+    assert {"testbed.wire", "netem.spec", "testbed.stack", "testbed.cli"} <= {
+        package for r in rows() for package in r.packages
+    }
     assert len(ALL) > len(PURE) > 3
 
 
-def test_each_row_names_rooms_that_exist() -> None:
+def test_each_row_names_packages_that_exist() -> None:
     names = {module.name for module in ALL}
     for row in rows():
-        assert all(room in names or room == "*.__main__" for room in row.rooms), row
+        assert all(package in names or package == "*.__main__" for package in row.packages), row
         named = re.findall(r"`(.+?)`", row.allowed)
-        assert all(name in {room for other in rows() for room in other.rooms} for name in named), row
+        assert all(name in {package for other in rows() for package in other.packages} for name in named), row
 
 
 @pytest.mark.parametrize(**ids(ALL))
 def test_each_module_has_a_level(module: Module) -> None:
-    assert row_of(module.name) or module.name in SHELVES, "docs/architecture.md names no room that holds it"
+    assert row_of(module.name) or module.name in NAMESPACES, "docs/architecture.md names no package that contains it"
 
 
-@pytest.mark.parametrize(**ids([module for module in ALL if module.name not in SHELVES]))
+@pytest.mark.parametrize(**ids([module for module in ALL if module.name not in NAMESPACES]))
 def test_imports_run_downwards(module: Module) -> None:
     row = row_of(module.name)
     assert row
-    elsewhere = {name for name in module.own_imports() if room_of(name) != room_of(module.name)}
+    elsewhere = {name for name in module.own_imports() if package_of(name) != package_of(module.name)}
     wrong = {name for name in elsewhere if not may_import(row, name)}
     assert not wrong, f"{module.name} (level {row.level}) may import: {row.allowed}"
 
 
-def test_no_room_imports_itself_in_a_circle() -> None:
+def test_no_package_imports_itself_in_a_circle() -> None:
     graph: dict[str, set[str]] = defaultdict(set)
     for module in ALL:
-        targets = {room for name in module.own_imports() if (room := room_of(name))}
-        graph[room_of(module.name) or module.name] |= targets
+        targets = {package for name in module.own_imports() if (package := package_of(name))}
+        graph[package_of(module.name) or module.name] |= targets
     assert not circles(graph)
 
 
@@ -139,8 +143,8 @@ def impurities(tree: ast.AST) -> Iterator[str]:
 
 
 def test_only_the_stack_knows_docker() -> None:
-    users = {room_of(module.name) for module in ALL if any(n.split(".")[0] == "docker" for n in module.imports())}
-    callers = {room_of(module.name) for module in ALL if any(docker_commands(module.tree()))}
+    users = {package_of(module.name) for module in ALL if any(n.split(".")[0] == "docker" for n in module.imports())}
+    callers = {package_of(module.name) for module in ALL if any(docker_commands(module.tree()))}
     assert users | callers <= {"testbed.stack"}
 
 
@@ -168,7 +172,7 @@ def _is_main_guard(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
 
 
-@pytest.mark.parametrize(**ids([m for m in ALL if not m.is_main and room_of(m.name) != "testbed.cli"]))
+@pytest.mark.parametrize(**ids([m for m in ALL if not m.is_main and package_of(m.name) != "testbed.cli"]))
 def test_only_entry_points_choose_exit_codes(module: Module) -> None:
     exits = [
         node.lineno

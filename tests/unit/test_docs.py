@@ -1,4 +1,4 @@
-"""What the documentation says about files, commands, settings and dependencies, held against them."""
+"""What the documentation says about files, commands, settings and dependencies, compared with them."""
 
 import ast
 import re
@@ -168,7 +168,7 @@ def test_the_compose_file_keeps_its_rules() -> None:
         assert service["read_only"] is True
         assert service["init"] is True
         assert service["cap_drop"] == ["ALL"]
-        assert service["pull_policy"] == "never", "a stranger's image may have the same name"
+        assert service["pull_policy"] == "never", "another registry's image may have the same name"
         assert service["security_opt"] == ["no-new-privileges:true"]
         if name.endswith("-netem"):
             assert service["cap_add"] == ["NET_ADMIN", "NET_RAW"]
@@ -179,8 +179,8 @@ def test_the_compose_file_keeps_its_rules() -> None:
             assert service["depends_on"][f"{name}-netem"] == {"condition": "service_healthy"}
 
 
-def test_no_place_of_a_machine_and_no_registry_is_named() -> None:
-    """Files are the same for everybody; where packages come from is the machine's business."""
+def test_no_path_of_a_machine_and_no_registry_is_named() -> None:
+    """Files are the same on every machine; the source of packages depends on the machine."""
     forbidden = re.compile(r"(?<![\w.])/(?:work|home|Users)/\w|pypi\.org|pythonhosted|deb\.debian|crates\.io")
     suffixes = {".md", ".py", ".toml", ".yml", ".yaml", ".txt", ".in", ".c", ".h", ".client", ".server", ".cserver", ""}
     folders = ("app", "netem", "docs", "tests", "tools", "scenarios", "benchmarks", "requirements", ".github", ".ci")

@@ -7,7 +7,7 @@ def test_input_error_keeps_every_problem() -> None:
     assert str(error) == "a.yaml:1:2: x: no\na.yaml:3:4: y: no"
 
 
-def test_deadline_error_says_what_and_how_long() -> None:
+def test_deadline_error_names_event_and_timeout() -> None:
     error = DeadlineError("the server to listen", 30, state="the server is running")
     assert str(error) == "waited 30 s for the server to listen; the server is running"
     assert (error.waited_for, error.seconds) == ("the server to listen", 30)

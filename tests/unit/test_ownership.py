@@ -28,8 +28,8 @@ def test_this_process_runs() -> None:
 
 def test_a_process_that_has_ended_is_dead() -> None:
     code = "from testbed.ownership import this_process; print(this_process())"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    other = parse_owner(said)
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    other = parse_owner(output)
     assert other is not None
     assert (other.host, other.boot) == (ME.host, ME.boot)
     assert is_dead(other, ME)
@@ -64,7 +64,7 @@ def test_a_zombie_is_dead() -> None:
         owner = replace(ME, pid=child.pid, start_ticks=ticks)
         assert not is_dead(owner, ME)
         child.kill()
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has reaped it
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is not reaped yet
         assert "Z" in Path(f"/proc/{child.pid}/stat").read_text()
         assert is_dead(owner, ME)
 

@@ -43,6 +43,6 @@ def test_what_does_not_fit(change: dict[str, object]) -> None:
         jsonschema.validate(document, result_schema())
 
 
-def test_every_metric_carries_its_unit() -> None:
+def test_every_metric_names_its_unit() -> None:
     units = ("_s", "_ms", "_bytes_per_s", "_calls", "_max")
     assert all(name.startswith("bytes_") or name.endswith(units) for name in Metrics.model_fields)

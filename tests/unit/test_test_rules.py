@@ -1,4 +1,4 @@
-"""The rules of the tests: they write no private attribute of another class, and skip and sleep away nothing."""
+"""The rules of the tests: they write no private attribute of another class, do not skip and do not sleep."""
 
 import ast
 import re

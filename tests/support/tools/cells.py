@@ -1,7 +1,7 @@
 """One end of many short transfers, one after another on port 8888: `cells.py client|server` and a list in JSON.
 
 Both ends have the same list: objects with the family, and how that transfer writes and reads. The two families run side
-by side. The server's socket is made anew for each, for a buffer must be set before it listens.
+by side. The server creates a new socket for each, because a buffer must be set before it listens.
 """
 
 import json

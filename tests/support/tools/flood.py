@@ -1,8 +1,8 @@
-"""Peers that never cease, from many threads at once; standard library only, run in a container.
+"""Peers that never stop, from many threads at once; standard library only, run in a container.
 
-Arguments: host, port, family, mode, number of threads. Modes: `churn` connects and goes, `lists` sends lists without
-nodes, `bytes` sends a list byte by byte, `long` sends a list of 3000 nodes and stays. Says so when
-every thread is at it.
+Arguments: host, port, family, mode, number of threads. Modes: `churn` connects and closes, `lists` sends lists without
+nodes, `bytes` sends a list byte by byte, `long` sends a list of 3000 nodes and stays. Prints a line
+when every thread is running.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ HOST, PORT, FAMILY = sys.argv[1], int(sys.argv[2]), FAMILIES[sys.argv[3]]
 ADDRESS = socket.getaddrinfo(HOST, PORT, FAMILY, socket.SOCK_STREAM)[0][4]
 COUNT = int(sys.argv[5])
 LISTS = bytes(1 << 16)
-at_it = threading.Semaphore(0)
+running = threading.Semaphore(0)
 
 
 def connect() -> socket.socket:
@@ -30,13 +30,13 @@ def churn() -> None:
     for turn in range(1_000_000):
         connect().close()
         if turn == 20:
-            at_it.release()
+            running.release()
 
 
 def lists() -> None:
     sock = connect()
     sock.sendall(LISTS)
-    at_it.release()
+    running.release()
     while True:
         sock.sendall(LISTS)
 
@@ -44,7 +44,7 @@ def lists() -> None:
 def single_bytes() -> None:
     sock = connect()
     sock.sendall((100_000).to_bytes(4, "little"))
-    at_it.release()
+    running.release()
     while True:
         sock.send(b"\0")
 
@@ -56,7 +56,7 @@ def long() -> None:
         for number in range(3000)
     ]
     sock.sendall((3000).to_bytes(4, "little") + b"".join(nodes))
-    at_it.release()
+    running.release()
     sock.recv(1)
 
 
@@ -70,8 +70,8 @@ def main() -> None:
     for _ in range(COUNT):
         threading.Thread(target=forever, args=(mode,), daemon=True).start()
     for _ in range(COUNT):
-        at_it.acquire()
-    sys.stdout.write("all are at it\n")
+        running.acquire()
+    sys.stdout.write("all are running\n")
     sys.stdout.flush()
     threading.Event().wait(600)
 

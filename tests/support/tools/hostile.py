@@ -1,7 +1,7 @@
-"""Bad peers for a server, beside one that is only patient; standard library only, run in a container.
+"""Bad peers for a server, and one honest, slow peer; standard library only, run in a container.
 
 Arguments: host, port, family, and the folder with `plan.json`. Each attack of the plan names a file, the size of the
-pieces to send it in, and how it ends. Prints one JSON document a line: the patient peer's port, then (when the file
+pieces to send it in, and how it ends. Prints one JSON document a line: the slow peer's port, then (when the file
 `go` is there) the port of each bad peer by the name of its attack. Stuck connections stay until this is killed.
 """
 
@@ -38,10 +38,10 @@ def port_of(sock: socket.socket) -> int:
 
 
 def await_close(sock: socket.socket) -> None:
-    """Take the end of the stream or a reset; fail when anything else comes."""
+    """Wait for the end of the stream or a reset; fail on anything else."""
     with contextlib.suppress(ConnectionResetError):
-        said = sock.recv(1)
-        assert not said, "a server says nothing"
+        received = sock.recv(1)
+        assert not received, "a server sends nothing"
 
 
 def end(sock: socket.socket, how: str) -> None:
@@ -59,7 +59,7 @@ def end(sock: socket.socket, how: str) -> None:
 
 
 def attack(stream: bytes, piece: int, how: str) -> int:
-    """Be one bad peer; return its port."""
+    """Run one attack; return the peer's port."""
     sock = connect()
     port = port_of(sock)
     piece = piece or len(stream) or 1
@@ -71,7 +71,7 @@ def attack(stream: bytes, piece: int, how: str) -> int:
 
 
 def churn(count: int) -> Iterator[tuple[str, int]]:
-    """Connect and go at once, every second time with a reset."""
+    """Connect and close at once, every second time with a reset."""
     for number in range(count):
         name = ("close", "reset")[number % 2]
         yield f"churn-{name}", attack(b"", 0, name)
@@ -79,7 +79,7 @@ def churn(count: int) -> Iterator[tuple[str, int]]:
             yield "churn-close", attack(b"", 0, "half-close")
 
 
-class Patient:
+class SlowPeer:
     """An honest peer that sends a few bytes now and then, and the rest at the end."""
 
     def __init__(self, stream: bytes, turns: int) -> None:
@@ -100,7 +100,7 @@ class Patient:
         return port_of(self._sock)
 
 
-def say(**facts: Any) -> None:
+def report(**facts: Any) -> None:
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
 
@@ -116,18 +116,18 @@ def stick(streams: list[str]) -> list[tuple[socket.socket, str]]:
 
 def main() -> None:
     plan = json.loads((FOLDER / "plan.json").read_text())
-    patient = Patient((FOLDER / plan["patient"]).read_bytes(), len(plan["attacks"]))
-    say(patient=patient.port)
+    slow_peer = SlowPeer((FOLDER / plan["slow_peer"]).read_bytes(), len(plan["attacks"]))
+    report(slow_peer=slow_peer.port)
     while not (FOLDER / "go").exists():
         time.sleep(0.01)
     stuck = stick(plan["stuck"])
     peers = []
     for one in plan["attacks"]:
         peers.append((one["name"], attack((FOLDER / one["file"]).read_bytes(), one["piece"], one["end"])))
-        patient.send()
+        slow_peer.send()
     peers += churn(plan["churn"])
-    patient.finish()
-    say(peers=peers, stuck=[(name, port_of(sock)) for sock, name in stuck])
+    slow_peer.finish()
+    report(peers=peers, stuck=[(name, port_of(sock)) for sock, name in stuck])
     time.sleep(600)
 
 

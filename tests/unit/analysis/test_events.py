@@ -11,7 +11,7 @@ op,start_ns,end_ns,bytes,total_bytes
 connect,100,200,0,0
 write,1000,2000,100,100
 write,3000,2003000,50,150
-rubbish
+garbage
 read,4000,4100,70,70
 eof,2003000,2004000,0,150
 """
@@ -47,14 +47,14 @@ def test_whether_a_call_falls_into_a_period() -> None:
     assert found.tolist() == [False, True, False]
 
 
-def test_a_log_cut_anywhere_or_full_of_rubbish_is_read_as_far_as_it_goes() -> None:
+def test_a_log_cut_anywhere_or_full_of_garbage_is_read_as_far_as_it_goes() -> None:
     for end in range(len(LOG)):
         writes = parse_log(LOG[:end].splitlines()).of("write")
         assert writes is None or writes.total_bytes[-1] in (1, 10, 100, 105, 150)
-    rubbish = parse_log(["write,1,2", "write,a,b,c,d", "write,5,4,1,1", "write,1,2,-1,0", "\x00", "write,1,2,3,3"])
-    writes = rubbish.of("write")
+    garbage = parse_log(["write,1,2", "write,a,b,c,d", "write,5,4,1,1", "write,1,2,-1,0", "\x00", "write,1,2,3,3"])
+    writes = garbage.of("write")
     assert writes is not None
-    assert (rubbish.bad_lines, writes.total_bytes.tolist()) == (5, [3])
+    assert (garbage.bad_lines, writes.total_bytes.tolist()) == (5, [3])
 
 
 def test_numbers_that_no_call_has_are_left_out() -> None:

@@ -87,5 +87,5 @@ def test_goodput_with_the_kernels_buffers(measured: float) -> None:
 @pytest.mark.parametrize(
     ("closed_s", "probes"), [(0.1, 0), (0.22, 1), (0.67, 2), (1.83, 3), (162.8 / 89, 3), (16, 6), (500, 12)]
 )
-def test_probes_per_closure(closed_s: float, probes: int) -> None:
+def test_probes_per_zero_window_period(closed_s: float, probes: int) -> None:
     assert probes_per_period(closed_s) == probes

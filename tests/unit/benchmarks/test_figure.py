@@ -9,7 +9,7 @@ def test_a_goal_is_met_or_missed_on_either_side() -> None:
     assert Figure("a", 1e9, "s").met
 
 
-def test_a_line_says_when_the_goal_is_missed() -> None:
+def test_a_line_shows_a_missed_goal() -> None:
     assert str(Figure("help", 200, "ms", most=150)).endswith("ms     goal <= 150  MISSED")
     assert str(Figure("help", 100, "ms", most=150)).endswith("goal <= 150")
     assert str(Figure("help", 100, "ms")).endswith("ms")

@@ -153,7 +153,7 @@ def test_bytes_and_lines_of_the_client(family, chunk_bytes, repeat, client, tmp_
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
-def test_a_dual_client_takes_what_the_name_means(family, client, server, tmp_path):
+def test_a_dual_client_uses_the_addresses_of_the_name(family, client, server, tmp_path):
     with serving(server, tmp_path, "--verbose", "--family", family) as at:
         ended = run(client, tmp_path, "--family=dual", "--host", LOOPBACK[family], "--port", str(at.port))
         assert at.stop().out == printed(10, 1000)
@@ -249,7 +249,7 @@ def test_the_client_is_stopped_while_it_is_blocked(number, repeat, client, tmp_p
 
 
 def test_the_client_is_stopped_while_it_connects(client, tmp_path):
-    """The queue of the listener is full, so that nobody answers."""
+    """The queue of the listener is full, so that the SYN is not answered."""
     with Sink() as sink, ExitStack() as stack:
         for _ in range(4):
             waiting = stack.enter_context(socket.socket())
@@ -263,7 +263,7 @@ def test_the_client_is_stopped_while_it_connects(client, tmp_path):
     assert "Sending" not in ended.out
 
 
-def test_nobody_listens(client, tmp_path):
+def test_no_listener(client, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -274,7 +274,7 @@ def test_nobody_listens(client, tmp_path):
 
 
 @pytest.mark.parametrize("chunk_bytes", [100_000, 1])
-def test_an_output_that_takes_nothing(chunk_bytes, client, server, tmp_path):
+def test_an_output_that_accepts_nothing(chunk_bytes, client, server, tmp_path):
     """With a line a byte the output fails while it is printed on, not only when it is flushed."""
     with serving(server, tmp_path) as at, Path("/dev/full").open("wb") as full:
         options = ["v4", "127.0.0.1", str(at.port), "3", "5", f"--chunk-bytes={chunk_bytes}"]
@@ -367,7 +367,7 @@ def honest(client, at, tmp_path):
     assert run(client, tmp_path, "v4", "127.0.0.1", str(at.port), "1", "5").status == 0
 
 
-def test_stuck_connections_hold_up_nobody(client, server, tmp_path):
+def test_stuck_connections_block_no_other(client, server, tmp_path):
     with serving(server, tmp_path) as at, ExitStack() as stuck:
         for number in range(500):
             sock = stuck.enter_context(at.connect())
@@ -380,8 +380,8 @@ def test_stuck_connections_hold_up_nobody(client, server, tmp_path):
     assert ended.err.count(": stopped at byte ") == 500
 
 
-def test_a_slow_connection_holds_up_nobody(client, server, tmp_path):
-    """Each connection rests for an hour after its first read, but the others are read all the same."""
+def test_a_slow_connection_blocks_no_other(client, server, tmp_path):
+    """Each connection has a read delay of an hour, but the others are read all the same."""
     with serving(server, tmp_path, "--read-delay-us=3600000000") as at, ExitStack() as stuck:
         for number in range(3):
             stuck.enter_context(at.connect()).sendall(b"".join(list_blocks(1, number)))
@@ -426,7 +426,7 @@ def test_running_out_of_descriptors_is_survived(client, server, tmp_path):
         assert at.stop().out == HONEST_OUT
 
 
-def test_rubbish(client, server, tmp_path):
+def test_garbage(client, server, tmp_path):
     rng = random.Random(1)
     with serving(server, tmp_path) as at:
         for size in (1, 3, 4, 5, 279, 280, 281, 5000, 100_000):
@@ -440,7 +440,7 @@ def test_rubbish(client, server, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("delay_us", [0, 90_000, 60_000_000])
 def test_stopped_in_the_middle(number, delay_us, server, tmp_path):
-    """A slow reader, a sender that fills every buffer: the log is whole, and the sender is notified."""
+    """A slow reader, a sender that fills every buffer: the log is complete, and the sender is notified."""
     options = [f"--read-delay-us={delay_us}", f"--events={tmp_path}/events.csv", "--repeat=0", "--print=none"]
     with serving(server, tmp_path, *options) as at, at.connect() as sock:
         sock.sendall(LIST)

@@ -250,7 +250,7 @@ def test_an_invalid_link(tmp_path: Path, arguments: tuple[str, ...], message: st
         (("run", "--json", "--family", "ipv5"), {}, "InputError", "--family: 'ipv4' or 'ipv6', not 'ipv5'"),
         (("run", "--json", "--keep", "x"), {}, "UsageError", "'x' is not one of 'never'"),
         (("run", "--json", "--sysctl", "x"), {}, "InputError", "--sysctl: 'x' is not KEY=VALUE"),
-        (("run", "--nonsense"), {"TESTBED_RUN_JSON": "1"}, "UsageError", "No such option"),
+        (("run", "--no-such"), {"TESTBED_RUN_JSON": "1"}, "UsageError", "No such option"),
         (("matrix", "-vq", "missing.yaml", "--json"), {}, "InputError", "missing.yaml: No such file"),
         (("explain", "missing", "--json"), {}, "InputError", "missing: no such run, cell or file"),
     ],

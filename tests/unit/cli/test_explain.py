@@ -77,7 +77,7 @@ def test_a_missing_target(output: Path) -> None:
     assert "use: testbed analyze" in problems(output, "explain", "found.pcap")
 
 
-def test_a_record_of_another_version_is_read_as_far_as_it_is_understood(output: Path) -> None:
+def test_a_record_of_a_newer_version_is_read_as_far_as_it_is_known(output: Path) -> None:
     path = output / "one" / "cell" / "cell.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"of_another_version": 1}))

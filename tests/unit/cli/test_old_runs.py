@@ -50,7 +50,7 @@ def kind(verdict: str) -> list[str]:
     return [name for part, name in KIND if part in verdict]
 
 
-def places(evidence: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def locations(evidence: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [tuple(each[key] for key in ("file", "kind", "first", "last", "count", "filter")) for each in evidence]
 
 
@@ -64,7 +64,7 @@ def test_an_old_cell_has_the_same_findings(folder: Path) -> None:
         same = {name: now["facts"].get(name) for name in then["facts"]}
         same |= {"missing_fields": []} if now["facts"].get("missing_fields") == [] else {}
         assert same == then["facts"], now["name"]
-        assert (now["confidence"], places(now["evidence"])) == (then["confidence"], places(then["evidence"]))
+        assert (now["confidence"], locations(now["evidence"])) == (then["confidence"], locations(then["evidence"]))
     assert [each["name"] for each in found["not_reported"]] == [each["name"] for each in wanted["silent"]]
     assert kind(found["verdict"]) == kind(wanted["verdict"]) != []
     assert re.findall(r"\d[\d .]*", found["verdict"]) == re.findall(r"\d[\d .]*", wanted["verdict"])
@@ -99,7 +99,7 @@ def test_the_frames_of_an_old_cell(folder: Path) -> None:
             assert max(counts) <= shown["chosen"] <= sum(counts)
 
 
-def test_an_old_result_is_todays_record() -> None:
+def test_an_old_result_becomes_a_current_record() -> None:
     """Whatever version 2 wrote is a valid result once it is upgraded."""
     for path in sorted(ROOT.glob("v2/*/*/result.json")):
         Result.model_validate(upgrade_result(json.loads(path.read_text())))

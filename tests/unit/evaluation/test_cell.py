@@ -111,7 +111,7 @@ def test_the_kernels_counters_are_reported_for_each_end_that_read_them(tmp_path:
 
 
 def test_lines_that_cannot_be_read_are_noted(tmp_path: Path) -> None:
-    result = analysed(tmp_path, record(), client_log=CLIENT_LOG + "rubbish\n")
+    result = analysed(tmp_path, record(), client_log=CLIENT_LOG + "garbage\n")
     assert result.notes == ["client/events.csv: 1 lines cannot be read"]
 
 

@@ -14,7 +14,7 @@ def folder_with(path: Path, client: str, server: str) -> Path:
     return path
 
 
-ASKED = {"nodes": 2, "content": 3, "repeat": 2, "client": "c", "server": "py"}
+REQUESTED = {"nodes": 2, "content": 3, "repeat": 2, "client": "c", "server": "py"}
 CLIENT = "Will connect to server : 8888\nSending 562 bytes!\n562 B sent after 0 ms\nData sent\n"
 SERVER = "".join(f"{line}\n" for line in expected_server_lines(2, 3, 2))
 
@@ -41,7 +41,7 @@ def test_what_a_client_prints() -> None:
 
 
 def test_good_output_passes(tmp_path: Path) -> None:
-    checks = check_output(ASKED, folder_with(tmp_path, CLIENT, SERVER))
+    checks = check_output(REQUESTED, folder_with(tmp_path, CLIENT, SERVER))
     assert [(check.name, check.ok) for check in checks] == [("server-output", True), ("client-output", True)]
 
 
@@ -56,14 +56,14 @@ def test_good_output_passes(tmp_path: Path) -> None:
     ],
 )
 def test_a_difference_is_named(tmp_path: Path, server: str, text: str) -> None:
-    check = check_output(ASKED, folder_with(tmp_path, CLIENT, server))[0]
+    check = check_output(REQUESTED, folder_with(tmp_path, CLIENT, server))[0]
     assert not check.ok
     assert text in check.sentence
 
 
 def test_other_images_may_print_what_they_like(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, "hello\n", SERVER)
-    assert [check.name for check in check_output(ASKED | {"client": "an/image"}, folder)] == ["server-output"]
+    assert [check.name for check in check_output(REQUESTED | {"client": "an/image"}, folder)] == ["server-output"]
 
 
 def test_first_difference() -> None:

@@ -34,7 +34,7 @@ def test_the_exercise(family, listen, tmp_path):
     assert ended.err.count("\n") == 1
 
 
-def test_v6_only_takes_no_v4(tmp_path):
+def test_v6_only_accepts_no_v4(tmp_path):
     with serving(PY_SERVER, tmp_path, "--family", "ipv6") as server:
         client = run(PY_CLIENT, tmp_path, "v4", "127.0.0.1", str(server.port))
     assert client.status == 1

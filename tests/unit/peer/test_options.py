@@ -71,10 +71,10 @@ def test_leading_zeros_and_a_role_given_twice():
 
 
 def test_what_the_role_does_not_use():
-    assert client(TESTBED_READ_BYTES="rubbish").read_bytes == 8192
+    assert client(TESTBED_READ_BYTES="garbage").read_bytes == 8192
     assert client("--read-bytes", "5").read_bytes == 5
     with pytest.raises(UsageError):
-        client("--read-bytes", "rubbish")
+        client("--read-bytes", "garbage")
 
 
 @pytest.mark.parametrize(

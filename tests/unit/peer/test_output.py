@@ -21,7 +21,7 @@ def test_node_line():
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.name)
-def test_vectors_are_printed_as_they_say(vector):
+def test_vectors_are_printed_as_specified(vector):
     decoded = decode(vector.decoder(), [vector.stream])
     lines = [line for nodes, end in decoded.lists for line in list_lines(nodes, end, verbose=True)]
     assert lines + ["Ending connection"] * (decoded.error is None) == vector.out

@@ -49,7 +49,7 @@ def test_every_vector(options, tmp_path):
     assert ended.err.count("\n") == 1 + len(bad)
 
 
-def test_stuck_connections_hold_up_nobody(tmp_path):
+def test_stuck_connections_block_no_other(tmp_path):
     with serving(PY_SERVER, tmp_path) as server, ExitStack() as stuck:
         for number in range(500):
             sock = stuck.enter_context(server.connect())
@@ -96,7 +96,7 @@ def test_the_limit_of_open_files_is_a_cap(tmp_path):
         server.wait_for(r"refused, 6 connections are open\n")
 
 
-def test_rubbish(tmp_path):
+def test_garbage(tmp_path):
     rng = random.Random(1)
     with serving(PY_SERVER, tmp_path) as server:
         for size in (1, 3, 4, 5, 279, 280, 281, 5000, 100_000):
@@ -117,7 +117,7 @@ def test_nothing_raw_reaches_the_terminal(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("delay_us", [0, 90_000, 60_000_000])
 def test_stopped_in_the_middle(number, delay_us, tmp_path):
-    """A slow reader, a sender that fills every buffer: the log is whole, and the sender is notified."""
+    """A slow reader, a sender that fills every buffer: the log is complete, and the sender is notified."""
     options = [f"--read-delay-us={delay_us}", f"--events={tmp_path}/events.csv", "--repeat=0", "--print=none"]
     with serving(PY_SERVER, tmp_path, *options) as server, server.connect() as sock:
         sock.sendall(LIST)

@@ -56,7 +56,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def test_a_cell_from_nothing_to_raw_files(bench: Bench) -> None:
+def test_a_complete_cell(bench: Bench) -> None:
     bench.engine.files["client"] = {"capture.pcap": b"frames", "endpoint/events.csv": b"op\n"}
     outcome = bench.run()
     assert outcome.failure is None
@@ -134,7 +134,7 @@ def test_a_sidecar_that_kills_its_endpoint_is_the_root_cause(bench: Bench) -> No
 
 
 @pytest.mark.parametrize(("moment", "role"), [("transferring", "client"), ("stopping", "server")])
-def test_an_error_of_a_sidecar_that_serves_on_is_never_a_success(bench: Bench, moment: str, role: str) -> None:
+def test_an_error_of_a_sidecar_that_keeps_running_is_never_a_success(bench: Bench, moment: str, role: str) -> None:
     def report(process: FakeProcess) -> None:
         process.engine.running(f"{role}-netem").emit("error", attempt="forward frames", message="open", hint="again")
 

@@ -23,7 +23,7 @@ class Engine(FakeEngine):
 
 
 class Guest:
-    """A guest that is up at once."""
+    """A guest that boots at once."""
 
     up: ClassVar[list[str]] = []
     last: ClassVar["Guest"]

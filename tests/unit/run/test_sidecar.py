@@ -30,8 +30,8 @@ def test_from_link_to_stopped() -> None:
     assert set(state.recorded) == {"link", "verified", "stopped"}
 
 
-@pytest.mark.parametrize("line", ["", "rubbish", "[]", "3", '{"no": "event"}', '{"event": 3}', '{"event": "unknown"}'])
-def test_what_is_no_event_changes_nothing(line: str) -> None:
+@pytest.mark.parametrize("line", ["", "garbage", "[]", "3", '{"no": "event"}', '{"event": 3}', '{"event": "unknown"}'])
+def test_a_line_that_is_no_event_changes_nothing(line: str) -> None:
     state = SidecarState()
     state.feed(line)
     state.events = 0

@@ -32,7 +32,7 @@ def test_text_and_values_are_each_others_inverse(values: dict[Role, str]) -> Non
     assert split_ends(join_ends(values)) == values
 
 
-def test_a_mapping_says_the_same_as_the_text() -> None:
+def test_a_mapping_means_the_same_as_the_text() -> None:
     assert canonical({"server": "bbr", "client": "cubic"}, ends.congestion) == "client=cubic,server=bbr"
     assert canonical({"server": "bbr", "client": "bbr"}, ends.congestion) == "bbr"
     assert canonical({"server": 1400}, ends.integer(Bounds(68, 65_535), "bytes")) == "server=1400"

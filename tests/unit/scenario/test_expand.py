@@ -16,7 +16,7 @@ def test_the_product_of_lists() -> None:
     assert all(planned.cell.nodes == 10 for planned in cells)
 
 
-def test_an_id_depends_on_the_cell_and_not_on_its_place() -> None:
+def test_an_id_depends_on_the_cell_and_not_on_its_position() -> None:
     one_way = {planned.id for planned in expand({"chunk": ["100", "1k"], "family": ["ipv4", "ipv6"]})}
     other_way = {planned.id for planned in expand({"family": ["ipv6", "ipv4"], "chunk": ["1024", 100]})}
     assert one_way == other_way

@@ -1,4 +1,4 @@
-"""What becomes of a docker command; what it does is in tests/integration/test_vm.py."""
+"""How a docker command ends; its effect is tested in tests/integration/test_vm.py."""
 
 import os
 from pathlib import Path

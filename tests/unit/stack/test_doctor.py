@@ -26,7 +26,7 @@ def test_without_an_emulation_engine_runs_are_prevented() -> None:
     assert rows({"engine": "none", "checks": []})[0].verdict == "missing"
 
 
-@pytest.mark.parametrize("output", ["", "rubbish", "[]", "{}", '{"checks": 3}'])
+@pytest.mark.parametrize("output", ["", "garbage", "[]", "{}", '{"checks": 3}'])
 def test_other_output_of_the_sidecar(output: str) -> None:
     row = next(iter(_sidecar_rows(Exit(2), output)))
     assert row.verdict == "missing"

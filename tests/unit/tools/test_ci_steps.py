@@ -36,11 +36,11 @@ def test_commands_stop_at_the_first_that_fails(tmp_path: Path) -> None:
 
 
 def test_the_workflow_runs_what_people_run() -> None:
-    """Every command of the workflow is one of the README or of CONTRIBUTING, so neither can rot alone."""
-    told = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
+    """Every command of the workflow is one of the README or of CONTRIBUTING, so neither becomes outdated alone."""
+    pages = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     for job in load():
         for command in job.commands:
-            assert command.replace(' "$FAMILY"', "").replace('"$KERNEL"', "sid").removeprefix(".venv/bin/") in told
+            assert command.replace(' "$FAMILY"', "").replace('"$KERNEL"', "sid").removeprefix(".venv/bin/") in pages
 
 
 def test_the_workflow_covers_both_families_and_all_tests() -> None:

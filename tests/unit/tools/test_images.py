@@ -33,7 +33,9 @@ def test_each_image_has_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "building netem/Dockerfile" in shown.err
 
 
-def test_a_failure_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_reported_with_its_hint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(images, "DockerEngine", lambda: Engine(broken="no engine"))
     assert images.main() == 1
     assert capsys.readouterr().err == "no engine. mend it\n"

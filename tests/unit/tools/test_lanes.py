@@ -5,7 +5,7 @@ import pytest
 from tools.lanes import LANES, Lane, Outcome, run_lane, run_lanes
 
 
-def test_a_lane_says_something_only_when_it_fails(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lane_prints_its_output_only_when_it_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_lane(Lane("quiet", ("sh", "-c", "echo fine"))).status == 0
     assert capsys.readouterr().out == ""
     assert run_lane(Lane("loud", ("sh", "-c", "echo wrong; exit 3"))).status == 3

@@ -23,7 +23,7 @@ def test_steps_are_round(span: float, most: int, wanted: float) -> None:
     assert step(span, most) == wanted
 
 
-def test_the_picture_is_whole_and_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
+def test_the_picture_is_complete_and_loads_nothing_external(tmp_path: Path) -> None:
     for side, log in (("client", CLIENT), ("server", SERVER)):
         (tmp_path / side).mkdir()
         (tmp_path / side / "events.csv").write_text(log)

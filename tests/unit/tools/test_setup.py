@@ -38,7 +38,7 @@ def calls(tmp_path: Path) -> list[str]:
     return (tmp_path / "calls").read_text().splitlines()
 
 
-def test_an_absent_engine_is_told_from_a_silent_one_and_a_forbidden_one(stand: Stand) -> None:
+def test_absent_unresponsive_and_forbidden_engines_differ(stand: Stand) -> None:
     with pytest.raises(setup.SetupError, match=r"not installed.*apt-get install docker"):
         setup.engine()
     stand("docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
@@ -203,7 +203,7 @@ def test_a_python_that_is_not_there(checkout: Path, monkeypatch: pytest.MonkeyPa
     assert "Python 3.11 or newer is needed, found none. " in start(checkout).stderr
 
 
-def test_a_python_without_venv_is_told_from_one_that_is_too_old(stand: Stand, checkout: Path) -> None:
+def test_a_python_without_venv_differs_from_one_that_is_too_old(stand: Stand, checkout: Path) -> None:
     stand("python3", 'case "$2" in *venv*) exit 1;; esac')
     done = start(checkout)
     assert done.returncode == 1

@@ -49,9 +49,9 @@ def test_the_verdict_is_cached_until_the_next_boot(kvm: Path) -> None:
     assert accel.choose(kvm / "vmlinuz", kvm / "cache", lambda _: "").name == KVM
 
 
-@pytest.mark.parametrize("rubbish", ["", "[]", '{"key": 1}', '{"verdict": {}}'])
-def test_an_invalid_cache_is_ignored(kvm: Path, rubbish: str) -> None:
-    (kvm / "cache").write_text(rubbish)
+@pytest.mark.parametrize("garbage", ["", "[]", '{"key": 1}', '{"verdict": {}}'])
+def test_an_invalid_cache_is_ignored(kvm: Path, garbage: str) -> None:
+    (kvm / "cache").write_text(garbage)
     assert accel.choose(kvm / "vmlinuz", kvm / "cache", lambda _: "").name == KVM
 
 

@@ -38,7 +38,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "testbed" / "vm"
 
 
-def test_an_image_with_todays_inputs_is_taken(cache: Path) -> None:
+def test_an_image_with_current_inputs_is_reused(cache: Path) -> None:
     existing = image(cache / "a")
     assert ensure("bookworm", list(IDS)) == existing
     assert ensure("6.1", list(IDS)) == existing
@@ -50,7 +50,7 @@ def test_another_kernel_or_another_recipe_is_built(cache: Path) -> None:
     assert ensure("trixie", list(IDS)) == "built"
 
 
-def test_other_images_of_ours_make_it_over(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_images_of_ours_are_replaced_in_it(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = image(cache / "a", images=IDS | {"testbed-netem:1": "sha256:0"})
     for file in (old.disk, old.vmlinuz, old.initrd, old.state("x")):
         file.write_bytes(file.name.encode())
@@ -64,7 +64,7 @@ def test_other_images_of_ours_make_it_over(cache: Path, monkeypatch: pytest.Monk
     assert {path.name for path in cache.iterdir()} == {made.name, "a"}, "another checkout may use the old one"
 
 
-def test_the_same_image_made_over_is_not_removed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_image_refilled_is_not_removed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = image(cache / "a", images={"testbed-client:1": "sha256:0"})
     monkeypatch.setattr(builder, "refill", lambda *_: None)
     monkeypatch.setattr(builder, "image_name", lambda _: old.name)
@@ -93,7 +93,7 @@ def test_only_the_newest_few_of_a_kernel_are_kept(cache: Path) -> None:
     assert superseded([other, *images], "bookworm") == images[:2]
 
 
-def test_an_image_that_is_removed_by_another_is_not_taken(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_removed_by_another_process_is_not_reused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image(cache / "a")
     monkeypatch.setattr(builder, "hold", lambda _: False)
     assert ensure("bookworm", list(IDS)) == "built"

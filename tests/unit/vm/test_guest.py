@@ -16,7 +16,7 @@ def image(folder: Path) -> GuestImage:
 
 
 def test_a_new_state_replaces_all_others(tmp_path: Path) -> None:
-    """The disk has changed since another qemu saved its own."""
+    """The disk has changed since another qemu saved its state."""
     for name in ("state-ours", "state-theirs", "disk.raw"):
         (tmp_path / name).write_text("old")
 

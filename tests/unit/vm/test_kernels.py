@@ -10,7 +10,7 @@ trixie | linux-image-cloud-amd64 | 6.12.107-1 | http://archive/ trixie/main amd6
 trixie | linux-image-cloud-amd64 | 6.12.99-1 | http://archive/ trixie/main amd64 Packages
 trixie-backports | linux-image-cloud-amd64 | 7.3.4-1~bpo13+1 | http://archive/ trixie-backports/main amd64 Packages
 forky | linux-image-cloud-amd64 | 7.1-1 | http://archive/ forky/main amd64 Packages
-nonsense
+garbage
 """
 
 

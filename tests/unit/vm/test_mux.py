@@ -66,7 +66,7 @@ def test_a_window_fills_and_opens_again() -> None:
     assert host.writable_bytes(channel) == WINDOW_BYTES // 2
 
 
-def test_one_full_channel_holds_up_no_other() -> None:
+def test_one_full_channel_blocks_no_other() -> None:
     host, guest, full = joined()
     host.send(full, b"x" * WINDOW_BYTES)
     other = host.open()
@@ -131,7 +131,7 @@ def test_invalid_bytes_are_rejected(data: bytes, message: str) -> None:
         list(Mux().feed(data))
 
 
-def test_rubbish_raises_nothing_else() -> None:
+def test_garbage_raises_nothing_else() -> None:
     rng = random.Random(5)
     refused = 0
     for _ in range(500):

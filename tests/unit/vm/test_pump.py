@@ -77,7 +77,7 @@ def test_a_response_follows_the_end_of_the_request(joined: Joined) -> None:
     assert client.recv(100) == b""
 
 
-def test_a_reader_that_does_not_read_holds_up_its_own_channel_only(joined: Joined) -> None:
+def test_a_reader_that_does_not_read_blocks_only_its_own_channel(joined: Joined) -> None:
     slow, quick = joined.client(), joined.client()
     sent = 0
     for _ in range(200):
@@ -107,7 +107,7 @@ def test_a_refused_channel_closes_the_client(joined: Joined) -> None:
     assert client.recv(100) == b""
 
 
-def test_a_client_that_dies_takes_the_other_side_along(joined: Joined) -> None:
+def test_a_client_that_dies_closes_the_other_side(joined: Joined) -> None:
     client = joined.client()
     joined.turn()
     client.close()

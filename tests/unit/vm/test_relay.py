@@ -22,7 +22,7 @@ os.write(console, b"[0.0] Linux version 6\\r\\n[0.1] \\x1b[1mbold\\x1b[0m\\n")
 if how == "dies":
     print("qemu: no room", file=sys.stderr)
     sys.exit(1)
-if how == "rubbish":
+if how == "garbage":
     os.write(port, b"\\xff" * 64)
 engine = socket.socket(socket.AF_UNIX)
 pings = 0
@@ -131,7 +131,7 @@ def test_a_guest_without_messages_is_pinged_and_stays(make: Callable[[str], Rela
 
 def test_an_invalid_frame_stops_the_guest(make: Callable[[str], Relay]) -> None:
     with pytest.raises(GuestError, match="protocol error from guest agent: invalid frame"):
-        make("rubbish").expect("ready", 60, "boot")
+        make("garbage").expect("ready", 60, "boot")
 
 
 def test_a_missing_program(tmp_path: Path) -> None:

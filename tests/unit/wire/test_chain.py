@@ -43,7 +43,7 @@ def test_each_rule_names_its_node(links, error, index):
 def test_agrees_with_the_definition(links):
     """Against the definition itself: some node starts a walk that meets every node once and ends at -1."""
     ids = [i for i, _ in links]
-    by_id = {node_id: place for place, (node_id, _) in enumerate(links)}
+    by_id = {node_id: index for index, (node_id, _) in enumerate(links)}
     walks = []
     for start in range(len(links)):
         walk, at = [], start

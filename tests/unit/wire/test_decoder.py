@@ -33,16 +33,16 @@ def test_byte_by_byte(vector):
 
 
 @every_vector
-def test_in_two_at_every_place(vector):
+def test_in_two_at_every_offset(vector):
     whole = decode(vector.decoder(), [vector.stream])
-    # The long vector is cut at every place of its first nodes and of its end; the rest of it repeats itself.
+    # The long vector is cut at every offset of its first nodes and of its end; the rest of it repeats itself.
     length = len(vector.stream)
     for at in range(length + 1) if length < 4000 else (*range(3000), *range(length - 300, length + 1)):
         assert repr(decode(vector.decoder(), [vector.stream[:at], vector.stream[at:]])) == repr(whole), at
 
 
 @every_vector
-def test_cut_short_at_every_place(vector):
+def test_truncated_at_every_offset(vector):
     whole = decode(vector.decoder(), [vector.stream])
     known_at = vector.position.offset if vector.position else len(vector.stream)
     for at in range(min(known_at, 3000)):
@@ -179,12 +179,12 @@ def test_round_trip(chain, sizes):
     assert decoded.error is None
     ((got, end),) = decoded.lists
     assert got == list(nodes)
-    assert [got[place].id for place in end.order] == ids
+    assert [got[index].id for index in end.order] == ids
     assert (end.count, end.size_bytes) == (len(nodes), len(stream))
 
 
 @given(st.binary(max_size=1200), st.integers(0, 2))
-def test_rubbish_raises_nothing_else(data, lists):
+def test_garbage_raises_nothing_else(data, lists):
     decode(Decoder(lists=lists), [data])
 
 
@@ -192,7 +192,7 @@ def test_rubbish_raises_nothing_else(data, lists):
     st.sampled_from([vector for vector in VECTORS if len(vector.stream) < 2000]),
     st.lists(st.tuples(st.integers(0, 1999), st.integers(0, 255)), min_size=1, max_size=4),
 )
-def test_a_spoilt_vector_raises_nothing_else(vector, changes):
+def test_a_corrupted_vector_raises_nothing_else(vector, changes):
     stream = bytearray(vector.stream)
     for at, byte in changes:
         if at < len(stream):

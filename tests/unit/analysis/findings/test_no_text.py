@@ -1,4 +1,4 @@
-"""Findings measure and the report speaks: no module of the rules builds text for people, or takes text apart."""
+"""Findings measure and the report renders text: no module of the rules builds or parses sentences."""
 
 import ast
 from pathlib import Path
@@ -20,7 +20,7 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def built(tree: ast.AST) -> list[str]:
-    """Return expressions that put words together, take text apart, or search in it."""
+    """Return expressions that join, split or search text."""
     return [ast.unparse(node) for node in ast.walk(tree) if _is_text(node)]
 
 

@@ -49,7 +49,7 @@ def test_answers_are_complete(name: str) -> None:
 
 
 @pytest.mark.parametrize("fact", [fact for rule in RULES.values() for fact in rule.facts])
-def test_fields_carry_their_unit(fact: type[Fact]) -> None:
+def test_fields_name_their_unit(fact: type[Fact]) -> None:
     floats = [name for name, kind in get_type_hints(fact).items() if float in (kind, *get_args(kind))]
     assert all(name.endswith(UNITS) for name in floats), floats
 

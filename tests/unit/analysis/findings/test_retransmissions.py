@@ -85,7 +85,7 @@ def test_packets_show_what_arrived_twice() -> None:
 
 
 @pytest.mark.parametrize("transfer", [slow_reader, fast_reader, slow_network])
-def test_not_applicable_when_nothing_was_sent_again(transfer) -> None:
+def test_not_applicable_when_nothing_was_retransmitted(transfer) -> None:
     found = measure(transfer().observe())
     assert isinstance(found, NotMeasured)
     assert found.observable

@@ -24,7 +24,7 @@ def test_small_writes_are_coalesced_into_an_open_window(nodelay: bool, why: str)
     assert why in words(found.fact)
 
 
-def test_great_writes_are_cut() -> None:
+def test_large_writes_are_split() -> None:
     found = measure(fast_reader(chunk_bytes=14_480).observe())
     assert isinstance(found, Measured)
     assert found.fact.cause is SegmentationCause.SEGMENT_SIZE

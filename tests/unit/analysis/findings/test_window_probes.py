@@ -6,7 +6,7 @@ from testbed.analysis.join.observation import End, Observation
 from tests.support.transfers import Transfer, fast_reader, slow_reader
 
 
-def test_probes_as_the_law_expects() -> None:
+def test_probes_as_the_backoff_predicts() -> None:
     found = measure(slow_reader(total_bytes=40_000, read_delay_ms=2000).observe())
     assert isinstance(found, Measured)
     # A period of 2 s is probed after 0.2, 0.6 and 1.4 s.

@@ -68,7 +68,7 @@ def test_losses_of_the_link_are_counted(tmp_path: Path) -> None:
     assert load_cell(folder).link_losses == {"client": 7, "server": 0}
 
 
-def test_a_capture_that_somebody_brings() -> None:
+def test_a_capture_from_elsewhere() -> None:
     capture = analyse_capture(pcap(exchange()))
     connection = choose_connection(capture)
     assert connection is not None

@@ -5,7 +5,7 @@ from testbed.analysis.join.resources import parse_resources, read_resources
 FILE = """monotonic_ns,realtime_ns,processes,memory_bytes,resident_bytes,cpu_ns
 10,1,1,1000,5000,0
 20,1,1,1200,5000,7
-rubbish
+garbage
 30,1,1,9000,5000,9
 40,1,1,8000
 """

@@ -34,7 +34,7 @@ def test_the_connection_that_moved_most_is_taken() -> None:
 
 def test_rows_that_cannot_be_read_are_left_out() -> None:
     good = row(bytes_acked=1)
-    samples = parsed("rubbish", good[:30], row(monotonic_ns="x"), good, good + ",1")
+    samples = parsed("garbage", good[:30], row(monotonic_ns="x"), good, good + ",1")
     assert samples is not None
     assert (len(samples), samples.line.tolist()) == (1, [5])
 

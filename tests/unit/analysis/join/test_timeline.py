@@ -4,7 +4,7 @@ from testbed.analysis.join.samples import ABSENT
 from tests.support.transfers import Transfer, slow_reader
 
 
-def test_every_byte_has_its_place() -> None:
+def test_every_byte_is_in_one_buffer() -> None:
     timeline = slow_reader().observe().timeline
     assert timeline is not None
     assert np.array_equal(

@@ -2,7 +2,7 @@ from testbed.analysis.packets.errors import CaptureError
 from testbed.errors import TestbedError
 
 
-def test_the_error_carries_its_facts() -> None:
+def test_the_error_has_its_facts() -> None:
     error = CaptureError(24, "no packet")
     assert isinstance(error, TestbedError)
     assert (error.offset_bytes, error.reason) == (24, "no packet")

@@ -9,7 +9,7 @@ COUNT = 100
 
 
 class Lab:
-    """Sends packets through a machine that is held up for so many times."""
+    """Sends packets through a machine that stalls a number of times."""
 
     def __init__(self, stalls: int) -> None:
         self.stalls = stalls
@@ -37,7 +37,7 @@ def row(word: str) -> Row:
         ("slot 100ms", 1, 1),
     ],
 )
-def test_what_a_stall_would_decide_is_sent_again(text: str, stalls: int, sent: int) -> None:
+def test_a_row_with_a_stall_is_repeated(text: str, stalls: int, sent: int) -> None:
     lab = Lab(stalls)
     undisturbed(lab, "user", row(text), 0)  # type: ignore[arg-type]
     assert lab.sent == sent

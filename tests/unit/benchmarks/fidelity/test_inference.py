@@ -13,13 +13,13 @@ def test_equal_samples_have_no_distance() -> None:
     assert kolmogorov_smirnov(values, values) == (0.0, 1.0)
 
 
-def test_p_of_equal_laws_is_uniform() -> None:
+def test_p_of_equal_distributions_is_uniform() -> None:
     """Of 400 p values about a tenth is below 0.1: between 20 and 64 with 99.99 % confidence."""
     below = sum(kolmogorov_smirnov(RNG.normal(size=300), RNG.normal(size=400))[1] < 0.1 for _ in range(400))
     assert 20 <= below <= 64
 
 
-def test_a_shift_of_a_tenth_is_seen_in_ten_thousand() -> None:
+def test_a_shift_of_a_tenth_is_detected_in_ten_thousand() -> None:
     assert kolmogorov_smirnov(RNG.normal(size=10_000), RNG.normal(0.1, size=10_000))[1] < 1e-4
 
 

@@ -27,14 +27,14 @@ def test_noise_of_different_size_is_no_difference() -> None:
     assert verdict(row, kernel, user) == {"delays": True, "lag": True}
 
 
-def test_another_law_is_a_difference() -> None:
+def test_another_distribution_is_a_difference() -> None:
     kernel, user = sample(RNG.uniform(90, 110, SIZE)), sample(RNG.normal(100, 6, SIZE))
     assert verdict(Row("delay 100ms 10ms", ("delays",)), kernel, user) == {"delays": False}
     walk = np.sort(RNG.uniform(90, 110, SIZE))
     assert verdict(Row("delay 100ms 10ms 50%", ("lag",)), kernel, sample(walk)) == {"lag": False}
 
 
-def test_counts_must_be_equal_and_lawful() -> None:
+def test_counts_must_be_equal_and_as_requested() -> None:
     what: tuple[Compared, ...] = ("lost",)
     fixed = np.full(SIZE, 20.0)
     equal = sample(fixed, 0.05), sample(fixed, 0.05)
@@ -43,7 +43,7 @@ def test_counts_must_be_equal_and_lawful() -> None:
     assert verdict(Row("loss 5%", what), sample(fixed, 0.05), sample(fixed, 0.08)) == {"lost": False}
 
 
-def test_one_late_packet_makes_nobody_overtake() -> None:
+def test_one_late_packet_is_not_reordering() -> None:
     row = Row("delay 200ms reorder 25%", ("overtook",), {"overtook": 0.25})
     kernel, user = (np.where(RNG.random(SIZE) < 0.25, 0.1, 200.5) for _ in range(2))
     user[7] = 900.0

@@ -38,7 +38,7 @@ def test_frames_are_known_by_their_words_even_when_damaged(tmp_path: Path) -> No
     assert [(each.time_ns, each.number) for each in read_frames(capture, 3)] == [(1_000_000_005, 1), (2_000_000_000, 2)]
 
 
-def test_a_sample_tells_fate_by_fate() -> None:
+def test_a_sample_has_the_outcome_of_each_packet() -> None:
     entered = [frame(0, 0), frame(1_000_000, 1), frame(2_000_000, 2), frame(3_000_000, 3)]
     left = [frame(7_000_000, 0), frame(6_000_000, 2, flip=5), frame(9_000_000, 3), frame(8_000_000, 3, flip=41)]
     sample = make_sample(entered, left)
@@ -75,7 +75,7 @@ def test_a_stall_does_not_change_the_spacing() -> None:
     assert spacing_ms(left_ms) == pytest.approx(4)
 
 
-def test_the_longest_pause_is_looked_for_in_the_middle() -> None:
+def test_the_longest_pause_is_sought_in_the_middle() -> None:
     left_ms = np.arange(1000.0)
     assert longest_pause_ms(left_ms) == 1
     left_ms[990:] += 500

@@ -113,7 +113,7 @@ def test_families_are_ordered_and_unique() -> None:
         ("NETEM_SYSCTLS", "net../../etc/passwd"),
     ],
 )
-def test_a_bad_value_is_named_with_what_it_may_be(name: str, value: str) -> None:
+def test_an_invalid_value_is_named_with_the_allowed_ones(name: str, value: str) -> None:
     with pytest.raises(SidecarError) as caught:
         from_environment({name: value})
     assert caught.value.attempt == f"read {name}"

@@ -82,7 +82,7 @@ def test_what_is_allowed(row: Row, given: str, value: object) -> None:
         (subset("X", ("a", "b"), "a or b", ""), "a c", "'a c' is not a or b"),
     ],
 )
-def test_what_is_refused(row: Row, given: str, allowed: str) -> None:
+def test_what_is_rejected(row: Row, given: str, allowed: str) -> None:
     with pytest.raises(SidecarError) as caught:
         value_of(row, given)
     assert caught.value.attempt == "read X"

@@ -27,8 +27,8 @@ def test_one_bit_in_the_requested_share() -> None:
 def test_any_bit_of_the_frame_may_flip() -> None:
     frame = numbered(0)
     left = send(Pipeline(parse("corrupt 100%"), 1), ((number * 1000, frame) for number in range(20_000)))
-    places = {int.from_bytes(frame, "big") ^ int.from_bytes(out, "big") for _, out in left}
-    assert places == {1 << bit for bit in range(8 * len(frame))}
+    masks = {int.from_bytes(frame, "big") ^ int.from_bytes(out, "big") for _, out in left}
+    assert masks == {1 << bit for bit in range(8 * len(frame))}
 
 
 def test_the_checksum_is_done_before_the_bit_flips() -> None:
@@ -51,7 +51,7 @@ def test_a_super_packet_is_left_alone_and_counted() -> None:
     assert not wants_segments(parse("loss 1%"))
 
 
-def test_the_caller_keeps_his_frame() -> None:
+def test_the_callers_frame_is_not_modified() -> None:
     frame = bytearray(numbered(5))
     before = bytes(frame)
     send(Pipeline(parse("corrupt 100%"), 1), [(0, frame)])

@@ -42,6 +42,6 @@ def test_the_stage_on_the_page_works(patched: Path) -> None:
     assert "5 passed" in done.stdout
 
 
-def test_the_rest_of_the_page_works(patched: Path) -> None:
+def test_the_other_blocks_of_the_page_work(patched: Path) -> None:
     done = python(patched, "-c", OTHERS)
     assert (done.returncode, done.stdout) == (0, 'word 1 "drop-nth": 0 is outside 1..4294967295\n'), done.stderr

@@ -30,7 +30,7 @@ def test_what_is_no_ip_is_not_marked() -> None:
     assert mark_ce(ipv4(tos=1, vlan=True), 0) == ipv4(tos=3, vlan=True)
 
 
-def test_capable_packets_are_marked_instead_of_lost() -> None:
+def test_capable_packets_are_marked_instead_of_dropped() -> None:
     pipeline = Pipeline(parse("loss 100% ecn"))
     left = send(pipeline, [(0, ipv4(tos=2)), (1, ipv4(tos=0)), (2, ipv6(traffic_class=1)), (3, ipv4(tos=3))])
     assert [frame for _, frame in left] == [ipv4(tos=3), ipv6(traffic_class=3), ipv4(tos=3)]

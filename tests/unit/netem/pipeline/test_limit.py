@@ -14,7 +14,7 @@ def test_a_limit_of_nothing_loses_everything() -> None:
     assert send_numbered("limit 0 delay 1ms", 5)[1] == []
 
 
-def test_what_is_overdue_no_longer_takes_room() -> None:
+def test_overdue_packets_no_longer_count_against_the_limit() -> None:
     pipeline = Pipeline(parse("limit 2 delay 5ns"))
     for at_ns in (0, 1, 10, 11):
         pipeline.push(numbered(at_ns), at_ns)

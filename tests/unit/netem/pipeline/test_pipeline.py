@@ -123,7 +123,7 @@ def test_neighbour_discovery_is_exempt_by_default(text: str) -> None:
         assert pipeline.pop_due(0) == []
 
 
-def test_the_realised_delay_is_of_impaired_frames_only() -> None:
+def test_the_engine_delay_is_of_impaired_frames_only() -> None:
     pipeline = Pipeline(parse("delay 1s"))
     pipeline.push(numbered(1), 0)
     pipeline.push(ARP, 10**9)
@@ -181,7 +181,7 @@ def test_an_unchanged_stage_keeps_its_state() -> None:
     assert [frame[-1] for frame in pipeline.pop_due(10**9)] == [0, 1, 3, 4]
 
 
-def test_a_changed_probability_goes_on_with_the_draws() -> None:
+def test_a_changed_probability_continues_the_draws() -> None:
     """A ramp of loss must not lose the same packets after each step."""
     pipeline = Pipeline(parse("loss 50%"), 4)
     outcomes = []
@@ -218,7 +218,7 @@ def test_restart_keeps_what_is_queued() -> None:
     assert pipeline.pop_due(5 * MS) == [numbered(1)]
 
 
-def test_flush_returns_everything_in_order() -> None:
+def test_drain_returns_everything_in_order() -> None:
     pipeline = Pipeline(parse("delay 5ms 4ms"))
     for number in range(20):
         pipeline.push(numbered(number), number)
@@ -238,7 +238,7 @@ def test_a_super_packet_counts_its_bytes_on_the_wire() -> None:
         assert pipeline.stats().counters.bytes_in == 54 + 2000 + 54
 
 
-def test_the_realised_delay_is_what_the_pops_made_of_it() -> None:
+def test_the_engine_delay_depends_on_the_pops() -> None:
     pipeline = Pipeline(parse("delay 10ms"))
     pipeline.push(numbered(1), 0)
     pipeline.push(numbered(2), 0)

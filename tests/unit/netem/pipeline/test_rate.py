@@ -54,7 +54,7 @@ def test_delay_comes_before_rate_and_is_shared_by_a_queue() -> None:
     assert [at_ns for at_ns, _ in left] == [S + S // 10, S + 2 * S // 10, S + 3 * S // 10]
 
 
-def test_what_finds_no_room_is_lost_by_the_limit() -> None:
+def test_the_limit_drops_packets_that_do_not_fit() -> None:
     pipeline, left = send_numbered("limit 10 rate 8kbit", 100, every_ns=S // 100, size=100)
     counters = pipeline.stats().counters
     assert counters.dropped_limit == 100 - len(left) == 100 - 19  # ten wait, one leaves each 100 ms

@@ -41,7 +41,7 @@ def test_a_slot_distribution() -> None:
 
 
 @pytest.mark.parametrize(("bound", "count"), [("packets 5", 5), ("bytes 150", 4), ("packets 9 bytes 76", 2)])
-def test_a_slot_holds_so_much(bound: str, count: int) -> None:
+def test_a_slot_has_a_limit(bound: str, count: int) -> None:
     # a slot is closed by the packet that exhausts its bytes, as in the kernel: 4 x 38 is the first sum above 150
     found = bunches(f"slot 1ms {bound}", 1000, every_ns=1)
     assert {size for _, size in found[:-1]} == {count}

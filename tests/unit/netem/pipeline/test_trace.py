@@ -51,7 +51,7 @@ def test_the_long_run_rate_is_that_of_the_trace() -> None:
     st.lists(st.integers(0, 20), min_size=1, max_size=8).map(sorted).filter(lambda s: s[-1] > 0),
     st.lists(st.tuples(st.integers(38, 4000), st.integers(0, 5)), min_size=1, max_size=30),
 )
-def test_it_does_what_a_walk_through_the_opportunities_does(stamps: list[int], packets: list[tuple[int, int]]) -> None:
+def test_it_agrees_with_a_walk_through_the_opportunities(stamps: list[int], packets: list[tuple[int, int]]) -> None:
     arrivals, now = [], 0
     for size, pause in packets:
         now += pause

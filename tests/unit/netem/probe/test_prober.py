@@ -25,7 +25,7 @@ def reactor() -> Iterator[Reactor]:
 
 @pytest.fixture
 def ports() -> dict[Channel, int]:
-    """Return two ports that nobody uses."""
+    """Return two unused ports."""
     free = {channel: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for channel in Channel}
     for opened in free.values():
         opened.bind(("", 0))

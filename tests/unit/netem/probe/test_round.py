@@ -181,7 +181,7 @@ def test_a_second_hello_reply_changes_nothing() -> None:
     assert probing.next_deadline_ns == START_NS + MS
 
 
-def test_probes_that_leave_late_carry_their_own_send_times() -> None:
+def test_late_probes_have_their_own_send_times() -> None:
     """A busy host runs the deadlines late; each probe is stamped when it leaves, and keeps to the first one's grid."""
     probing = ProbeRound(config(), SESSION)
     probing.start(START_NS)
@@ -194,7 +194,7 @@ def test_probes_that_leave_late_carry_their_own_send_times() -> None:
     assert probing.state == RoundState.SENDING
 
 
-@pytest.mark.parametrize("text", ["delay nonsense", "delay 5ms 1ms distribution absent"])
+@pytest.mark.parametrize("text", ["delay garbage", "delay 5ms 1ms distribution absent"])
 def test_an_impairment_that_has_no_model_is_an_error(text: str) -> None:
     probing = ProbeRound(config(), SESSION)
     probing.start(START_NS)

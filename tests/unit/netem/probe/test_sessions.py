@@ -32,7 +32,7 @@ def test_a_series_finishes_once() -> None:
     assert known.finished == 2
 
 
-def test_strangers_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsolicited_datagrams_cannot_exhaust_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "MAX_SESSIONS", 2)
     monkeypatch.setattr(sessions, "MAX_PROBES", 2)
     known = ProbeSessions()

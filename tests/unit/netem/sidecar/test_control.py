@@ -34,7 +34,7 @@ def test_a_request_and_its_answer(reactor: Reactor, tmp_path: Path) -> None:
     assert answer == {"echo": {"command": "change"}}
 
 
-def test_a_refusal_is_an_answer(reactor: Reactor, tmp_path: Path) -> None:
+def test_a_rejection_is_an_answer(reactor: Reactor, tmp_path: Path) -> None:
     def refuse(given: dict[str, Any]) -> dict[str, Any]:
         raise SidecarError("change it", "no", "try again")
 
@@ -42,6 +42,6 @@ def test_a_refusal_is_an_answer(reactor: Reactor, tmp_path: Path) -> None:
     assert answer == {"error": {"attempt": "change it", "message": "no", "hint": "try again"}}
 
 
-def test_nobody_there(tmp_path: Path) -> None:
+def test_no_sidecar_to_contact(tmp_path: Path) -> None:
     with pytest.raises(SidecarError, match="contact the sidecar"):
         send_request(tmp_path / "control", {})

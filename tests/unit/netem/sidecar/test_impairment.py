@@ -33,7 +33,7 @@ def test_the_setting_adds_a_word(impair_nd: bool, expected: str) -> None:
     assert [format_impairment(each) for each in lab.link.changes] == [expected]
 
 
-def test_a_text_that_is_no_impairment_is_refused() -> None:
+def test_a_text_that_is_no_impairment_is_rejected() -> None:
     with pytest.raises(SidecarError, match="read the impairment"):
         read_impairment("delay", impair_nd=False)
 
@@ -54,7 +54,7 @@ def test_a_bad_request_changes_nothing(request_: dict[str, Any]) -> None:
     assert (lab.active.text(), lab.changes(), lab.link.changes) == ("delay 1ms", [], [])
 
 
-def test_a_change_that_the_link_refuses_is_not_reported_as_one() -> None:
+def test_a_change_that_the_link_rejects_is_not_reported() -> None:
     lab = Lab()
     lab.calls.failures["link.change"] = SidecarError("change it", "refused")
     with pytest.raises(SidecarError, match="refused"):

@@ -64,6 +64,6 @@ def test_no_profile_has_no_changes(reactor: Reactor) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", '[{"at":"0s","netem":"delay"}]', '[{"netem":"delay 1ms"}]', '["x"]', "[]"])
-def test_a_bad_profile_is_refused_at_once(text: str) -> None:
+def test_an_invalid_profile_is_rejected_at_once(text: str) -> None:
     with pytest.raises(SidecarError, match="read the profile"):
         read_profile(text)

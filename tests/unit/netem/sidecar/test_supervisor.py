@@ -82,14 +82,14 @@ def test_it_is_ready_once_all_parts_are(make: Make, order: tuple[int, ...]) -> N
     assert len(lab.named("ready")) == 1
 
 
-def test_the_peers_probes_are_not_awaited_unless_the_settings_say_so(make: Make) -> None:
+def test_the_peers_probes_are_awaited_only_on_request(make: Make) -> None:
     lab = make(wait_for_probes=False)
     lab.script(lab.become_ready, lab.reactor.stop)
     assert lab.run() == 0
     assert lab.named("ready")
 
 
-def test_a_life_in_order(make: Make) -> None:
+def test_the_lifecycle_in_order(make: Make) -> None:
     lab = make()
     lab.script(lab.become_ready, lab.reactor.stop)
     assert lab.run() == 0
@@ -161,7 +161,7 @@ def test_a_start_that_fails_is_undone_in_reverse_order(make: Make, step: str) ->
 
 @pytest.mark.parametrize("failure", [SidecarError("stop it", "no"), OSError(5, "worn out")])
 @pytest.mark.parametrize("step", STOP)
-def test_a_failing_step_of_the_teardown_keeps_no_other_from_running(make: Make, step: str, failure: Exception) -> None:
+def test_a_failing_step_of_the_teardown_does_not_prevent_the_others(make: Make, step: str, failure: Exception) -> None:
     lab = make()
     lab.fail(step, failure)
     lab.script(lab.become_ready, lab.reactor.stop)

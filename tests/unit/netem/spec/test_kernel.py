@@ -18,7 +18,7 @@ from netem.spec import kernel_obstacles, limit_packets, parse, tc_words
         ("loss state 60% 10% 10% 10% 60%", "loss state"),
     ],
 )
-def test_what_the_kernel_cannot_do_is_one_sentence(text: str, word: str) -> None:
+def test_each_kernel_obstacle_is_one_sentence(text: str, word: str) -> None:
     (sentence,) = kernel_obstacles(parse(text))
     assert sentence.startswith(f"{word}: ")
     assert sentence.endswith(".")

@@ -118,7 +118,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(WORDS, max_size=12).map(" ".join)))
-def test_rubbish_raises_only_the_one_error(text: str) -> None:
+def test_garbage_raises_only_the_one_error(text: str) -> None:
     try:
         parse(text)
     except SpecError as error:

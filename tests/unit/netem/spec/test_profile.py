@@ -17,7 +17,7 @@ def test_a_list_is_its_own_schedule() -> None:
     assert profile.changes == (Change(0, parse("delay 10ms")), Change(2 * S, Impairment()))
 
 
-def test_step_goes_to_and_fro() -> None:
+def test_step_alternates() -> None:
     step = {"from": "delay 1ms", "to": "loss 5%", "every": "1s", "for": "3s"}
     changes = parse_profile([{"at": "1s", "step": step}]).changes
     assert [(c.at_ns // S, c.impairment) for c in changes] == [
@@ -38,7 +38,7 @@ def test_sine_begins_half_way() -> None:
     assert delays_ms(profile) == [(0, 20), (1000, 30), (2000, 20), (3000, 10)]
 
 
-def test_blend_moves_every_number() -> None:
+def test_interpolation_covers_every_number() -> None:
     start = parse("delay 10ms 2ms 10% distribution normal loss gemodel 1% 25% rate 1mbit limit 10")
     end = parse("delay 20ms 4ms 20% distribution normal loss gemodel 3% 75% rate 3mbit limit 20")
     middle = parse("delay 15ms 3ms 15% distribution normal loss gemodel 2% 50% rate 2mbit limit 15")
@@ -49,7 +49,7 @@ def test_blend_moves_every_number() -> None:
 
 
 @given(st.integers(8, 10**10), st.integers(8, 10**10), st.floats(0, 1))
-def test_a_blended_rate_is_one_that_the_kernel_has(low: int, high: int, share: float) -> None:
+def test_an_interpolated_rate_is_one_that_the_kernel_supports(low: int, high: int, share: float) -> None:
     rate = interpolate(parse(f"rate {low * 8}"), parse(f"rate {high * 8}"), share).rate
     assert rate
     assert rate.rate_bps % 8 == 0

@@ -24,7 +24,7 @@ def test_an_optional_value_begins_with_a_digit() -> None:
     assert words.next("x") == ".5"
 
 
-def test_a_wrong_value_has_its_place() -> None:
+def test_a_wrong_value_has_its_position() -> None:
     with pytest.raises(SpecError) as caught:
         Words("101%").probability_and_correlation()
     assert caught.value.position == 0

@@ -60,12 +60,12 @@ def test_a_specific_message_takes_precedence_over_the_command() -> None:
 
 
 def test_an_unknown_message_has_no_hint() -> None:
-    assert not tc.hint_for("the moon is full")
+    assert not tc.hint_for("an unknown message")
 
 
 def test_the_most_informative_line_of_several() -> None:
-    said = "Error: Failed to load TC action module.\nWe have an error talking to the kernel\nCommand failed -:2\n"
-    assert tc.first_error(said) == "Error: Failed to load TC action module."
+    stderr = "Error: Failed to load TC action module.\nWe have an error talking to the kernel\nCommand failed -:2\n"
+    assert tc.first_error(stderr) == "Error: Failed to load TC action module."
     assert tc.first_error("what\never\n") == "what"
     assert tc.first_error("") == "no message"
 

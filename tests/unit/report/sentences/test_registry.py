@@ -17,7 +17,7 @@ def test_every_fact_has_a_sentence() -> None:
 
 
 def test_every_kind_of_fact_is_rendered() -> None:
-    """Whatever weakens a fact or stands in its place has words, too."""
+    """What weakens a fact or replaces it has a text, too."""
     modules = [import_module(f"{findings.__name__}.{found.name}") for found in iter_modules(findings.__path__)]
     kinds = {kind for module in modules for kind in vars(module).values() if isinstance(kind, type)}
     kinds = {kind for kind in kinds if issubclass(kind, Fact) and not kind.__subclasses__()}

@@ -31,7 +31,7 @@ def test_walk(data: bytes, expected: ParsedOptions) -> None:
 
 
 @given(st.binary(max_size=40))
-def test_walking_rubbish_ends(data: bytes) -> None:
+def test_walking_garbage_ends(data: bytes) -> None:
     walked = parse_options(data)
     assert -1 <= walked.window_scale <= 14
     assert 0 <= walked.mss_bytes <= 65535

@@ -40,11 +40,11 @@ def test_rules_are_removed_by_the_preferences_that_added_them() -> None:
     def preferences(lines: list[str]) -> set[str]:
         return {line.split(" prio ")[1].split()[0] for line in lines}
 
-    said = preferences(commands.steer_probes("eth0", twin=True))
-    assert preferences(commands.unsteer_probes("eth0")) == said
+    probes = preferences(commands.steer_probes("eth0", twin=True))
+    assert preferences(commands.unsteer_probes("eth0")) == probes
     neighbours = preferences(commands.exempt_neighbours("eth0"))
     assert preferences(commands.impair_neighbours("eth0")) == neighbours
-    assert not said & neighbours
+    assert not probes & neighbours
 
 
 def test_parents_and_handles_are_those_of_the_commands() -> None:

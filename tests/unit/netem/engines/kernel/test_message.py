@@ -37,28 +37,28 @@ def options(text: str, tables: Tables | None = None) -> tuple[tuple[int, ...], d
 
 
 def test_the_empty_impairment_resets_everything() -> None:
-    base, told = options("limit 5")
+    base, sent = options("limit 5")
     assert base == (0, 5, 0, 0, 0, 0)
-    assert {CORR, REORDER, CORRUPT, RATE, ECN, LATENCY64, JITTER64, SLOT, SEED} == set(told)
-    assert all(not any(value) for kind, value in told.items() if kind != SEED)
-    assert struct.unpack("=Q", told[SEED]) == (11,)
+    assert {CORR, REORDER, CORRUPT, RATE, ECN, LATENCY64, JITTER64, SLOT, SEED} == set(sent)
+    assert all(not any(value) for kind, value in sent.items() if kind != SEED)
+    assert struct.unpack("=Q", sent[SEED]) == (11,)
 
 
 def test_every_number_is_at_its_offset() -> None:
-    base, told = options(
+    base, sent = options(
         "limit 9 delay 5s 3ms 50% loss 25% 100% duplicate 100% 0% reorder 50% 25% gap 4 corrupt 100% 50%"
         " rate 8mbit -3 53 5 slot 1ms 4ms packets 3 bytes 4000"
     )
     half, quarter, whole = 0x80000000, 0x40000000, 0xFFFFFFFF
     assert base == (0, 9, quarter, 4, whole, 0)
-    assert struct.unpack("=3I", told[CORR]) == (half, whole, 0)
-    assert struct.unpack("=2I", told[REORDER]) == (half, quarter)
-    assert struct.unpack("=2I", told[CORRUPT]) == (whole, half)
-    assert struct.unpack("=IiIi", told[RATE]) == (1_000_000, -3, 53, 5)
-    assert struct.unpack("=q", told[LATENCY64]) == (5 * 10**9,)
-    assert struct.unpack("=q", told[JITTER64]) == (3 * 10**6,)
-    assert struct.unpack("=qqiiqq", told[SLOT]) == (10**6, 4 * 10**6, 3, 4000, 0, 0)
-    assert RATE64 not in told
+    assert struct.unpack("=3I", sent[CORR]) == (half, whole, 0)
+    assert struct.unpack("=2I", sent[REORDER]) == (half, quarter)
+    assert struct.unpack("=2I", sent[CORRUPT]) == (whole, half)
+    assert struct.unpack("=IiIi", sent[RATE]) == (1_000_000, -3, 53, 5)
+    assert struct.unpack("=q", sent[LATENCY64]) == (5 * 10**9,)
+    assert struct.unpack("=q", sent[JITTER64]) == (3 * 10**6,)
+    assert struct.unpack("=qqiiqq", sent[SLOT]) == (10**6, 4 * 10**6, 3, 4000, 0, 0)
+    assert RATE64 not in sent
 
 
 def test_chains_and_marks() -> None:
@@ -70,9 +70,9 @@ def test_chains_and_marks() -> None:
 
 
 def test_a_rate_above_32_bits_follows_in_64() -> None:
-    told = options("rate 40gbit")[1]
-    assert struct.unpack_from("=I", told[RATE]) == (0xFFFFFFFF,)
-    assert struct.unpack("=Q", told[RATE64]) == (5 * 10**9,)
+    sent = options("rate 40gbit")[1]
+    assert struct.unpack_from("=I", sent[RATE]) == (0xFFFFFFFF,)
+    assert struct.unpack("=Q", sent[RATE64]) == (5 * 10**9,)
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_a_rate_above_32_bits_follows_in_64() -> None:
     ],
 )
 def test_slots_of_a_qdisc_that_has_a_table(text: str, numbers: tuple[int, ...]) -> None:
-    told = options(text, Tables(slot=message.UNIFORM))[1]
-    assert struct.unpack("=qqiiqq", told[SLOT]) == numbers
-    assert struct.unpack(f"={len(message.UNIFORM)}h", told[SLOT_DIST]) == message.UNIFORM
-    assert DELAY_DIST not in told
+    sent = options(text, Tables(slot=message.UNIFORM))[1]
+    assert struct.unpack("=qqiiqq", sent[SLOT]) == numbers
+    assert struct.unpack(f"={len(message.UNIFORM)}h", sent[SLOT_DIST]) == message.UNIFORM
+    assert DELAY_DIST not in sent
 
 
 def test_a_table_is_sent_whole() -> None:

@@ -19,7 +19,7 @@ FULL_TEXT = (
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("limit 1000", PLAIN),
         (FULL_TEXT, FULL),
@@ -39,12 +39,12 @@ FULL_TEXT = (
         ("limit 1000 delay 123456789ns", PLAIN[:-1] + ',"delay":{"delay":0.123457,"jitter":0,"correlation":0}}'),
     ],
 )
-def test_the_requested_impairment_is_no_difference(text: str, told: str) -> None:
-    assert readback.differences(parse(text), json.loads(told)) == []
+def test_the_requested_impairment_is_no_difference(text: str, reported: str) -> None:
+    assert readback.differences(parse(text), json.loads(reported)) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "told", "sentence"),
+    ("text", "reported", "sentence"),
     [
         ("limit 1000 delay 5ms", PLAIN, "delay delay: requested 0.005, the kernel has 0."),
         ("limit 1000", PLAIN[:-1] + ',"delay":{"delay":0.005}}', "delay delay: requested 0, the kernel has 0.005."),
@@ -62,14 +62,14 @@ def test_the_requested_impairment_is_no_difference(text: str, told: str) -> None
         ("limit 1000 seed 5", PLAIN, "seed: requested 5, the kernel has 0."),
     ],
 )
-def test_a_clipped_rewritten_missing_or_added_value_is_named(text: str, told: str, sentence: str) -> None:
-    assert readback.differences(parse(text), json.loads(told)) == [sentence]
+def test_a_clipped_rewritten_missing_or_added_value_is_named(text: str, reported: str, sentence: str) -> None:
+    assert readback.differences(parse(text), json.loads(reported)) == [sentence]
 
 
 def test_slots_of_a_qdisc_with_a_table_are_reported_as_mean_and_jitter() -> None:
-    told = json.loads(PLAIN[:-1] + ',"slot":{"distribution":0.0025,"jitter":0.0015,"packets":0,"bytes":0}}')
-    assert readback.differences(parse("limit 1000 slot 1ms 4ms"), told, slot_by_table=True) == []
-    assert readback.differences(parse("limit 1000 slot 1ms 4ms"), told)
+    reported = json.loads(PLAIN[:-1] + ',"slot":{"distribution":0.0025,"jitter":0.0015,"packets":0,"bytes":0}}')
+    assert readback.differences(parse("limit 1000 slot 1ms 4ms"), reported, slot_by_table=True) == []
+    assert readback.differences(parse("limit 1000 slot 1ms 4ms"), reported)
     fixed = json.loads(PLAIN[:-1] + ',"slot":{"min-delay":0.001,"max-delay":0.001,"packets":0,"bytes":0}}')
     assert readback.differences(parse("limit 1000 slot 1ms"), fixed, slot_by_table=True) == []
 

@@ -16,8 +16,8 @@ def test_zero_is_an_acknowledgement() -> None:
 def test_the_kernels_own_message_comes_first() -> None:
     words = b"netem: cannot\0"
     other = struct.pack("=HHI", 8, 2, 0)
-    said = other + struct.pack("=HH", 4 + len(words), 1) + words
-    assert rtnetlink.error_message(acknowledgement(-22, said)) == "netem: cannot"
+    attributes = other + struct.pack("=HH", 4 + len(words), 1) + words
+    assert rtnetlink.error_message(acknowledgement(-22, attributes)) == "netem: cannot"
 
 
 def test_an_error_number_without_a_message_is_named() -> None:

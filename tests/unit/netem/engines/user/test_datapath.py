@@ -65,7 +65,7 @@ class Bench:
         self.path.sync_counters(0, self.pipeline)
 
     def run_once(self) -> None:
-        """Let the loop handle what is there, then return for the control message."""
+        """Run the loop until it has handled all input, then return for the control message."""
         self.supervisor.send(b"x")
         self.path.run()
         self.control.recv(1)
@@ -146,7 +146,7 @@ def test_frames_of_both_lanes_leave_in_order_whatever_their_size(bench: Bench) -
     assert bench.sent() == [b"probe"]
 
 
-def test_the_timer_lets_a_frame_go_when_it_is_due(bench: Bench) -> None:
+def test_the_timer_sends_a_frame_when_it_is_due(bench: Bench) -> None:
     bench.load("delay 30ms")
     bench.kernel.send(bytes(60))
     bench.run_once()
@@ -167,7 +167,7 @@ def test_the_timer_lets_a_frame_go_when_it_is_due(bench: Bench) -> None:
     assert bench.path.queued(0) == 0
 
 
-def test_what_the_device_cannot_take_now_waits_and_keeps_its_place(bench: Bench) -> None:
+def test_a_frame_that_the_device_cannot_accept_now_waits_in_order(bench: Bench) -> None:
     frames = [bytes([number]) * 50_000 for number in range(16)]
     for frame in frames:
         bench.kernel.send(frame)
@@ -179,7 +179,7 @@ def test_what_the_device_cannot_take_now_waits_and_keeps_its_place(bench: Bench)
     assert arrived + bench.path.pop_unsent() == frames
 
 
-def test_what_the_device_will_never_take_is_counted(bench: Bench) -> None:
+def test_a_frame_that_the_device_rejects_is_counted(bench: Bench) -> None:
     bench.wire.close()
     bench.kernel.send(bytes(60))
     bench.run_once()
@@ -199,7 +199,7 @@ def test_a_library_that_cannot_be_loaded(tmp_path: Path) -> None:
 
 @pytest.fixture
 def few_descriptors() -> Iterator[Callable[[int], None]]:
-    """Let a test leave the process only so many free descriptors."""
+    """Return a function that leaves the process only a few free descriptors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def leave(free: int) -> None:
@@ -215,7 +215,7 @@ def few_descriptors() -> Iterator[Callable[[int], None]]:
 def test_the_reason_is_that_of_the_call_that_failed(
     bench: Bench, library: Path, few_descriptors: Callable[[int], None], free: int
 ) -> None:
-    """With no descriptor left the timer fails, with one left epoll does; tidying up must not hide why."""
+    """With no descriptor left the timer fails, with one left epoll does; the clean-up must not hide the reason."""
     taps = (bench.tap.fileno(), bench.probes.fileno())
     few_descriptors(free)
     with pytest.raises(SidecarError, match="Too many open files"):

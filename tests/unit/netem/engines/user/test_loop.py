@@ -64,7 +64,7 @@ class Bench:
         self.loop.set_control(self.stop_read, self.loop.stop)
 
     def run_once(self) -> None:
-        """Let the loop handle what is there, then stop."""
+        """Run the loop until it has handled all input, then stop."""
         os.write(self.stop_write, b"x")
         self.loop.run()
         os.read(self.stop_read, 1)
@@ -114,7 +114,7 @@ def test_the_timer_is_armed_for_what_waits_and_disarmed_when_it_left(bench: Benc
 
 
 class Refusing:
-    """A socket that takes `room` frames and then answers with `code`."""
+    """A socket that accepts `room` frames and then fails with `code`."""
 
     def __init__(self, room: int, code: int) -> None:
         self.room, self.code = room, code
@@ -127,7 +127,7 @@ class Refusing:
 
 
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.ENOBUFS])
-def test_what_the_device_cannot_take_now_waits_and_keeps_its_place(code: int) -> None:
+def test_a_frame_that_the_device_cannot_accept_now_waits_in_order(code: int) -> None:
     refusing = Refusing(2, code)
     sender = Sender(refusing)  # type: ignore[arg-type]
     sender.send([b"1", b"2", b"3"])
@@ -144,7 +144,7 @@ def test_what_the_device_cannot_take_now_waits_and_keeps_its_place(code: int) ->
     assert sender.tx_rejected == 0
 
 
-def test_what_the_device_will_never_take_is_counted(bench: Bench) -> None:
+def test_a_frame_that_the_device_rejects_is_counted(bench: Bench) -> None:
     sender = Sender(Refusing(1, errno.EMSGSIZE))  # type: ignore[arg-type]
     sender.send([b"1", b"2", b"3"])
     assert sender.tx_rejected == 2

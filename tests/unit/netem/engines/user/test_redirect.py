@@ -2,13 +2,13 @@ from netem.contract.ports import CONTROL_PORT, PROBE_PORT
 from netem.engines.user import redirect
 
 
-def test_everything_is_led_away_last() -> None:
+def test_the_redirect_of_everything_comes_last() -> None:
     lines = redirect.install("eth0", "netem0", "netem1")
     assert lines[0] == "qdisc add dev eth0 clsact"
     assert lines[-1].endswith("protocol all u32 match u32 0 0 action mirred egress redirect dev netem0")
 
 
-def test_probes_go_their_own_way_and_control_messages_pass() -> None:
+def test_probes_have_their_own_device_and_control_messages_pass() -> None:
     lines = redirect.install("eth0", "netem0", "netem1")[1:-1]
     control = [line for line in lines if f"match u16 {CONTROL_PORT} " in line]
     probes = [line for line in lines if f"match u16 {PROBE_PORT} " in line]

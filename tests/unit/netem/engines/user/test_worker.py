@@ -15,11 +15,11 @@ def left(pipeline: Pipeline) -> int:
 
 
 @pytest.mark.parametrize("text", ["drop-list 1", "blackhole 0s 1s"])
-def test_probes_are_spared_what_goes_by_number_and_time(text: str) -> None:
+def test_drop_lists_and_blackholes_do_not_apply_to_probes(text: str) -> None:
     measured, probes = build_pipelines(parse(text), 0)
     assert (left(measured), left(probes)) == (0, 1)
 
 
-def test_probes_suffer_what_a_filter_keeps_from_other_traffic() -> None:
+def test_a_filter_does_not_exempt_probes() -> None:
     measured, probes = build_pipelines(parse("loss 100% filter port 1"), 0)
     assert (left(measured), left(probes)) == (1, 0)
