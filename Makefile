@@ -1,4 +1,4 @@
-# The door to the project. Each target is one line of work; the work itself is in tools/.
+# The entry points of the project; the programs that they run are in tools/.
 PYTHON =
 BIN = .venv/bin
 
@@ -8,7 +8,7 @@ help: ## Show this list
 setup: ## Set up what is missing: Python packages, base image, Compose, images
 	@PYTHON="$(PYTHON)" tools/setup
 
-demo: setup ## See a slow reader push back on a sender (half a minute)
+demo: setup ## Show how a slow reader blocks a sender (half a minute)
 	@$(BIN)/testbed run --delay 1s --chunk 10k
 
 test: ## Run all tests
@@ -32,10 +32,10 @@ bench-link: setup ## Measure the link alone: rates, delay error, cost
 ci-steps: setup ## Run the steps of the CI workflow here, in order
 	@$(BIN)/python tools/ci_steps.py
 
-lock: ## Write the lock files anew; make lock UPGRADE=1 takes newer versions
+lock: ## Regenerate the lock files; make lock UPGRADE=1 upgrades the versions
 	@PYTHON="$(or $(PYTHON),python3)" tools/lock $(if $(UPGRADE),--upgrade)
 
-clean: ## Remove what setup and the tests made: environment, stack, images, guests (runs/ stays)
+clean: ## Remove what setup and the tests created: environment, stack, images, guests (runs/ stays)
 	@if [ -x $(BIN)/testbed ]; then $(BIN)/testbed clean && $(BIN)/testbed vm rm --all; fi
 	@if docker compose version >/dev/null 2>&1; then docker compose down --volumes; fi
 	@if docker info >/dev/null 2>&1; then \

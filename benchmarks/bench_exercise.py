@@ -2,8 +2,7 @@
 
 Six cells, C to C over IPv4 with cubic: writes of 100 B, 1 kB and 10 kB, with the kernel's buffers and with small ones.
 They wait for most of their three minutes, so they run at the same time. The goals are the reference figures with a
-band: exact laws for small buffers; for the kernel's buffers, where the result depends on slow start, only the range
-that the laws allow.
+band: closed forms for small buffers; for the kernel's buffers, where the result depends on slow start, only a range.
 """
 
 import json

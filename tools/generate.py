@@ -173,7 +173,7 @@ def cell_keys() -> str:
 
 def findings_table() -> str:
     """Return the table of the findings."""
-    lines = ["| finding | question | looks at |", "|---|---|---|"]
+    lines = ["| finding | question | sources |", "|---|---|---|"]
     lines += [f"| `{rule.name}` | {rule.question} | {rule.looks_at} |" for rule in RULES.values()]
     return "\n".join(lines) + "\n"
 

@@ -34,10 +34,10 @@ def measure(kernel: str, samples: Path, rows: tuple[Row, ...] = ROWS) -> dict[st
     with Guest(image) as guest, lab(guest.docker_url, sidecar_tag(image)) as made:
         for number, row in enumerate(rows):
             for name in ENGINES:
-                sample, witness = undisturbed(made, name, row, number)
+                sample, control = undisturbed(made, name, row, number)
                 _keep(samples, f"{number}-{name}", sample)
-                if witness is not None:
-                    _keep(samples, f"{number}-{name}-witness", witness)
+                if control is not None:
+                    _keep(samples, f"{number}-{name}-control", control)
             print(f"{number + 1}/{len(rows)} {row.text}: {time.monotonic() - start_s:.0f} s", flush=True)
         facts = guest.facts
     done = tcp.transfer(kernel, samples / "runs")
@@ -54,12 +54,12 @@ def measure(kernel: str, samples: Path, rows: tuple[Row, ...] = ROWS) -> dict[st
 def undisturbed(made: Lab, engine: str, row: Row, number: int) -> tuple[Sample, Sample | None]:
     """Send a row, and send it again if the machine stalled."""
     for attempt in range(1, ATTEMPTS + 1):
-        sample, witness = made.send(engine, row, number)
+        sample, control = made.send(engine, row, number)
         pause_ms = longest_pause_ms(sample.left_ms)
         if not {"delays", "overtook"} & {*row.compared} or pause_ms < STALL_MS:
             break
         print(f"{row.text}, {engine}: nothing left for {pause_ms:.0f} ms, attempt {attempt} of {ATTEMPTS}", flush=True)
-    return sample, witness
+    return sample, control
 
 
 def _keep(folder: Path, name: str, sample: Sample) -> None:
@@ -76,7 +76,7 @@ def noises(samples: Path) -> dict[str, Numbers]:
     """Return what each engine added to the fixed delay, for all rows with a control pair."""
     numbers = [number for number, row in enumerate(ROWS) if "delays" in row.compared]
     return {
-        engine: np.concatenate([noise_ms(_load(samples, f"{number}-{engine}-witness")) for number in numbers])
+        engine: np.concatenate([noise_ms(_load(samples, f"{number}-{engine}-control")) for number in numbers])
         for engine in ENGINES
     }
 
@@ -85,8 +85,8 @@ def judged(samples: Path) -> Iterator[Finding]:
     """Judge the samples in a folder, row by row."""
     for number, row in enumerate(ROWS):
         kernel, user = (_load(samples, f"{number}-{engine}") for engine in ENGINES)
-        witnessed = "delays" in row.compared
-        noise = [noise_ms(_load(samples, f"{number}-{engine}-witness")) if witnessed else None for engine in ENGINES]
+        has_control = "delays" in row.compared
+        noise = [noise_ms(_load(samples, f"{number}-{engine}-control")) if has_control else None for engine in ENGINES]
         yield from judge(Pair(row, kernel, user, *noise))
     done = json.loads((samples / _TCP).read_text())
     yield from tcp.judge({name: [tcp.Transfer(**each) for each in done[name]] for name in ENGINES})

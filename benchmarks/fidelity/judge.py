@@ -15,7 +15,7 @@ from netem.spec import parse
 
 OVERALL_LEVEL: Final = 0.01
 """The probability that two equal engines differ anywhere in the table."""
-LEVEL: Final = OVERALL_LEVEL / sum(len(row.compared) + len(row.laws) for row in ROWS)
+LEVEL: Final = OVERALL_LEVEL / sum(len(row.compared) + len(row.probabilities) for row in ROWS)
 """The same for one comparison, by Bonferroni's correction."""
 LEAST_MS: Final = 0.5
 """Tolerance for the difference of the smallest delays."""
@@ -62,9 +62,9 @@ def judge(pair: Pair) -> Iterator[Finding]:
 
 
 def _finding(
-    pair: Pair, what: str, figures: tuple[str, str], statistic: str, p: float, *, lawful: bool = True
+    pair: Pair, what: str, figures: tuple[str, str], statistic: str, p: float, *, as_requested: bool = True
 ) -> Finding:
-    return Finding(pair.row.text, what, *figures, statistic, p, same=p >= LEVEL and lawful)
+    return Finding(pair.row.text, what, *figures, statistic, p, same=p >= LEVEL and as_requested)
 
 
 def _spread(values: Numbers, unit: str = " ms") -> str:
@@ -72,7 +72,7 @@ def _spread(values: Numbers, unit: str = " ms") -> str:
 
 
 def _delays(pair: Pair, what: Compared) -> Finding:
-    """Add the other engine's noise to each sample: with equal laws, both sums have the same distribution."""
+    """Add the other engine's noise to each sample: with equal distributions, both sums have the same distribution."""
     assert pair.kernel_noise_ms is not None
     assert pair.user_noise_ms is not None
     rng = np.random.default_rng(Random(pair.row.text).getrandbits(32))
@@ -97,15 +97,20 @@ def _count(of: Callable[[Sample], tuple[int, int]]) -> Callable[[Pair, Compared]
     def compare(pair: Pair, what: Compared) -> Finding:
         kernel, user = of(pair.kernel), of(pair.user)
         intervals = [binomial_interval(*counted, 1 - LEVEL) for counted in (kernel, user)]
-        law = pair.row.laws.get(what)
-        lawful = law is None or all(low <= law <= high for low, high in intervals)
+        requested_share = pair.row.probabilities.get(what)
+        inside = requested_share is None or all(low <= requested_share <= high for low, high in intervals)
         figures = [
             f"{hits} of {trials}: {low:.2%} to {high:.2%}"
             for (hits, trials), (low, high) in zip((kernel, user), intervals, strict=True)
         ]
-        requested = "" if law is None else f", requested {law:.4g}"
+        requested = "" if requested_share is None else f", requested {requested_share:.4g}"
         return _finding(
-            pair, what, (figures[0], figures[1]), f"Fisher{requested}", fisher(*kernel, *user), lawful=lawful
+            pair,
+            what,
+            (figures[0], figures[1]),
+            f"Fisher{requested}",
+            fisher(*kernel, *user),
+            as_requested=inside,
         )
 
     return compare

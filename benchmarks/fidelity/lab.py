@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import docker
 
-from benchmarks.fidelity.rows import ENGINES, FRAME_BYTES, PACKETS, WITNESS, WITNESS_PACE_US, Row
+from benchmarks.fidelity.rows import CONTROL, CONTROL_PACE_US, ENGINES, FRAME_BYTES, PACKETS, Row
 from benchmarks.fidelity.sample import Sample, make_sample, read_frames
 from tests.support.sidecar import OUTPUT, Bed, Sidecar, bed
 
@@ -86,7 +86,7 @@ class Lab:
 
     def __init__(self, made: Bed) -> None:
         self._pairs = {name: _pair(made, name, "delay 1ms") for name in ENGINES}
-        self._witnesses = {name: _pair(made, name, WITNESS, "witness-") for name in ENGINES}
+        self._controls = {name: _pair(made, name, CONTROL, "control-") for name in ENGINES}
 
     def send(self, engine: str, row: Row, number: int) -> tuple[Sample, Sample | None]:
         """Send the packets of a row through an engine, and through the control too if delays are compared."""
@@ -95,8 +95,8 @@ class Lab:
         assert status == 0, answer
         flows = [Flow(near, far, number, PACKETS, row.pace_us)]
         if "delays" in row.compared:
-            packets = PACKETS * row.pace_us // WITNESS_PACE_US
-            flows.append(Flow(*self._witnesses[engine], number, packets, WITNESS_PACE_US))
+            packets = PACKETS * row.pace_us // CONTROL_PACE_US
+            flows.append(Flow(*self._controls[engine], number, packets, CONTROL_PACE_US))
         with ThreadPoolExecutor(len(flows)) as pool:
             for step in (Flow.begin, Flow.send):
                 list(pool.map(step, flows))

@@ -21,19 +21,19 @@ FRAME_BYTES: Final = 138
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One impairment; `laws` are the probabilities in its text, if there is a closed form."""
+    """One impairment; `probabilities` are those in its text, if there is a closed form."""
 
     text: str
     compared: tuple[Compared, ...]
-    laws: Mapping[Compared, float] = field(default_factory=dict)
+    probabilities: Mapping[Compared, float] = field(default_factory=dict)
     pace_us: int = PACE_US
 
 
 FIXED_MS: Final = 20
 NOISE: Final = Row(f"delay {FIXED_MS}ms", ("least",))
 """A fixed delay has no noise: the lateness of its packets is that of the engine or the machine."""
-WITNESS: Final = f"delay {FIXED_MS}ms 1us"
-WITNESS_PACE_US: Final = 10_000
+CONTROL: Final = f"delay {FIXED_MS}ms 1us"
+CONTROL_PACE_US: Final = 10_000
 """Sent with a row whose delays are compared, to measure the noise at that time. The jitter of a microsecond makes the
 user engine use the same path as for jitter."""
 STALL_MS: Final = 100

@@ -76,7 +76,7 @@ def test_tc_and_the_grammar_accept_and_reject_the_same(tc: Container) -> None:
 
 
 def test_tc_accepts_our_words(tc: Container) -> None:
-    """Check our words for tc, of every text that we accept, with units and limit."""
+    """Check the words that we pass to tc for every text that we accept, with units and limit."""
     texts = [" ".join(tc_words(parse(row[2]))) for row in ROWS if row[1] == "yes" and "nosuchtable" not in row[2]]
     wrong = [
         f"{text!r}: {answer}"
