@@ -34,9 +34,9 @@ while read -r host file; do
 done </tmp/list
 """
 LISTEN = {
-    # Without --no-shutdown ncat ends its own stream at once: the client then exits before the kernel has sent all data,
-    # which is lost with the client's network namespace.
-    "ncat": "exec ncat -l $1 --recv-only --no-shutdown $2 >/tmp/$2.bytes",
+    # ncat shuts down its own direction at once: a client that takes that for the end would exit before the kernel has
+    # sent all data, which is lost with the client's network namespace.
+    "ncat": "exec ncat -l $1 --recv-only $2 >/tmp/$2.bytes",
     "nc": "exec nc.openbsd -l -d $1 $2 >/tmp/$2.bytes",
 }
 AWAIT_END = "while [ -d /proc/$(cat /tmp/$1.pid) ]; do sleep 0.02; done"
