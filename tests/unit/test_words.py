@@ -100,3 +100,16 @@ def test_the_rules_bite() -> None:
     assert parts("route_metrics").isdisjoint(not_used()[0])
     assert phrases_in("It was\n  carried out.") == ["carried out"]
     assert not phrases_in("a carriage outside")
+
+
+def test_each_term_stands_once_in_order_with_its_source() -> None:
+    terms: list[str] = []
+    for section in GLOSSARY.read_text().partition("## Words not used")[0].split("\n## ")[1:]:
+        rows = [
+            [cell.strip() for cell in line.strip("|").split(" | ")] for line in section.splitlines() if line[:1] == "|"
+        ]
+        names = [row[0] for row in rows[2:]]
+        assert all(len(row) == 3 and all(row) for row in rows[2:]), section
+        assert names == sorted(names, key=str.lower)
+        terms += [term for name in names for term in name.split(", ")]
+    assert len(terms) == len(set(terms)) > 60
