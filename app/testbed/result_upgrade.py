@@ -54,7 +54,7 @@ _FACTS: Final = {
 _NO_ENGINE: Final = "none"
 
 
-def upgrade_cell(document: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+def upgrade_cell(document: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Upgrade a `cell.json` of any version; anything but a JSON object is returned unchanged."""
     if not isinstance(document, dict) or _is_current(document):
         return document
@@ -108,7 +108,7 @@ def _is_current(document: Document) -> bool:
     return not document or (isinstance(version, int) and version >= SCHEMA_VERSION)
 
 
-def _renamed(document: Any, names: Names) -> Any:  # noqa: ANN401 - whatever JSON holds
+def _renamed(document: Any, names: Names) -> Any:  # noqa: ANN401 - any JSON value
     if not isinstance(document, dict):
         return document
     return {names.get(key, key): value for key, value in document.items()}
@@ -119,7 +119,7 @@ def _change(document: Document, key: str, change: Callable[[Any], Any]) -> None:
         document[key] = change(document[key])
 
 
-def _each(document: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever JSON holds
+def _each(document: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON value
     if not isinstance(document, dict):
         return document
     return {key: change(value) if isinstance(value, dict) else value for key, value in document.items()}

@@ -46,8 +46,8 @@ class _PointCapture:
         inbound_only = self.point.inbound_only
         lost = self.counters.problem(tcpdump.unfiltered_frames(self.stderr), inbound_only=inbound_only)
         reported = tcpdump.has_reported(self.stderr)
-        silent = "" if reported else f"tcpdump on {self.point.device} did not print its counters"
-        return [problem for problem in (silent, lost) if problem]
+        no_counters = "" if reported else f"tcpdump on {self.point.device} did not print its counters"
+        return [problem for problem in (no_counters, lost) if problem]
 
     def facts(self) -> dict[str, Any]:
         """Return the entry of `points` in the event `stopped`."""

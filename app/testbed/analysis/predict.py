@@ -1,4 +1,4 @@
-"""What must be expected before a run: where write() stops, how fast a slow reader lets data through, how many probes.
+"""Predictions before a run: where write() stops, how fast a slow reader lets data through, how many probes.
 
 Measured on Linux 6.18 over veth pairs with MTU 1500 (252 runs of the stall point, 24 of the goodput); each constant
 has its meaning. Real network cards waste more memory a byte, so that less fits into the receiver's buffer.
@@ -72,7 +72,7 @@ def sender_bytes(sndbuf_bytes: int, mss_bytes: int, max_window_bytes: int) -> in
 
 
 def autotuned_sndbuf_bytes(cwnd: float, congestion: str, limit_bytes: int) -> int:
-    """Return the send buffer that the kernel gives itself for a congestion window."""
+    """Return the send buffer that the kernel chooses for a congestion window."""
     factor = SEND_BUFFER_FACTOR.get(congestion, 2)
     return min(round(factor * max(INITIAL_CWND, cwnd) * SEGMENT_TRUESIZE_BYTES), limit_bytes)
 
@@ -105,7 +105,7 @@ class StallPoint:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """What the prediction needs to know of the kernel: the third values of the sysctls, and the default algorithm."""
+    """What a prediction needs from the kernel: the third values of the sysctls, and the default algorithm."""
 
     congestion: str = "cubic"
     default_rcvbuf_bytes: int = 131_072

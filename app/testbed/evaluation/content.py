@@ -44,7 +44,7 @@ def expected_client_lines(nodes: int, content_bytes: int) -> Iterator[str]:
 
 
 def _printed(path: Path) -> Iterator[str]:
-    # Only \n ends a line here; universal newlines would forgive a stray \r.
+    # Only \n ends a line here; universal newlines would accept a stray \r.
     with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         for line in file:
             yield line.removesuffix("\n")

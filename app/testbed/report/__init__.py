@@ -1,1 +1,1 @@
-"""Results to what people look at. Pure: records in, text out."""
+"""Render results for a terminal. Pure: records in, text out."""

@@ -11,15 +11,15 @@ MIN_STRENGTH: Final = 0.2
 _INDENT: Final = 21
 
 
-def _fact(name: str, value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+def _fact(name: str, value: Any) -> str:  # noqa: ANN401 - any JSON value
     if isinstance(value, list):
         return f"{name}={','.join(str(each) for each in value)}"
     shown = f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
     return f"{name}={shown}"
 
 
-def _is_shown(value: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
-    """Tell whether a fact has a short form; the sentence has what facts with parts contain."""
+def _is_shown(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    """Return whether a fact has a short form; the sentence has what facts with parts contain."""
     return value not in (None, []) and not (isinstance(value, list) and isinstance(value[0], dict))
 
 

@@ -20,9 +20,11 @@ CELLS = sorted(path.parent for path in ROOT.glob("v*/*/*/cell.json"))
 WITH_FRAMES = [path for path in CELLS if "hoarder_client-ipv4" not in path.name]
 """All but a cell without a connection."""
 
-KIND = (
+KIND = (  # by parts of the sentences, of old versions and of this one
     ("reads too slowly and holds", "receiver"),
+    ("reads too slowly and limits", "receiver"),
     ("too small for the round trip and holds", "window"),
+    ("too small for the round trip and limits", "window"),
     ("own socket buffer is too small", "send buffer"),
     ("The sending program limits", "application"),
     ("The network limits", "network"),

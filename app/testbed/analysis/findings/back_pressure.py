@@ -101,7 +101,7 @@ class TooLittleSent(Fact):
 
 
 def measure(observation: Observation) -> Answer:
-    """Measure what the sender's program holds when the receiver holds it up: by its log, else by its memory."""
+    """Measure what the sender's program holds when the receiver blocks it: by its log, else by its memory."""
     timeline, writes = observation.timeline, observation.sender.calls("write")
     if timeline is None:
         return unobservable(NoSamples(observation.sender.role))

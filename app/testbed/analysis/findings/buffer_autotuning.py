@@ -12,7 +12,7 @@ from testbed.analysis.join.observation import End, Observation, Role
 
 
 class BufferSize(StrEnum):
-    """What became of the size of a socket buffer, and why."""
+    """How the size of a socket buffer changed, and why."""
 
     LOCKED_AT_TWICE = "locked at twice the request"
     """The program set it: setsockopt(2) doubles what it requests (socket(7)) and locks it."""

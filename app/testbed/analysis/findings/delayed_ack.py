@@ -38,7 +38,7 @@ def measure(observation: Observation) -> Answer:
     if observation.receiver is not observation.sender and observation.one_capture:
         return unobservable("it is not known at which end this capture was made")
     marked = connection.frames
-    took_ns = silent_for_ns(observation, connection)
+    took_ns = ack_delay_ns(observation, connection)
     data = observation.from_sender(marked) & (marked.payload_bytes > 0)
     late = _late(took_ns)
     count, total = int(late.sum()), int(data.sum())
@@ -61,7 +61,7 @@ def waited_ns(observation: Observation) -> int:
     connection = observation.receiver.connection
     if connection is None or observation.one_capture:
         return 0
-    took_ns = silent_for_ns(observation, connection)
+    took_ns = ack_delay_ns(observation, connection)
     return int(took_ns[_waited(observation, connection, took_ns)].sum())
 
 
@@ -70,7 +70,7 @@ def _late(took_ns: Int64) -> NDArray[np.bool_]:
     return late
 
 
-def silent_for_ns(observation: Observation, connection: Connection) -> Int64:
+def ack_delay_ns(observation: Observation, connection: Connection) -> Int64:
     """Return for how long the receiver sent nothing after each frame with data, -1 where it then did not acknowledge.
 
     While a segment is missing, a receiver answers at once, but cannot acknowledge what came after the gap.

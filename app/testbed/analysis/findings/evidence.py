@@ -42,5 +42,5 @@ def _lines(file: str, kind: Literal["samples", "events"], numbers: Int64, descri
 
 
 def file(path: str, description: str) -> list[Source]:
-    """Return a file as a whole."""
+    """Return a complete file."""
     return [Source(path, "file", description, NO_NUMBERS)]

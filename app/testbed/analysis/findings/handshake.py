@@ -35,7 +35,7 @@ class Attempt(Fact):
 
 
 def connected(observation: Observation) -> bool:
-    """Tell whether the connection was established: it was unless an instrument was there and observed none."""
+    """Return whether the connection was established: it was unless an instrument was there and observed none."""
     ends = observation.sender, observation.receiver
     if any(end.log is not None and end.log.by_op for end in ends):
         return True

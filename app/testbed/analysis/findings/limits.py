@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from testbed.analysis.findings.delayed_ack import silent_for_ns
+from testbed.analysis.findings.delayed_ack import ack_delay_ns
 from testbed.analysis.findings.path import Path, PathCause, path_of
 from testbed.analysis.join.exhausted import rwnd_limited_in_recovery_s, window_exhausted_s
 from testbed.analysis.join.idle import sender_idle
@@ -34,7 +34,7 @@ class Limit(StrEnum):
 FULL_SHARE: Final = 0.3
 """Without a capture of the receiver's: a queue that is on average fuller than this waits for its program."""
 ALSO_SHARE: Final = 0.2
-"""What holds the sender up for so much of its time is reported, too."""
+"""What limits the sender for so much of its time is reported, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Limits:
 
     @property
     def limit(self) -> Limit:
-        """What held the sender up longest."""
+        """What limited the sender longest."""
         return max(self.shares, key=self.shares.__getitem__)
 
     @property
@@ -69,7 +69,7 @@ class Limits:
 
     @property
     def also(self) -> list[Limit]:
-        """What else held it up for long, the longest first."""
+        """What else limited it for long, the longest first."""
         rest = sorted(self.shares, key=self.shares.__getitem__, reverse=True)[1:]
         return [limit for limit in rest if self.shares[limit] >= ALSO_SHARE]
 
@@ -82,7 +82,7 @@ def sending_s(observation: Observation) -> float | None:
 
 
 def hardly_began(observation: Observation) -> bool:
-    """Tell whether so little time passed, with the window open, that a write that took long only waited for a CPU."""
+    """Return whether so little time passed, with the window open, that a write that took long only waited for a CPU."""
     lasted_s = sending_s(observation)
     return lasted_s is not None and lasted_s < SHORT_S and not observation.zero_window_periods
 
@@ -93,7 +93,7 @@ def _last_delay_s(observation: Observation) -> float:
         return 0.0
     frames = connection.frames
     data = np.flatnonzero(observation.from_sender(frames) & (frames.payload_bytes > 0))
-    return max(0.0, float(silent_for_ns(observation, connection)[data[-1]]) / 1e9) if len(data) else 0.0
+    return max(0.0, float(ack_delay_ns(observation, connection)[data[-1]]) / 1e9) if len(data) else 0.0
 
 
 def find_limits(observation: Observation) -> Limits | None:

@@ -109,7 +109,7 @@ def _only_waited(observation: Observation, rtt_ms: float | None) -> tuple[PathCa
 
 
 def _paced(observation: Observation) -> bool:
-    """Tell whether a congestion control that paces left room in its window: then that was not what was waited for."""
+    """Return whether a congestion control that paces left room in its window: then that was not what was waited for."""
     samples = observation.sender.samples
     if samples is None or not samples.text("congestion").startswith(PACING):
         return False

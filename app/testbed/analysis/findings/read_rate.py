@@ -21,7 +21,7 @@ MATCH: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class ReadRate(Fact):
-    """Reads and the rate that they give, predicted and observed.
+    """Reads and the resulting rate, predicted and observed.
 
     `period_s` is the time from one read to the next, `short_share` the share of reads that returned less than the
     program requested; the first and the last read are not counted.

@@ -146,7 +146,7 @@ def _from_kernel(samples: Samples | None) -> dict[str, Any]:
 
 
 def _corrupts(observation: Observation) -> bool:
-    """Tell whether frames counted as lost may have been corrupted: these arrive, and the receiver drops them."""
+    """Return whether frames counted as lost may have been corrupted: these arrive, and the receiver drops them."""
     return bool(observation.requested.get("profile")) or any(
         "corrupt" in requested for requested in observation.impairment.values()
     )

@@ -1,4 +1,4 @@
-"""What the module of a finding offers, and the reasons that several rules share."""
+"""The interface of a finding's module, and the reasons that several rules share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ NO_CAPTURE: Final = "there is no capture"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One finding: the question that it answers, what it looks at, the facts that it may return, and the measurement.
+    """One finding: the question that it answers, its sources, the facts that it may return, and the measurement.
 
     `without_connection` says that it applies to an attempt to connect, too.
     """

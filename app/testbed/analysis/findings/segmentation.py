@@ -97,7 +97,7 @@ def measure(observation: Observation) -> Answer:
 
 
 def _lacks_frames(marked: Frames, data: NDArray[np.bool_]) -> bool:
-    """Tell whether there is much less data in the capture than its sequence numbers span."""
+    """Return whether there is much less data in the capture than its sequence numbers span."""
     first = marked.relative_seq_bytes[data]
     payload = marked.payload_bytes[data].astype(np.int64)
     span = int((first + payload).max() - first.min())

@@ -52,7 +52,7 @@ class SenderLimit(Fact):
 
     @property
     def also(self) -> tuple[Limit, ...]:
-        """What else held the sender up for long, the longest first."""
+        """What else limited the sender for long, the longest first."""
         others = sorted((limit for limit in Limit if limit != self.limited_by), key=self.share, reverse=True)
         return tuple(limit for limit in others if self.share(limit) >= ALSO_SHARE)
 
@@ -65,7 +65,7 @@ class TooShort(Fact):
 
 
 @dataclass(frozen=True, slots=True)
-class KernelBlamesWindow(Fact):
+class KernelCountsWindow(Fact):
     """The kernel counts this share as limited by the window, but the data was queued in the network."""
 
     receive_window_share: float
@@ -144,7 +144,7 @@ def _not_observed(limits: Limits) -> list[Phrase]:
 def _contradictions(limits: Limits) -> list[Phrase]:
     in_queue = limits.limit == Limit.NETWORK and PathCause.QUEUE in limits.path.causes
     if in_queue and limits.receive_window >= ALSO_SHARE:
-        return [KernelBlamesWindow(round(limits.receive_window, 4))]
+        return [KernelCountsWindow(round(limits.receive_window, 4))]
     return []
 
 

@@ -36,7 +36,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transferred(Fact):
-    """What became of the bytes that were to be sent.
+    """How far the bytes that were to be sent came.
 
     `sending_s` lasts until the last acknowledgement, or, where `acknowledged` is false, until the transfer was last
     observed; `duration_s` until the last read. `unfinished_read_bytes` is null when all was read. `lag_s` is for how
@@ -82,7 +82,7 @@ def verdict(observation: Observation, facts: Sequence[Fact]) -> Verdict | None:
 
 
 def _closed_for_long(observation: Observation, window: WindowClosed | None) -> bool:
-    """Tell whether the window alone shows what limited the sender, unless all was over before it could."""
+    """Return whether the window alone shows what limited the sender, unless all was over before it could."""
     if observation.sending_s is not None and observation.sending_s < SHORT_S:
         return False
     return window is not None and (window.closed_share or 0.0) >= CLOSED_SHARE

@@ -95,7 +95,7 @@ def _first_rto_s(observation: Observation, period: ZeroWindowPeriod) -> float:
 
 
 def _answered(observation: Observation, marked: Frames) -> NDArray[np.bool_]:
-    """Tell for each frame whether the next one is the other side's; the last one counts as answered."""
+    """Return for each frame whether the next one is the other side's; the last one counts as answered."""
     found = np.ones(len(marked), np.bool_)
     sent = observation.from_sender(marked)
     found[:-1] = sent[:-1] & ~sent[1:]

@@ -88,8 +88,8 @@ class OffPrediction(Fact):
 
 
 @dataclass(frozen=True, slots=True)
-class NothingInTheWay(Fact):
-    """Writes took so long in all, and nothing was in their way."""
+class UnexplainedWait(Fact):
+    """Writes took so long in all, and nothing blocked them."""
 
     write_s: float
 
@@ -108,7 +108,7 @@ def measure(observation: Observation) -> Answer:
     if observation.zero_window_periods or inside > BOUNDED_BYTES:
         return _not_blocked(observation, writes, blocked_s, inside)
     if blocked_s >= NOTICEABLE_S:
-        return not_applicable(NothingInTheWay(blocked_s))
+        return not_applicable(UnexplainedWait(blocked_s))
     return not_applicable("no write() had to wait, and the receiver always had room")
 
 

@@ -29,7 +29,7 @@ class Conservation:
 
     @property
     def violated(self) -> Flags:
-        """Tell for each checked sample whether the sum is wrong."""
+        """Return for each checked sample whether the sum is wrong."""
         found: Flags = self.gap_bytes != 0
         return found
 

@@ -61,11 +61,11 @@ class Samples:
         return next((value for value in self.texts.get(name, ()) if value), "")
 
     def has(self, name: str) -> bool:
-        """Tell whether the kernel reported this field in any sample."""
+        """Return whether the kernel reported this field in any sample."""
         return self.most(name) is not None
 
     def state_in(self, states: tuple[str, ...]) -> NDArray[np.bool_]:
-        """Tell for each sample whether the socket was in one of these states."""
+        """Return for each sample whether the socket was in one of these states."""
         return np.array([state in states for state in self.state], np.bool_)
 
 

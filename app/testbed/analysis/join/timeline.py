@@ -148,7 +148,7 @@ def _last_known(theirs: _Receiver | None, at_ns: Int64) -> tuple[Int64, Int64, I
 def _stalled(
     mine: _Sender, theirs: _Receiver | None, around: tuple[Int64, Int64], logs: tuple[Calls | None, Calls | None]
 ) -> Flags:
-    """Tell where nothing moved between the surrounding samples of both ends."""
+    """Return where nothing moved between the surrounding samples of both ends."""
     count = len(mine.at_ns)
     found = np.zeros(count, np.bool_)
     if theirs is None or count < 3:

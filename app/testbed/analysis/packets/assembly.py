@@ -109,7 +109,7 @@ class Assembly:
         )
 
     def _find_clients(self) -> Flags:
-        """Tell for each connection whether the pair's higher endpoint is the client."""
+        """Return for each connection whether the pair's higher endpoint is the client."""
         first = self._ranges.first
         is_swapped = self._is_reverse[first[:-1]].copy()
         rows = np.flatnonzero(self._segments.tcp_flags & SYN)

@@ -72,7 +72,7 @@ def _read_segments(file: CaptureFile, buffer: Buffer, skipped: Skipped) -> tuple
 
 
 def _release_pages(buffer: Buffer, released: int, until: int) -> int:
-    """Let the kernel drop the pages before `until`, so that memory does not grow with the file."""
+    """Allow the kernel to drop the pages before `until`, so that memory does not grow with the file."""
     if not isinstance(buffer, mmap.mmap):
         return until
     page_start = until // mmap.PAGESIZE * mmap.PAGESIZE

@@ -52,7 +52,7 @@ class Frames:
         return Frames(*(getattr(self, column.name)[chosen] for column in fields(self)))
 
     def having(self, mark: Mark) -> NDArray[np.bool_]:
-        """Tell for each frame whether it has any of these marks."""
+        """Return for each frame whether it has any of these marks."""
         found: NDArray[np.bool_] = (self.marks & np.uint32(mark)) != 0
         return found
 

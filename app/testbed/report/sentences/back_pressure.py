@@ -45,7 +45,7 @@ def memory_grew(fact: MemoryGrew) -> str:
     """Return by how much the memory grew."""
     return (
         "Back-pressure is probably not respected: the program's memory grew by "
-        f"{format_bytes(fact.memory_growth_bytes)} while the receiver held the sender up."
+        f"{format_bytes(fact.memory_growth_bytes)} while the receiver blocked the sender."
     )
 
 

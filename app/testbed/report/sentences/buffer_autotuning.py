@@ -19,7 +19,7 @@ LOCKED: Final = (BufferSize.LOCKED_AT_TWICE, BufferSize.LOCKED_AT_MAXIMUM, Buffe
 
 
 def buffer_autotuning(fact: BufferAutotuning) -> str:
-    """Return what became of both buffers."""
+    """Return how both buffers changed."""
     parts = []
     if fact.sndbuf is not None:
         why = "as its congestion window grew"

@@ -46,7 +46,7 @@ def closed_early(fact: ClosedEarly) -> str:
         queued = f"; the FIN itself waited {format_seconds(fact.fin_queued_s)} behind the data in the queue"
     return (
         f"The sender's program was done {format_seconds(fact.ahead_s)} before the receiver had read everything "
-        f"({percent(fact.ahead_share)} of the time){queued}. What is queued is delivered all the same."
+        f"({percent(fact.ahead_share)} of the time){queued}. Queued data is still delivered."
     )
 
 

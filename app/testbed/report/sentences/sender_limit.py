@@ -5,7 +5,7 @@ from typing import Final
 
 from testbed.analysis.findings.limits import Limit
 from testbed.analysis.findings.path import PathCause
-from testbed.analysis.findings.sender_limit import KernelBlamesWindow, SenderLimit, TooShort
+from testbed.analysis.findings.sender_limit import KernelCountsWindow, SenderLimit, TooShort
 from testbed.report.sentences.wording import Sentences, joined
 from testbed.units import format_seconds, percent
 
@@ -88,14 +88,17 @@ def too_short(fact: TooShort) -> str:
     return f"{format_seconds(fact.sending_s)} of sending are too short to show what limited it"
 
 
-def kernel_blames_window(fact: KernelBlamesWindow) -> str:
+def kernel_counts_window(fact: KernelCountsWindow) -> str:
     """Return what the kernel counts otherwise."""
     share = percent(fact.receive_window_share)
-    return f"the kernel blames the window for {share} of the time; but the data was in the network, not at the receiver"
+    return (
+        f"the kernel counts {share} of the time as limited by the window; but the data was in the network, not at the "
+        "receiver"
+    )
 
 
 SENTENCES: Final[Sentences] = {
     SenderLimit: sender_limit,
     TooShort: too_short,
-    KernelBlamesWindow: kernel_blames_window,
+    KernelCountsWindow: kernel_counts_window,
 }

@@ -13,11 +13,11 @@ from testbed.report.sentences.wording import joined
 from testbed.report.sentences.write_blocked import first_blocked, hardly_blocked
 from testbed.units import format_bytes, format_rate, format_seconds, percent, times
 
-BLAME: Final = {
-    Limit.RECEIVER: "The receiver reads too slowly and holds the sender up",
-    Limit.WINDOW: "The receive window is too small for the round trip and holds the sender up",
+LIMITED_BY: Final = {
+    Limit.RECEIVER: "The receiver reads too slowly and limits the sender",
+    Limit.WINDOW: "The receive window is too small for the round trip and limits the sender",
     Limit.NETWORK: "The network limits the transfer",
-    Limit.SEND_BUFFER: "The sender's own socket buffer is too small and holds it up",
+    Limit.SEND_BUFFER: "The sender's own socket buffer is too small and limits it",
     Limit.APPLICATION: "The sending program limits the transfer: network and receiver wait for it",
 }
 ALSO: Final = {
@@ -40,7 +40,7 @@ CAUSES: Final = {
 TOGETHER_SHARE: Final = 0.5
 """Reader and window of which one takes half as long as the other, or longer, are named together."""
 KEEPS_UP_SHARE: Final = 0.1
-MACHINE_BLAME: Final = "Neither window nor link limits the transfer, but the speed of the machine"
+LIMITED_BY_MACHINE: Final = "Neither window nor link limits the transfer, but the speed of the machine"
 
 OUTCOMES: Final = {
     Outcome.REFUSED: "and was refused (RST)",
@@ -57,9 +57,9 @@ def verdict_sentence(verdict: Verdict | None) -> str:
         return _attempt(verdict.attempt)
     if verdict.answer not in (Answer.LIMITED, Answer.WINDOW_CLOSED):
         return _without_limit(verdict.answer, verdict.transferred) if verdict.transferred else ""
-    blame = BLAME[Limit.RECEIVER] if verdict.limit is None else _limited(verdict.limit)
+    answer = LIMITED_BY[Limit.RECEIVER] if verdict.limit is None else _limited(verdict.limit)
     rate = _rate(verdict.transferred)
-    parts = [f"{blame}; {rate}" if rate else blame]
+    parts = [f"{answer}; {rate}" if rate else answer]
     if verdict.window is not None:
         parts.append(_closed(verdict.window))
     if isinstance(verdict.writes, WriteBlocked):
@@ -85,8 +85,8 @@ def _limited(limit: SenderLimit) -> str:
     sending = f"of the {format_seconds(limit.sending_s)} of sending"
     if both:  # whichever of them comes first: near the middle that is chance
         return (
-            "The receiver reads too slowly and its window is too small for the round trip: together they hold the "
-            f"sender up ({percent(reader)} and {percent(window)} {sending})"
+            "The receiver reads too slowly and its window is too small for the round trip: together they limit the "
+            f"sender ({percent(reader)} and {percent(window)} {sending})"
         )
     why = _causes(limit)
     also = [
@@ -94,23 +94,23 @@ def _limited(limit: SenderLimit) -> str:
         for other in limit.also
     ]
     rest = f"; for another {', and for '.join(also)}" if also else ""
-    return f"{_blame(limit, why)} ({percent(limit.share(first))} {sending}{rest})"
+    return f"{_attribution(limit, why)} ({percent(limit.share(first))} {sending}{rest})"
 
 
 def _causes(limit: SenderLimit) -> str:
     return joined([CAUSES[cause] for cause in limit.path_causes if cause in CAUSES])
 
 
-def _blame(limit: SenderLimit, why: str) -> str:
-    blame = BLAME[limit.limited_by]
+def _attribution(limit: SenderLimit, why: str) -> str:
+    answer = LIMITED_BY[limit.limited_by]
     if limit.limited_by == Limit.WINDOW and limit.receiver_share < KEEPS_UP_SHARE:
-        return f"{blame}, though the reader keeps up"
+        return f"{answer}, though the reader keeps up"
     if limit.limited_by != Limit.NETWORK:
-        return blame
+        return answer
     if PathCause.MACHINE in limit.path_causes:
-        return MACHINE_BLAME
-    blame += "" if limit.receiver_share + limit.window_share >= ALSO_SHARE else ", not the receiver"
-    return f"{blame}: {why}" if why else blame
+        return LIMITED_BY_MACHINE
+    answer += "" if limit.receiver_share + limit.window_share >= ALSO_SHARE else ", not the receiver"
+    return f"{answer}: {why}" if why else answer
 
 
 def _rate(transferred: Transferred | None) -> str:
@@ -178,4 +178,4 @@ def _without_limit(answer: Answer, transferred: Transferred) -> str:
         return f"{taken}; {window}. Packets alone do not show what else the sender waited for."
     if answer == Answer.BRIEFLY_CLOSED:
         return f"{taken}; {closed}."
-    return f"Nothing held the sender up for long: {taken} and {never}."
+    return f"Nothing limited the sender for long: {taken} and {never}."

@@ -1,4 +1,4 @@
-"""What the modules of this room share: the type of their tables, and small parts of sentences."""
+"""What the modules of this package share: the type of their tables, and small parts of sentences."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -3,7 +3,7 @@
 from typing import Final
 
 from testbed.analysis.findings.limits import Limit
-from testbed.analysis.findings.write_blocked import NothingInTheWay, OffPrediction, WriteBlocked, WriteNotBlocked
+from testbed.analysis.findings.write_blocked import OffPrediction, UnexplainedWait, WriteBlocked, WriteNotBlocked
 from testbed.report.sentences.wording import Sentences
 from testbed.units import format_bytes, format_seconds, percent, pluralize
 
@@ -80,14 +80,14 @@ def off_prediction(fact: OffPrediction) -> str:
     return f"the bytes held are {percent(abs(off))} {'more' if off > 0 else 'less'} than predicted"
 
 
-def nothing_in_the_way(fact: NothingInTheWay) -> str:
+def unexplained_wait(fact: UnexplainedWait) -> str:
     """Return why nothing is reported."""
-    return f"writes took {format_seconds(fact.write_s)} in all, but nothing was in their way"
+    return f"writes took {format_seconds(fact.write_s)} in all, but nothing blocked them"
 
 
 SENTENCES: Final[Sentences] = {
     WriteBlocked: write_blocked,
     WriteNotBlocked: write_not_blocked,
     OffPrediction: off_prediction,
-    NothingInTheWay: nothing_in_the_way,
+    UnexplainedWait: unexplained_wait,
 }

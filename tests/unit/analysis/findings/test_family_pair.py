@@ -52,7 +52,7 @@ def test_unobservable_without_a_twin_to_compare_with(other: dict[str, Any] | Non
 
 
 def test_limits_that_share_the_time_are_no_difference() -> None:
-    """Where reader and window hold the sender up nearly alike, either may come first."""
+    """Where reader and window limit the sender nearly alike, either may come first."""
     observation = cycles(190, 210, count=12)
     for twin, differs in (("receiver", False), ("window", False), ("network", True)):
         other = {"cell": "t", "findings": [{"name": "sender-limit", "facts": {"limited_by": twin}}]}

@@ -4,7 +4,7 @@ import pytest
 
 from testbed.analysis.findings.limits import Limit
 from testbed.analysis.findings.measured import Measured, NotMeasured
-from testbed.analysis.findings.sender_limit import KernelBlamesWindow, TooShort, measure
+from testbed.analysis.findings.sender_limit import KernelCountsWindow, TooShort, measure
 from testbed.analysis.join.samples import ABSENT
 from tests.support.samples import same_as, with_columns
 from tests.support.transfers import broken_off, captures_of, fast_reader, slow_network, slow_reader, slow_sender
@@ -49,7 +49,7 @@ def test_a_queue_in_the_network_contradicts_the_kernel() -> None:
     assert isinstance(found, Measured)
     assert found.fact.limited_by == Limit.NETWORK
     assert found.fact.queued_rtt_ms == 200
-    assert found.contradicted_by == [KernelBlamesWindow(found.fact.receive_window_share)]
+    assert found.contradicted_by == [KernelCountsWindow(found.fact.receive_window_share)]
 
 
 def test_the_end_of_a_transfer_that_was_broken_off() -> None:

@@ -20,7 +20,7 @@ from tests.support.transfers import (
         (swallowed, ["reads too slowly", "Yet no write() was blocked: all 60 000 B"], ["write() was blocked for"]),
         (slow_network, ["The network limits the transfer"], ["window was closed", "reads too slowly"]),
         (slow_sender, ["The sending program limits"], ["window was closed", "reads too slowly"]),
-        (fast_reader, ["Nothing held the sender up", "never closed"], ["reads too slowly", "limits"]),
+        (fast_reader, ["Nothing limited the sender", "never closed"], ["reads too slowly", "limits"]),
     ],
 )
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
@@ -65,8 +65,8 @@ def test_reader_and_window_are_named_together_whichever_is_ahead(path_ms: int, r
 @pytest.mark.parametrize(
     ("path_ms", "reader_ms", "beginning"),
     [
-        (110, 290, "The receiver reads too slowly and holds the sender up (7"),
-        (290, 110, "The receive window is too small for the round trip and holds the sender up (7"),
+        (110, 290, "The receiver reads too slowly and limits the sender (7"),
+        (290, 110, "The receive window is too small for the round trip and limits the sender (7"),
     ],
 )
 def test_a_lesser_limit_follows_the_greater(path_ms: int, reader_ms: int, beginning: str) -> None:
@@ -77,11 +77,11 @@ def test_a_lesser_limit_follows_the_greater(path_ms: int, reader_ms: int, beginn
 
 def test_without_samples_a_long_transfer_is_not_called_unhindered() -> None:
     answer = explain(captures_of(slow_network().segments)).verdict
-    assert "Nothing held the sender up" not in answer
+    assert "Nothing limited the sender" not in answer
     assert "Packets alone do not show" in answer
 
 
-def test_a_window_that_closed_for_milliseconds_blames_nobody() -> None:
+def test_a_window_that_closed_for_milliseconds_limits_nothing() -> None:
     answer = explain(slow_reader(total_bytes=30_000, read_delay_ms=3).observe()).verdict
     assert "B were acknowledged within" in answer
     assert "the receive window was closed for" in answer

@@ -18,7 +18,7 @@ IGNORED = (
     "the program reports 60 000 B as written that the kernel has not accepted. They accumulate in the program's own "
     "memory, which grows as long as the receiver is slow."
 )
-GREW = "the program's memory grew by 900 000 B while the receiver held the sender up."
+GREW = "the program's memory grew by 900 000 B while the receiver blocked the sender."
 NOTHING = "the program reports nothing as written that the kernel has not accepted"
 
 

@@ -4,8 +4,8 @@ from testbed.report.sentences.registry import words
 
 def test_they_agree() -> None:
     assert words(BytesConserved(6, 40, by_log=True, partly_written_max_bytes=None)) == (
-        "The instruments agree: in all 6 stalled states (40 samples) the bytes that write() reported as taken are, to "
-        "the byte, those read, those in the receiver's queue and those in the sender's."
+        "The instruments agree: in all 6 stalled states (40 samples) the bytes that write() reported as accepted are, "
+        "to the byte, those read, those in the receiver's queue and those in the sender's."
     )
     assert (
         "in the one stalled state (1 sample) the bytes that the kernel accepted (the part of a blocked write"

@@ -4,7 +4,7 @@ import pytest
 
 from testbed.analysis.findings.limits import Limit
 from testbed.analysis.findings.path import PathCause
-from testbed.analysis.findings.sender_limit import KernelBlamesWindow, SenderLimit, TooShort
+from testbed.analysis.findings.sender_limit import KernelCountsWindow, SenderLimit, TooShort
 from testbed.report.sentences.registry import words
 
 FACT = SenderLimit(
@@ -50,4 +50,4 @@ def test_why_the_path_was_waited_for(causes: list[PathCause], figures: dict[str,
 
 def test_reasons_and_contradictions() -> None:
     assert words(TooShort(0.02)) == "20 ms of sending are too short to show what limited it"
-    assert words(KernelBlamesWindow(0.4)).startswith("the kernel blames the window for 40 % of the time")
+    assert words(KernelCountsWindow(0.4)).startswith("the kernel counts 40 % of the time as limited by the window")

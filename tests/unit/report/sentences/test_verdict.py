@@ -42,8 +42,8 @@ def test_no_connection(attempt: Attempt, sentence: str) -> None:
         ({"path_causes": (PathCause.LOST_WINDOW_UPDATE,)}, "The network limits the transfer, not the receiver: the window update is lost ("),
         ({"path_causes": (PathCause.MACHINE,)}, "Neither window nor link limits the transfer, but the speed of the machine ("),
         ({"receiver_share": 0.3, "network_share": 0.7}, "The network limits the transfer (70 % of the 4 s of sending; for another 30 % the receiver reads too slowly)"),
-        ({"limited_by": Limit.WINDOW, "window_share": 0.95, "network_share": 0.0}, "The receive window is too small for the round trip and holds the sender up, though the reader keeps up ("),
-        ({"limited_by": Limit.RECEIVER, "receiver_share": 0.5, "window_share": 0.4}, "The receiver reads too slowly and its window is too small for the round trip: together they hold the sender up (50 % and 40 % of the 4 s of sending)"),
+        ({"limited_by": Limit.WINDOW, "window_share": 0.95, "network_share": 0.0}, "The receive window is too small for the round trip and limits the sender, though the reader keeps up ("),
+        ({"limited_by": Limit.RECEIVER, "receiver_share": 0.5, "window_share": 0.4}, "The receiver reads too slowly and its window is too small for the round trip: together they limit the sender (50 % and 40 % of the 4 s of sending)"),
     ],
 )  # fmt: skip
 def test_the_limit(changes: dict[str, object], start: str) -> None:
@@ -60,7 +60,7 @@ def test_a_reader_that_goes_on() -> None:
 @pytest.mark.parametrize(
     ("answer", "transferred", "sentence"),
     [
-        (Answer.NOT_LIMITED, DONE, "Nothing held the sender up for long: 60 000 B were acknowledged within 400 ms and the receive window never closed."),
+        (Answer.NOT_LIMITED, DONE, "Nothing limited the sender for long: 60 000 B were acknowledged within 400 ms and the receive window never closed."),
         (Answer.BRIEFLY_CLOSED, replace(DONE, closed_s=0.1), "60 000 B were acknowledged within 400 ms; the receive window was closed for 100 ms of that."),
         (Answer.NOT_COUNTED, DONE, "60 000 B were acknowledged within 400 ms; the receive window never closed. Packets alone do not show what else the sender waited for."),
         (Answer.BUFFERED, replace(DONE, lag_s=1.6), "The sender never waited for the reader: 60 000 B were acknowledged within 400 ms and the receiver's buffer took them. The reader, which reads slowly, took another 1.6 s for what was in it."),

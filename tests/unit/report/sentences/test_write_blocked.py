@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from testbed.analysis.findings.limits import Limit
-from testbed.analysis.findings.write_blocked import NothingInTheWay, OffPrediction, WriteBlocked, WriteNotBlocked
+from testbed.analysis.findings.write_blocked import OffPrediction, UnexplainedWait, WriteBlocked, WriteNotBlocked
 from testbed.report.sentences.registry import words
 
 BLOCKED = WriteBlocked(
@@ -57,4 +57,4 @@ def test_where_the_bytes_went(changes: dict[str, object], part: str) -> None:
 def test_reasons_and_contradictions() -> None:
     assert words(OffPrediction(-0.4)) == "the bytes held are 40 % less than predicted"
     assert words(OffPrediction(0.5)) == "the bytes held are 50 % more than predicted"
-    assert words(NothingInTheWay(0.03)) == "writes took 30 ms in all, but nothing was in their way"
+    assert words(UnexplainedWait(0.03)) == "writes took 30 ms in all, but nothing blocked them"

@@ -1,4 +1,4 @@
-"""Give every endpoint (address and port) of a chunk a number, exactly and in the order of the addresses.
+"""Number every endpoint (address and port) of a chunk, exactly and in the order of the addresses.
 
 An IPv4 endpoint is its own number. IPv6 addresses are numbered through the distinct upper and lower halves that occur,
 so that two endpoints never share a number and the order is the same in every chunk.

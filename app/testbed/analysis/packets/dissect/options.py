@@ -90,7 +90,7 @@ def read_options(group: TcpGroup, header_bytes: NDArray[np.uint8], tcp_flags: ND
 
 
 def _has_sack_after_timestamp(rows: Bytes, captured: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell for each row whether exactly two NOPs and a SACK option follow the timestamps option."""
+    """Return for each row whether exactly two NOPs and a SACK option follow the timestamps option."""
     is_sack = (rows[:, 12:15] == (NOP, NOP, SACK)).all(axis=1)
     length = rows[:, 15].astype(np.int64)
     fits: NDArray[np.bool_] = is_sack & (length + 14 == captured) & (length >= 10)

@@ -92,7 +92,7 @@ def split_connections(
 
 
 def _has_one_handshake(syns: Index, is_reverse: Flags, tcp_flags: NDArray[np.uint16]) -> bool:
-    """Tell whether the only SYNs are those of one handshake at the beginning."""
+    """Return whether the only SYNs are those of one handshake at the beginning."""
     if syns.tolist() == [0]:
         return True
     is_pure = tcp_flags[0] & (SYN | ACK) == SYN

@@ -88,7 +88,7 @@ class PeerState:
 
 
 def needs_reference(fwd: Direction, rev: Direction, peer: PeerState) -> Flags:
-    """Tell for each frame of `fwd` whether only the reference marks it correctly."""
+    """Return for each frame of `fwd` whether only the reference marks it correctly."""
     gap, has_data = fwd.gap, fwd.length > 0
     needs: Flags = gap > 0
     needs |= gap < -TOO_FAR
@@ -118,7 +118,7 @@ def needs_reference(fwd: Direction, rev: Direction, peer: PeerState) -> Flags:
 
 
 def _may_exceed_unacked(fwd: Direction, peer: PeerState) -> bool:
-    """Tell cheaply whether a flow may have had `MAX_UNACKED_SEGMENTS` segments unacknowledged."""
+    """Return, at low cost, whether a flow may have had `MAX_UNACKED_SEGMENTS` segments unacknowledged."""
     if not len(fwd.starts) or int(np.diff(fwd.new_data_bounds).max()) < MAX_UNACKED_SEGMENTS:
         return False
     later = fwd.new_data[MAX_UNACKED_SEGMENTS - 1 :]

@@ -108,7 +108,7 @@ def _write(columns: AnalysisColumns, at: int, analysis: FrameAnalysis) -> None:
 
 
 def _may_be_in_order(tracker: ReferenceTracker) -> bool:
-    """Tell cheaply whether the state may be that of frames in order."""
+    """Return, at low cost, whether the state may be that of frames in order."""
     return all(
         flow.max_to_be_acked == flow.next_seq and flow.in_flight_valid and not flow.unacked.out_of_order
         for flow in tracker.flows

@@ -177,7 +177,7 @@ def _find_acks(fwd: Direction) -> tuple[Index, Index]:
 
 
 def same_state(tracker: ReferenceTracker, other: ReferenceTracker) -> bool:
-    """Tell whether two trackers mark all later frames alike."""
+    """Return whether two trackers mark all later frames alike."""
     return (tracker.syn_time_ns, tracker.initial_rtt_ns) == (other.syn_time_ns, other.initial_rtt_ns) and all(
         _state(own) == _state(others) for own, others in zip(tracker.flows, other.flows, strict=True)
     )

@@ -16,7 +16,7 @@ FAR: Final = 1 << 30
 
 
 def before(x: int, y: int) -> bool:
-    """Tell whether sequence number x comes before y, on the circle of 2^32; RFC 9293, section 3.4."""
+    """Return whether sequence number x comes before y, on the circle of 2^32; RFC 9293, section 3.4."""
     return (x - y) & MASK >= HALF
 
 
@@ -86,7 +86,7 @@ class Unacked:
         return max(_distance(base, segment.end) for segment in segments) - lowest
 
     def covers(self, seq: int, end: int) -> bool:
-        """Tell whether one segment contains all of [seq, end)."""
+        """Return whether one segment contains all of [seq, end)."""
         if not self._is_near(seq):
             self._drop_order()
         at = self._bisect(seq, after=True) - 1

@@ -33,7 +33,7 @@ class RecordFormat(Protocol):
         """Return where the records after those at `offsets` begin, `NO_NEXT` where one is truncated."""
 
     def looks_like_record(self, offsets: Offsets) -> NDArray[np.bool_]:
-        """Tell for each offset whether a record seems to begin there; false positives are allowed."""
+        """Return for each offset whether a record seems to begin there; false positives are allowed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class FileState:
     """What is known about a file while it is read and afterwards.
 
     `truncated_at_byte` is the offset of a truncated last record (of a capture that was killed), None where the file
-    ends with a whole record. `dropped_packets` is the capturing program's own count, None where the file has none.
+    ends with a complete record. `dropped_packets` is the capturing program's own count, None where the file has none.
     """
 
     file_format: str
