@@ -19,8 +19,8 @@
 /* While chunks are sent, lines about them are written in batches, at least this often. */
 #define FLUSH_NS 200000000u
 
-/* The program exits this long after a stop signal even if it is blocked, in the resolver or by an output that nobody
- * reads. */
+/* The program exits this long after a stop signal even if it is blocked, in the resolver or by an output without a
+reader. */
 #define HARD_EXIT_US 500000
 
 #define ACK_POLL_NS 5000000

@@ -1,5 +1,5 @@
 /* See server.h. The main thread only waits for signals, which are blocked in all threads and read from a descriptor.
- * Nothing that blocks, such as a standard error that nobody reads, can therefore prevent the stop. A second thread
+ * Nothing that blocks, such as a standard error without a reader, can therefore prevent the stop. A second thread
  * accepts; every other thread serves one connection and then removes it from the list. */
 #define _GNU_SOURCE /* getrandom(), pthread_clockjoin_np() */
 #include "server.h"

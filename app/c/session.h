@@ -25,8 +25,8 @@ struct session {
     char peer[CONN_NAME_BYTES];
 };
 
-/* Serve until the stream ends, the peer violates the format or resets the connection, or a stop is requested. Whoever
- * requests the stop also shuts the socket down. An error is one line on standard error. */
+/* Serve until the stream ends, the peer violates the format or resets the connection, or a stop is requested. The
+caller that requests the stop also shuts the socket down. An error is one line on standard error. */
 void session_serve(struct session *session);
 
 /* Close the socket and write the event log. */

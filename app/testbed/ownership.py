@@ -2,7 +2,7 @@
 
 Resources are selected by these labels, never by name. The owner is a process: its start time distinguishes it from a
 later one with the same id, and `host` and `boot` from one in another process namespace or another boot. A dead owner on
-this host is therefore known for certain, and resources of other hosts are left alone.
+this host is therefore known for certain, and resources of other hosts are not touched.
 """
 
 import os

@@ -152,7 +152,7 @@ def test_a_second_each_way_connects_despite_neighbour_discovery(made: Bed, famil
     assert 2.0 <= transfer(client, server, family, 1) < 2.0 + RESENT_MS / 1e3
 
 
-def test_the_impairment_changes_in_place(made: Bed) -> None:
+def test_the_impairment_changes_while_it_runs(made: Bed) -> None:
     client, server = made.pair(impairment="delay 5ms", engine="user")
     status, answer = client.netem("change", "delay 200ms")
     assert (status, answer) == (0, {"impairment": "delay 200ms"})

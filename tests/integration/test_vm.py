@@ -116,7 +116,7 @@ def test_a_guest_vm_is_isolated(guests: Guests, vm_image: GuestImage) -> None:
     assert not {name for name in names if not name.startswith(("lo", "docker", "br-", "veth", "dummy", "ifb"))}
 
 
-def test_a_change_in_place(guests: Guests, vm_image: GuestImage) -> None:
+def test_a_change_while_it_runs(guests: Guests, vm_image: GuestImage) -> None:
     url = guests.url(KERNEL)
     netem = next(tag for tag in vm_image.images if tag.startswith("testbed-netem:"))
     options = [

@@ -10,10 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GLOSSARY = ROOT / "docs" / "glossary.md"
-PYTHON = sorted(path for folder in ("app", "netem", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+CODE = ("app", "netem", "tools", "benchmarks", "examples", "tests")
+PYTHON = sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
 C = sorted(path for folder in ("app", "netem") for ending in ("*.c", "*.h") for path in (ROOT / folder).rglob(ending))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"])
-HISTORY = ("CHANGELOG.md", "glossary.md", "result_upgrade.py")
+HISTORY = ("CHANGELOG.md", "glossary.md", "result_upgrade.py", "test_result_upgrade.py", "test_words.py")
 """What names old words on purpose."""
 
 

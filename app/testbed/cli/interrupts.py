@@ -1,4 +1,4 @@
-"""Handle Ctrl-C and SIGTERM: the first raises KeyboardInterrupt, later ones print that the clean-up is under way.
+"""Handle Ctrl-C and SIGTERM: the first raises KeyboardInterrupt, later ones print that the clean-up is in progress.
 
 There is one exception at most, so a second signal cannot interrupt the clean-up of a cell and then that of its run.
 """

@@ -1,6 +1,6 @@
 """The server: accept, and serve each connection in a thread, until a stop signal.
 
-The main thread only waits for signals, so that nothing that blocks, such as a standard error that nobody reads, can
+The main thread only waits for signals, so that nothing that blocks, such as a standard error without a reader, can
 prevent the stop. A second thread accepts; each connection has its own thread (receiver.py).
 """
 

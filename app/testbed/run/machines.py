@@ -123,7 +123,7 @@ class Guests:
         self._open.callback(engine.close)
         engine.connect()
         facts = asdict(guest.facts) | {"sysctls": guest.sysctls(SYSCTLS)}
-        self._progress(f"kernel {facts['kernel']} is up after {facts['boot_s']} s, {facts['accelerator']}")
+        self._progress(f"kernel {facts['kernel']} is ready after {facts['boot_s']} s, {facts['accelerator']}")
         self._machine = Machine(engine, facts, lambda: guest.failure(f"run a cell with kernel {facts['kernel']}"))
 
     def _copy_missing(self, tags: Sequence[str]) -> None:

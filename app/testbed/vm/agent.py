@@ -1,4 +1,4 @@
-"""The agent in the guest: offer the guest's Docker engine to the host, and report when it is up. Runs as root.
+"""The agent in the guest: offer the guest's Docker engine to the host, and report when it is ready. Runs as root.
 
 Standard library only, as in all code inside images: hence the polling here without tenacity. The host sends first;
 the agent replies with `ready` and the guest's facts once dockerd answers.

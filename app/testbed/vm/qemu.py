@@ -17,7 +17,7 @@ KVM: Final = "kvm"
 _ACCELERATOR_OPTIONS: Final = {TCG: "tcg,thread=multi,tb-size=512", KVM: "kvm"}
 # Without cmpxchg16b: under QEMU 7.2, on a busy host, 2 of 3 boots of Linux 6.12 panicked with it, and none
 # without it. In one panic the flags were the low bits of RAX, as if that instruction had set them wrong; not proven.
-_CPU: Final = {TCG: "max,-cx16", KVM: "host"}  # measured: a guest with TCG's `max` is up in 9.5 s, with Nehalem in 14 s
+_CPU: Final = {TCG: "max,-cx16", KVM: "host"}  # measured: a guest with TCG's `max` boots in 9.5 s, with Nehalem in 14 s
 _BOOT: Final = "console=ttyS0 panic=-1"
 
 

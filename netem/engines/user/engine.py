@@ -1,7 +1,7 @@
 """The user engine for the supervisor: create the devices, start the worker, redirect the traffic, and tear down.
 
-The order matters: the redirect is installed last and removed first, so that no frame of the endpoint is redirected to a
-device that nobody reads.
+The order matters: the redirect is installed last and removed first, so that no frame of the endpoint is redirected to
+a device without a reader.
 """
 
 import contextlib

@@ -11,7 +11,7 @@ from testbed.evaluation.link import counters, distribution, links
 from testbed.result import CellRecord
 from testbed.scenario.model import Cell
 
-NOBODY = Observation(End("client"), End("server"))
+NOT_OBSERVED = Observation(End("client"), End("server"))
 MEASURED = {"packets_in": 10, "bytes_in": 900, "packets_out": 7, "dropped_loss": 2, "dropped_limit": 1, "queue": 3}
 
 
@@ -54,7 +54,7 @@ def test_what_was_requested_and_what_came_of_it(tmp_path: Path) -> None:
     link = {"engine": "user", "reason": "requested", "readback": "x", "route": {"ipv4": {"mtu": 1400}}}
     (tmp_path / "client").mkdir()
     (tmp_path / "client" / "link.json").write_text(json.dumps({"changes": [{}, {}]}))
-    found = links(record({"link": link, "verified": verified, "stopped": stopped}), NOBODY, tmp_path)
+    found = links(record({"link": link, "verified": verified, "stopped": stopped}), NOT_OBSERVED, tmp_path)
     assert set(found) == {"client"}
     client = found["client"]
     assert (client.engine, client.reason, client.requested, client.readback) == ("user", "requested", "delay 20ms", "x")
@@ -68,7 +68,7 @@ def test_what_was_requested_and_what_came_of_it(tmp_path: Path) -> None:
 
 def test_the_server_suffers_what_the_client_sees_come_in(tmp_path: Path) -> None:
     probe = {"family": "ipv4", "direction": "ingress", "received": 5, "delay_ns": {"p50": 7_000_000}}
-    found = links(record({"verified": {"probes": [probe]}}, {"link": {"engine": "user"}}), NOBODY, tmp_path)
+    found = links(record({"verified": {"probes": [probe]}}, {"link": {"engine": "user"}}), NOT_OBSERVED, tmp_path)
     assert set(found) == {"server"}
     assert found["server"].probe_delays is not None
     assert found["server"].probe_delays.ms == {"p50": 7.0}

@@ -169,7 +169,8 @@ def _by_log(observation: Observation, timeline: Timeline, blocked_s: float, grow
 def _by_memory(observation: Observation, growth: int, settled: int | None) -> Answer:
     """Judge a program without a log by its memory: what `settled` leaves out may be the program's own code.
 
-    A program that buffers without a bound goes on growing, unless the first sample has nearly all of the data already.
+    The memory of a program that buffers without a bound continues to grow, unless the first sample has nearly all of
+    the data already.
     """
     sent = observation.sent_bytes or 0
     if sent < GROWN_BYTES:

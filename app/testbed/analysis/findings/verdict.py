@@ -14,7 +14,7 @@ from testbed.analysis.join.observation import SHORT_S, Observation
 
 CLOSED_SHARE: Final = 0.3
 LAG_SHARE: Final = 0.25
-"""A reader that goes on for so much of the time after the last acknowledgement is reported."""
+"""A reader that continues for so much of the time after the last acknowledgement is reported."""
 
 
 class Answer(StrEnum):
@@ -26,7 +26,7 @@ class Answer(StrEnum):
     WINDOW_CLOSED = "window closed"
     """Its counters are missing, and the window was closed for long."""
     BUFFERED = "buffered"
-    """The receiver's buffer took everything; the reader went on after that."""
+    """The receiver's buffer accepted everything; the reader continued after that."""
     NOT_COUNTED = "not counted"
     """Neither counters nor a closed window show what the sender waited for."""
     BRIEFLY_CLOSED = "briefly closed"
@@ -40,7 +40,7 @@ class Transferred(Fact):
 
     `sending_s` lasts until the last acknowledgement, or, where `acknowledged` is false, until the transfer was last
     observed; `duration_s` until the last read. `unfinished_read_bytes` is null when all was read. `lag_s` is for how
-    long the reader went on after the last acknowledgement, 0 when that is little.
+    long the reader continued after the last acknowledgement, 0 when that is little.
     """
 
     sent_bytes: int

@@ -40,7 +40,7 @@ def closed_by_receiver(fact: ClosedByReceiver) -> str:
 
 
 def closed_early(fact: ClosedEarly) -> str:
-    """Return for how long the receiver went on reading."""
+    """Return for how long the receiver continued to read."""
     queued = ""
     if fact.fin_queued_s is not None:
         queued = f"; the FIN itself waited {format_seconds(fact.fin_queued_s)} behind the data in the queue"

@@ -154,7 +154,7 @@ def _not_blocked(writes: WriteNotBlocked) -> str:
 
 
 def _lag(transferred: Transferred | None) -> str:
-    """Return for how long the reader went on after the last acknowledgement: its own kernel held the data."""
+    """Return for how long the reader continued after the last acknowledgement: its own kernel held the data."""
     if transferred is None or not transferred.lag_s or transferred.unfinished_read_bytes is not None:
         return ""
     return f"The reader took another {format_seconds(transferred.lag_s)} for what was left in the receiver's buffer"

@@ -23,7 +23,7 @@ def test_each_limit_is_found(transfer, limit: str, family: str) -> None:
 
 
 @pytest.mark.parametrize(("rtt_us", "limit"), [(1000, "window"), (200_000, "network")])
-def test_a_window_that_nobody_fills_is_too_small_or_stands_before_a_queue(rtt_us: int, limit: str) -> None:
+def test_without_the_receivers_capture_the_round_trip_decides(rtt_us: int, limit: str) -> None:
     observation = slow_network().observe(rtt_ms=1.0)
     observation = replace(observation, receiver=replace(observation.receiver, capture=None))
     limits = find_limits(with_columns(observation, rwnd_limited=same_as("busy_time"), rtt=rtt_us))
@@ -44,7 +44,7 @@ def test_the_window_is_shared_out_between_reader_and_path() -> None:
         assert (second in limits.also) is (min(path_ms, reader_ms) > 100)
 
 
-def test_what_the_receiver_delays_at_the_end_holds_nobody_up() -> None:
+def test_a_delay_of_the_last_acknowledgement_limits_nothing() -> None:
     transfer = slow_network(total_bytes=4000)
     last = max(n for n, segment in enumerate(transfer.segments) if segment.from_server and not segment.flags & 1)
     for n in range(last, len(transfer.segments)):

@@ -40,8 +40,8 @@ class RawFrames:
     """The first `width` bytes of many frames as columns of words, and where the rest of each frame is.
 
     `which` is a frame's index among the records and `data_at` its offset in the buffer; `captured_bytes` is how much of
-    it was captured, `original_bytes` its length on the link. Each frame is preceded by `pad` bytes of whatever is
-    before it in the file, so that the network header and all fields after it are word-aligned.
+    it was captured, `original_bytes` its length on the link. Each frame is preceded by the `pad` bytes before it in
+    the file, so that the network header and all fields after it are word-aligned.
     """
 
     buffer: Buffer

@@ -4,7 +4,7 @@ import pytest
 from testbed.analysis.packets.read.views import TRANSPOSED_ROWS, U16, U32, gather_rows, gather_words, unaligned_view
 
 
-def test_numbers_at_odd_offsets() -> None:
+def test_numbers_at_unaligned_offsets() -> None:
     view = unaligned_view(b"\x00\x01\x02\x03\x04", U16.newbyteorder(">"))
     assert view.tolist() == [0x0001, 0x0102, 0x0203, 0x0304]
 
