@@ -37,8 +37,8 @@ static void in_pieces(void **state)
     }
 }
 
-/* A stream that is cut before anything is wrong with it ends too early, at just that byte. It may end only behind the
- * last list, or between two lists where any number of them is welcome. */
+/* A stream that is cut before anything is wrong with it ends too early, at just that byte. It may end only after the
+ * last list, or between two lists where any number of them is allowed. */
 static void truncated_everywhere(void **state)
 {
     const struct vector *vector = *state;

@@ -1,8 +1,8 @@
 /* A fuzzing entry for the decoder: without arguments one input from standard input, as AFL gives it; with
  * `SECONDS SEED VECTOR...` as many mutations of the vectors as fit into that time.
  *
- * The first byte of an input chooses the rules, the second the size of the pieces, the rest is the stream. Whatever it
- * is, the decoder comes to the same result whole and in pieces, and points at a byte that is there. */
+ * The first byte of an input chooses the rules, the second the size of the pieces, the rest is the stream. For every
+ * input the decoder gives the same result whole and in pieces, and an offset within the stream. */
 #include "events.h"
 #include "vectors.h"
 
