@@ -13,7 +13,7 @@ import pytest
 from docker.models.containers import Container
 
 from netem.spec import kernel_obstacles, parse
-from testbed.analysis.join.load import PORT
+from testbed.analysis.join.cell_folder import PORT
 from testbed.analysis.join.samples import Samples, read_samples
 from testbed.pytest_plugin import CellShown
 from testbed.result import Result

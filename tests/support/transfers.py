@@ -12,7 +12,7 @@ from typing import Any
 
 from netem.observe.rows import COLUMNS
 from testbed.analysis.events import parse_log
-from testbed.analysis.join.load import choose_connection
+from testbed.analysis.join.cell_folder import choose_connection
 from testbed.analysis.join.observation import CaptureState, End, Observation, Role
 from testbed.analysis.join.samples import parse_samples
 from testbed.analysis.packets.capture import analyse_capture

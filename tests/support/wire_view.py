@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from testbed.analysis.join.load import choose_connection
+from testbed.analysis.join.cell_folder import choose_connection
 from testbed.analysis.packets.capture import read_capture
 from testbed.analysis.packets.model import Connection, Frames, Int64
 

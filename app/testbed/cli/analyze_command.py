@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from testbed import cli
-from testbed.analysis.join.load import observe_connection
+from testbed.analysis.join.cell_folder import observe_connection
 from testbed.analysis.packets.model import Capture, Connection
 from testbed.cli.lookup import cells, connection_of, find, load_capture, target_argument
 from testbed.cli.options import output_option

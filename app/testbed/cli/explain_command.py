@@ -6,7 +6,7 @@ import click
 
 from testbed import cli
 from testbed.analysis.findings.registry import RULES
-from testbed.analysis.join.load import load_cell
+from testbed.analysis.join.cell_folder import load_cell
 from testbed.cli.lookup import chosen_names, find, one_cell, target_argument
 from testbed.cli.options import output_option
 from testbed.cli.session import width

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from testbed.analysis.join.load import choose_connection, read_record
+from testbed.analysis.join.cell_folder import choose_connection, read_record
 from testbed.analysis.packets.capture import read_capture
 from testbed.analysis.packets.model import Capture, Connection
 from testbed.errors import InputError

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from testbed import cli
 from testbed.analysis.findings.measured import Measured
 from testbed.analysis.findings.registry import RULES
-from testbed.analysis.join.load import load_cell, observe_connection
+from testbed.analysis.join.cell_folder import load_cell, observe_connection
 from testbed.analysis.join.observation import Observation
 from testbed.analysis.packets.model import Connection
 from testbed.cli.lookup import (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from testbed.analysis.events import CallLog, Calls, bytes_ahead_max, read_log
-from testbed.analysis.join.load import load_cell, read_record
+from testbed.analysis.join.cell_folder import load_cell, read_record
 from testbed.evaluation.content import check_output
 from testbed.evaluation.explanation import explain
 from testbed.evaluation.host import host_state, timing_issues

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 from netem.contract.limits import CONGESTION_NAME, RTO_MIN_MS, SYSCTL_KEY, Bounds
-from testbed.scenario.sentences import abbreviated
+from testbed.scenario.messages import abbreviated
 from testbed.units import parse_duration_us, parse_size_bytes
 
 Role = Literal["client", "server"]

@@ -18,8 +18,8 @@ from netem.spec import parse as parse_impairment
 from testbed.peer.contract import I32_MAX, MAX_BUFFER_BYTES, MAX_CALL_BYTES, MAX_READ_DELAY_US, U32_MAX
 from testbed.scenario import ends
 from testbed.scenario.ends import ROLES, Role, canonical, split_ends
+from testbed.scenario.messages import abbreviated
 from testbed.scenario.profile import Entries, profile_changes, profile_of, read_profile
-from testbed.scenario.sentences import abbreviated
 from testbed.units import MAX_DURATION_US, format_duration_us, parse_duration_us, parse_size_bytes
 from testbed.wire.encoder import list_bytes
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from netem.spec import Impairment
 from netem.spec.profile import parse_profile
 from testbed.scenario.ends import ROLES, Role
-from testbed.scenario.sentences import abbreviated
+from testbed.scenario.messages import abbreviated
 
 Entry = dict[str, str | dict[str, str]]
 Entries = list[Entry] | dict[Role, list[Entry]]

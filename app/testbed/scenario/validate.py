@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from testbed.scenario.messages import sentence
 from testbed.scenario.model import FIELDS, Cell
-from testbed.scenario.sentences import sentence
 
 
 @dataclass(frozen=True, slots=True)

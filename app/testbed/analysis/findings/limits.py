@@ -13,11 +13,11 @@ import numpy as np
 
 from testbed.analysis.findings.delayed_ack import ack_delay_ns
 from testbed.analysis.findings.path import Path, PathCause, path_of
-from testbed.analysis.join.exhausted import rwnd_limited_in_recovery_s, window_exhausted_s
 from testbed.analysis.join.idle import sender_idle
 from testbed.analysis.join.observation import SHORT_S, Observation
 from testbed.analysis.join.occupancy import unread_share
 from testbed.analysis.join.samples import ABSENT
+from testbed.analysis.join.window_exhausted import rwnd_limited_in_recovery_s, window_exhausted_s
 from testbed.analysis.predict import receiver_bytes
 
 

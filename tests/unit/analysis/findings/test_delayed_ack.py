@@ -4,7 +4,7 @@ import pytest
 
 from testbed.analysis.findings.delayed_ack import measure, waited_ns
 from testbed.analysis.findings.measured import Measured, NotMeasured
-from testbed.analysis.join.load import observe_connection
+from testbed.analysis.join.cell_folder import observe_connection
 from testbed.analysis.join.observation import End
 from testbed.analysis.packets.capture import analyse_capture
 from tests.support.captures import Segment, exchange, pcap

@@ -9,7 +9,7 @@ from testbed.analysis.events import parse_log
 from testbed.analysis.findings.measured import Fact, Measured, NotMeasured
 from testbed.analysis.findings.registry import RULES, measure
 from testbed.analysis.findings.verdict import verdict
-from testbed.analysis.join.load import observe_connection
+from testbed.analysis.join.cell_folder import observe_connection
 from testbed.analysis.join.observation import End, Observation
 from testbed.analysis.join.samples import parse_samples
 from testbed.analysis.packets.capture import analyse_capture

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.analysis.join.exhausted import rwnd_limited_in_recovery_s, window_exhausted_s
 from testbed.analysis.join.observation import Observation
+from testbed.analysis.join.window_exhausted import rwnd_limited_in_recovery_s, window_exhausted_s
 from tests.support.samples import same_as, with_columns
 from tests.support.transfers import captures_of, fast_reader, slow_network, slow_reader
 

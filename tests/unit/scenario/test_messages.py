@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from testbed.scenario.sentences import SHOWN_CHARACTERS, abbreviated, sentence
+from testbed.scenario.messages import SHOWN_CHARACTERS, abbreviated, sentence
 
 
 class Model(BaseModel, extra="forbid"):

@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from testbed.analysis.join.load import choose_connection, load_cell, observe_connection
+from testbed.analysis.join.cell_folder import choose_connection, load_cell, observe_connection
 from testbed.analysis.packets.capture import analyse_capture
 from tests.support.captures import exchange, pcap
 from tests.support.transfers import OFFSET_NS, slow_reader
