@@ -20,7 +20,13 @@ from netem.pipeline.stage import StageSpec
 from netem.pipeline.trace import TraceStage
 from netem.spec.kernel import limit_packets
 
-ADMISSION = ("duplicate", "loss", "drop-list", "blackhole", "ecn")
+ADMISSION = (
+    "duplicate",
+    "loss",
+    "drop-list",
+    "blackhole",
+    "ecn",
+)
 ENTRY = ("corrupt", "limit")
 TIMING = ("reorder", "delay", "rate", "trace", "keep-order")
 

@@ -33,6 +33,11 @@ def copy_with(text: str, folder: Path) -> None:
     skip = shutil.ignore_patterns("__pycache__", "*.so")
     for source in ("netem", "app/testbed", "tests/support"):
         shutil.copytree(ROOT / source, folder / source, ignore=skip)
+    apply_blocks(text, folder)
+
+
+def apply_blocks(text: str, folder: Path) -> None:
+    """Apply the blocks of a section to the copied sources."""
     for file, language, code in blocks(text):
         _apply(folder / file, language, code)
 

@@ -18,7 +18,12 @@ QUANTILES: Final = {"min": 0, "p1": 1, "p10": 10, "p25": 25, "p50": 50, "p75": 7
 _DIRECTION: Final = {"client": "egress", "server": "ingress"}
 """By role: the direction, as the client's sidecar names it, of the probes with the impairment of this role's frames."""
 
-_DROPS: Final = ("dropped_loss", "dropped_list", "dropped_blackhole", "dropped_limit")
+_DROPS: Final = (
+    "dropped_loss",
+    "dropped_list",
+    "dropped_blackhole",
+    "dropped_limit",
+)
 _OF_KERNEL: Final = {
     "packets": "packets_out",
     "delayed": "delayed",

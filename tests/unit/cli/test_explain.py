@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from testbed.analysis.findings.registry import RULES
 from testbed.cli import cli
 from testbed.errors import InputError
 from tests.support.captures import exchange, pcap
@@ -64,7 +65,7 @@ def test_all_and_one(output: Path) -> None:
 def test_one_document(output: Path) -> None:
     found = document(output, "explain")
     assert found["cell"] == "cell"
-    assert len(found["findings"]) + len(found["not_reported"]) == 17
+    assert len(found["findings"]) + len(found["not_reported"]) == len(RULES)
 
 
 def test_a_missing_target(output: Path) -> None:

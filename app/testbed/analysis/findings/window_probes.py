@@ -50,7 +50,7 @@ class KernelCountsProbes(Fact):
 
 
 def measure(observation: Observation) -> Answer:
-    """Count the probes of a closed window, and what exponential backoff makes."""
+    """Count the probes of a closed window, and what exponential backoff predicts."""
     end = observation.wire()
     if end is None or end.connection is None:
         return unobservable(NO_SENDER_FRAMES)
@@ -119,7 +119,7 @@ def _contradictions(fact: WindowProbes) -> list[Phrase]:
 
 RULE: Final = Rule(
     "window-probes",
-    "How often was a closed window probed, and is that what exponential backoff makes?",
+    "How often was a closed window probed, and is that what exponential backoff predicts?",
     "keep-alive frames while the peer's window is 0, `rto`, the kernel's TCPWinProbe",
     (WindowProbes,),
     measure,

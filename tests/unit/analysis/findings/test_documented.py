@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.documented import ROOT, blocks, copy_with, python, section
+from tests.support.documented import ROOT, apply_blocks, blocks, copy_with, python, section
 
 SECTION = section("findings.md", "Add a finding")
 REPORTED = """
@@ -25,6 +25,14 @@ def patched(tmp_path: Path) -> Path:
 
 def test_the_section_has_code_for_every_file_it_names() -> None:
     assert len(blocks(SECTION)) == 8
+
+
+def test_the_blocks_still_apply_after_another_finding_was_added(tmp_path: Path) -> None:
+    other = SECTION
+    for name in ("handshake_time", "handshake-time", "HandshakeTime"):
+        other = other.replace(name, name.replace("ime", "ry"))
+    copy_with(other, tmp_path)
+    apply_blocks(SECTION, tmp_path)
 
 
 def test_the_finding_on_the_page_passes_its_tests_and_those_of_all_sentences(patched: Path) -> None:
