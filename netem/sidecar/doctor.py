@@ -100,7 +100,7 @@ def _clsact() -> Check:
         )
     finally:
         os.close(tap)
-    return Check("clsact", ok=True, fact="an egress can be redirected (clsact, u32, mirred)")
+    return Check("clsact", ok=True, fact="egress traffic can be redirected (clsact, u32, mirred)")
 
 
 def _nfqueue() -> Check:
@@ -114,7 +114,7 @@ def _nfqueue() -> Check:
         code = -struct.unpack_from("=i", netlink.recv(4096), 16)[0]
     if code:
         return Check("nfqueue", ok=False, fact=os.strerror(code), hint="the testbed does not need it")
-    return Check("nfqueue", ok=True, fact="a queue can be bound; the testbed does not need it")
+    return Check("nfqueue", ok=True, fact="NFQUEUE works (not required)")
 
 
 def _ipv6() -> Check:
@@ -138,7 +138,7 @@ def _capture() -> Check:
         child.close()
     if not tcpdump.is_listening(stderr):
         return Check("capture", ok=False, fact=stderr.strip() or "tcpdump printed nothing", hint="add NET_RAW")
-    return Check("capture", ok=True, fact=f"tcpdump listens after {(time.monotonic() - began) * 1e3:.0f} ms")
+    return Check("capture", ok=True, fact=f"tcpdump captured after {(time.monotonic() - began) * 1e3:.0f} ms")
 
 
 def _read_until_listening(fd: int, deadline: float) -> str:
@@ -164,10 +164,10 @@ def _inet_diag() -> Check:
 
 def _mirror_device() -> Check:
     """Create the device on which the kernel engine shows the egress to the capture, before netem."""
-    for kind in ("dummy", "ifb"):
+    for kind, named in (("dummy", "a dummy"), ("ifb", "an ifb")):
         if not run(["ip", "link", "add", _TAP, "type", kind]).status:
             run(["ip", "link", "del", _TAP])
-            return Check("mirror device", ok=True, fact=f"a {kind} device can be created")
+            return Check("mirror device", ok=True, fact=f"{named} device can be created")
     hint = "modprobe dummy on the host; without it the capture of the kernel engine stamps frames after netem"
     return Check("mirror device", ok=False, fact="neither a dummy nor an ifb device can be created", hint=hint)
 
@@ -176,7 +176,7 @@ def _pressure() -> Check:
     """Read how busy the host is: other load affects the timing of a testbed."""
     words = Path("/proc/pressure/cpu").read_text().split()
     percent = float(words[1].partition("=")[2])
-    fact = f"tasks waited for a processor {percent:g} % of the last 10 s"
+    fact = f"CPU pressure: tasks waited {percent:g} % of the last 10 s (PSI some avg10)"
     return Check("pressure", ok=percent < _MAX_PRESSURE_PERCENT, fact=fact, hint="stop other load on this host")
 
 

@@ -19,7 +19,8 @@ class SpecError(ValueError):
         where = f"word {self.position + 1} " if self.position is not None else ""
         what = f'"{self.token}"' if self.token else ""
         location = f"{where}{what}".strip()
-        text = f"{location}: {self.reason}" if location else self.reason
+        between = " " if self.reason.startswith("is ") else ": "
+        text = f"{location}{between}{self.reason}" if location else self.reason
         return f"{text}; {self.hint}" if self.hint else text
 
     def at(self, position: int | None) -> "SpecError":
