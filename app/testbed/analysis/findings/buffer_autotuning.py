@@ -70,7 +70,7 @@ def measure(observation: Observation) -> Answer:
         evidence += _evidence(end, field)
         grew = max(grew, 1 - first / most if most else 0.0)
     if not found:
-        return unobservable("no sample has the size of a buffer")
+        return unobservable("no sample contains a buffer size")
     return Measured(
         BufferAutotuning(**found), evidence=evidence, not_observed=unknown, strength=round(0.1 + 0.2 * grew, 3)
     )

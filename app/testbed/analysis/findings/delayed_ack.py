@@ -43,7 +43,7 @@ def measure(observation: Observation) -> Answer:
     late = _late(took_ns)
     count, total = int(late.sum()), int(data.sum())
     if count < FEWEST:
-        return not_applicable("acknowledgements were not delayed by 40 ms more than now and then")
+        return not_applicable("at most a few acknowledgements were delayed by 40 ms")
     return Measured(
         DelayedAcks(
             delayed_frames=count,

@@ -46,7 +46,7 @@ def measure(observation: Observation) -> Answer:
     """Compare with the twin's result."""
     twin = observation.twin
     if twin is None:
-        return unobservable("the run has no cell that differs from this one in its family only, or none that is done")
+        return unobservable("the run has no finished cell that differs in its address family only")
     limits, theirs = find_limits(observation), _limit(twin)
     ratio = _goodput_ratio(observation, twin)
     limit = limits.limit if limits is not None and theirs else None

@@ -107,7 +107,8 @@ def _evidence(observation: Observation) -> list[Source]:
     found = frames(end, zero, "the receiver advertises a zero window", "tcp.analysis.zero_window")
     own = observation.receiver.samples
     if own is not None and own.has("rcv_wnd"):
-        found += samples(observation.receiver, own, own.column("rcv_wnd") == 0, "the kernel offers no window (rcv_wnd)")
+        closed = own.column("rcv_wnd") == 0
+        found += samples(observation.receiver, own, closed, "the kernel's receive window is 0 (rcv_wnd)")
     return found
 
 
