@@ -31,8 +31,8 @@ def _evidence(evidence: Evidence, width: int) -> list[str]:
     where = evidence.file
     if evidence.first is not None:
         kind = "frame" if evidence.kind == "frames" else "line"
-        span = f"s {evidence.first} to {evidence.last} ({evidence.count})"
-        where += f", {kind}{f' {evidence.first}' if evidence.first == evidence.last else span}"
+        span = f"{evidence.count} {kind}s between {evidence.first} and {evidence.last}"
+        where += f", {f'{kind} {evidence.first}' if evidence.first == evidence.last else span}"
     lines = _labelled("evidence", f"{where}: {evidence.description}", width)
     return [*lines, f"{'':{_INDENT}}wireshark: {evidence.filter}"] if evidence.filter else lines
 

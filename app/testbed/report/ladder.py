@@ -16,6 +16,8 @@ INNER: Final = 58
 _LETTERS: Final = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (ACK, "A"))
 _IMPLIED: Final = {Mark.WINDOW_PROBE: Mark.KEEP_ALIVE}
 """Marks that imply another mark, which is then not shown."""
+_NAMES: Final = {Mark.DUPLICATE_SACK: "D-SACK"}
+"""Marks whose name is not their identifier's."""
 
 
 def flag_letters(tcp_flags: int) -> str:
@@ -28,7 +30,7 @@ def mark_names(marks: int) -> list[str]:
     for mark, implied in _IMPLIED.items():
         if marks & mark:
             marks &= ~implied
-    return [str(mark.name).lower().replace("_", " ") for mark in Mark if marks & mark]
+    return [_NAMES.get(mark) or str(mark.name).lower().replace("_", " ") for mark in Mark if marks & mark]
 
 
 def _describe(frames: Frames, at: int) -> str:

@@ -34,9 +34,9 @@ def test_a_finding_shows_everything() -> None:
     text = "\n".join(finding_lines(FINDING))
     for part in (
         "facts            closed_s=1.5  periods=2  limited_by=receiver  path_causes=queue,losses",
-        "server/capture.pcap, frames 4 to 9 (2): zero windows",
+        "server/capture.pcap, 2 frames between 4 and 9: zero windows",
         "wireshark: frame.number in {4, 9}",
-        "server/events.csv, lines 3 to 5 (3): reads",
+        "server/events.csv, 3 lines between 3 and 5: reads",
         "../run.json: the kernel",
         "confidence       high",
         "contradicted by  no sample shows it",

@@ -18,6 +18,7 @@ def test_letters_and_names() -> None:
     assert flag_letters(0x19) == "FPA"
     assert mark_names(Mark.KEEP_ALIVE | Mark.WINDOW_PROBE) == ["window probe"]
     assert mark_names(Mark.KEEP_ALIVE | Mark.ZERO_WINDOW) == ["zero window", "keep alive"]
+    assert mark_names(Mark.DUPLICATE_SACK) == ["D-SACK"]
     assert mark_names(0) == []
 
 

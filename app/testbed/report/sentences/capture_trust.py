@@ -43,7 +43,8 @@ def captures_complete(fact: CapturesComplete) -> str:
     frames = pluralize(fact.offloaded_frames, "frame")
     return (
         f"The captures are complete. {frames} with the payload of several segments "
-        f"{'is' if fact.offloaded_frames == 1 else 'are'} segmentation offload (GSO): split, if at all, after the tap."
+        f"{'was' if fact.offloaded_frames == 1 else 'were'} captured before segmentation offload (GSO/TSO) split "
+        f"{'it' if fact.offloaded_frames == 1 else 'them'}."
     )
 
 

@@ -10,7 +10,7 @@ from testbed.units import format_bytes, format_seconds, percent
 def stray_reset(fact: StrayReset) -> str:
     """Return who reset a connection that was closed."""
     return (
-        f"Both ends closed the connection with FIN; the {fact.reset_by} answered what came late or twice after that "
+        f"Both ends closed the connection with FIN; the {fact.reset_by} afterwards answered late or duplicate segments "
         "with RST, which is harmless."
     )
 
@@ -30,7 +30,7 @@ def not_closed(_: NotClosed) -> str:
 
 def closed_by_receiver(fact: ClosedByReceiver) -> str:
     """Return what the receiver closed before."""
-    before = "" if fact.acknowledged else " before everything was acknowledged that was to be sent"
+    before = "" if fact.acknowledged else " before all data was acknowledged"
     if fact.unread_bytes:
         before += f"{', with' if before else ' with'} {format_bytes(fact.unread_bytes)} that its program never read"
     return (
@@ -45,8 +45,8 @@ def closed_early(fact: ClosedEarly) -> str:
     if fact.fin_queued_s is not None:
         queued = f"; the FIN itself waited {format_seconds(fact.fin_queued_s)} behind the data in the queue"
     return (
-        f"The sender's program was done {format_seconds(fact.ahead_s)} before the receiver had read everything "
-        f"({percent(fact.ahead_share)} of the time){queued}. Queued data is still delivered."
+        f"The sender's program closed the connection {format_seconds(fact.ahead_s)} before the receiver had read "
+        f"everything ({percent(fact.ahead_share)} of the time){queued}; queued data is still delivered."
     )
 
 

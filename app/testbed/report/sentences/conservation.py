@@ -9,7 +9,7 @@ from testbed.units import pluralize
 
 def bytes_conserved(fact: BytesConserved) -> str:
     """Return where the sum was checked."""
-    source = "bytes that write() reported as accepted" if fact.by_log else "bytes that the kernel accepted"
+    source = "bytes that write() accepted" if fact.by_log else "bytes that the kernel accepted"
     if fact.partly_written_max_bytes:
         source += " (the part of a blocked write included)"
     states = f"all {fact.stalled_states} stalled states" if fact.stalled_states > 1 else "the one stalled state"

@@ -10,14 +10,15 @@ from testbed.units import format_seconds, percent, pluralize
 def delayed_acks(fact: DelayedAcks) -> str:
     """Return how many acknowledgements were delayed, and whether the sender waited for them."""
     share = percent(fact.delayed_frames / fact.data_frames)
+    were = "was" if fact.delayed_frames == 1 else "were"
     waited = ""
     if fact.sender_waited:
         cases = pluralize(fact.sender_waited, "case")
         waited = f" In {cases} the sender sent nothing until the acknowledgement came."
     return (
-        f"{pluralize(fact.delayed_frames, 'frame')} of {fact.data_frames} with data ({share}) were acknowledged only "
-        f"after {format_seconds(fact.delay_median_s)} (median): the receiver's kernel waits, about 40 ms, for its "
-        f"program to read or answer.{waited}"
+        f"{fact.delayed_frames} of {pluralize(fact.data_frames, 'data frame')} ({share}) {were} acknowledged late, "
+        f"after {format_seconds(fact.delay_median_s)} (median): delayed acknowledgements, which the receiver's kernel "
+        f"holds back for about 40 ms.{waited}"
     )
 
 

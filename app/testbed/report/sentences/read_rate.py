@@ -19,8 +19,8 @@ def reader_sets_rate(fact: ReaderSetsRate) -> str:
             "it again."
         )
     return (
-        f"The receiver sets the rate: {_reads(fact)}, give {format_rate(fact.observed_bytes_per_s)}; predicted are "
-        f"{format_rate(fact.predicted_bytes_per_s)}.{starved}"
+        f"The receiver sets the rate: {_reads(fact)}, give {format_rate(fact.observed_bytes_per_s)}; "
+        f"{format_rate(fact.predicted_bytes_per_s)} was predicted.{starved}"
     )
 
 

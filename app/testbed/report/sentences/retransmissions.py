@@ -37,8 +37,9 @@ def _link(fact: Retransmissions) -> str:
 
 
 def _spurious(fact: Retransmissions) -> str:
-    which = "it" if fact.retransmissions == 1 else "all of them"
-    why = "Their acknowledgements were late, or the segments came out of order"
+    which, why = "all of them", "Their acknowledgements were late, or the segments came out of order"
+    if fact.retransmissions == 1:
+        which, why = "it", "Its acknowledgement was late, or the segments came out of order"
     if fact.tail_loss_probes:
         why = "Tail loss probes cause this: they go out when an acknowledgement is delayed"
     return f"the receiver had {which} already and reported so (D-SACK); no data was lost. {why}"

@@ -36,9 +36,9 @@ def segmentation(fact: Segmentation) -> str:
     """Return how many writes went out in how many segments, and why."""
     ratio = fact.writes / fact.segments
     if ratio > 1:
-        how = f"{ratio:.3g} writes were coalesced into each segment"
+        how = f"on average, {ratio:.3g} writes were coalesced into each segment"
     else:
-        how = f"each write was split into {1 / ratio:.3g} segments"
+        how = f"on average, each write was split into {1 / ratio:.3g} segments"
     return (
         f"{pluralize(fact.writes, 'write')} of {format_bytes(fact.write_median_bytes)} went out in "
         f"{pluralize(fact.segments, 'segment')} ({pluralize(fact.frames, 'captured frame')}): {how}; "

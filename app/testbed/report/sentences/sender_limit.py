@@ -17,7 +17,9 @@ WHO: Final = {
     Limit.APPLICATION: "The sender's program limited the transfer",
 }
 WHY: Final = {
-    Limit.RECEIVER: "it had data to send and the receiver, whose queue was not read fast enough, allowed no more",
+    Limit.RECEIVER: (
+        "it had data to send and the receiver, whose queue was not read fast enough, advertised no more window"
+    ),
     Limit.WINDOW: "it had sent as much as the window allows at once and waited a round trip for it",
     Limit.SEND_BUFFER: "everything that fits into its buffer was in flight and write() could add no more",
     Limit.APPLICATION: "there was nothing to send: the program had not written it yet",
@@ -85,7 +87,7 @@ PATH_CLAUSES: Final[dict[PathCause, Callable[[SenderLimit], str]]] = {
 
 def too_short(fact: TooShort) -> str:
     """Return why nothing is measured."""
-    return f"{format_seconds(fact.sending_s)} of sending are too short to show what limited it"
+    return f"{format_seconds(fact.sending_s)} of sending is too short to show what limited the sender"
 
 
 def kernel_counts_window(fact: KernelCountsWindow) -> str:

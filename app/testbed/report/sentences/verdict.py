@@ -34,13 +34,13 @@ CAUSES: Final = {
     PathCause.LATE: "acknowledgements come late",
     PathCause.PACED: "congestion control paces the segments",
     PathCause.DELAY: "its delay is long",
-    PathCause.ROUND_TRIP: "the congestion window allows only so much a round trip",
+    PathCause.ROUND_TRIP: "the congestion window limits what is sent per round trip",
 }
 """Why the path is waited for, in few words."""
 TOGETHER_SHARE: Final = 0.5
 """Reader and window of which one takes half as long as the other, or longer, are named together."""
 KEEPS_UP_SHARE: Final = 0.1
-LIMITED_BY_MACHINE: Final = "Neither window nor link limits the transfer, but the speed of the machine"
+LIMITED_BY_MACHINE: Final = "The speed of the machine limits the transfer, not the window or the link"
 
 OUTCOMES: Final = {
     Outcome.REFUSED: "and was refused (RST)",
@@ -123,9 +123,11 @@ def _rate(transferred: Transferred | None) -> str:
 
 
 def _closed(window: WindowClosed) -> str:
+    first, closed = format_seconds(window.first_at_s), format_seconds(window.closed_s)
+    if window.periods == 1:
+        return f"The receive window closed once, after {first}, for {closed}"
     return (
-        f"From {format_seconds(window.first_at_s)} on the receive window was closed for "
-        f"{format_seconds(window.closed_s)} in all, {times(window.periods)}"
+        f"The receive window first closed after {first} and was closed for {closed} in total, {times(window.periods)}"
     )
 
 
@@ -133,7 +135,7 @@ def _blocked(writes: WriteBlocked) -> str:
     """Return where writes stopped; how much the kernels held is compared with the prediction where they were full."""
     held = ""
     if writes.stall_bytes is not None:
-        held = f"; full, the two kernels held {format_bytes(writes.stall_bytes)}"
+        held = f"; when full, the two kernels' buffers held {format_bytes(writes.stall_bytes)}"
         expected = writes.expected_bytes
         held += f" ({format_bytes(expected)} predicted)" if expected is not None else ""
     return f"write() was blocked for {format_seconds(writes.blocked_s)}, {first_blocked(writes)}{held}"
@@ -157,25 +159,28 @@ def _lag(transferred: Transferred | None) -> str:
     """Return for how long the reader continued after the last acknowledgement: its own kernel held the data."""
     if transferred is None or not transferred.lag_s or transferred.unfinished_read_bytes is not None:
         return ""
-    return f"The reader took another {format_seconds(transferred.lag_s)} for what was left in the receiver's buffer"
+    return (
+        f"The reader needed another {format_seconds(transferred.lag_s)} to read what was left in the receiver's buffer"
+    )
 
 
 def _without_limit(answer: Answer, transferred: Transferred) -> str:
-    acknowledged = "acknowledged" if transferred.acknowledged else "to be sent, and never acknowledged as a whole,"
-    taken = f"{format_bytes(transferred.sent_bytes)} were {acknowledged} within {format_seconds(transferred.sending_s)}"
+    sent, sending = format_bytes(transferred.sent_bytes), format_seconds(transferred.sending_s)
+    begin = f"{sent} were" if transferred.acknowledged else f"of {sent} to be sent, not all was"
+    taken = f"{begin} acknowledged within {sending}"
     closed = f"the receive window was closed for {format_seconds(transferred.closed_s)} of that"
     never = "the receive window never closed"
     if answer == Answer.BUFFERED:
-        lag = f"took another {format_seconds(transferred.lag_s)} for what was in it"
+        lag = f"needed another {format_seconds(transferred.lag_s)} to read what was left"
         if transferred.unfinished_read_bytes is not None:
             lag = f"left data in it: {_rate(transferred)}"
         return (
-            f"The sender never waited for the reader: {taken} and the receiver's buffer took them. The reader, which "
-            f"reads slowly, {lag}."
+            f"The sender never waited for the reader: {taken} and the receiver's buffer took them. The slow "
+            f"reader {lag}."
         )
     if answer == Answer.NOT_COUNTED:
         window = closed if transferred.closed_s else never
-        return f"{taken}; {window}. Packets alone do not show what else the sender waited for."
+        return f"{taken[:1].upper()}{taken[1:]}; {window}. Packets alone do not show what else the sender waited for."
     if answer == Answer.BRIEFLY_CLOSED:
-        return f"{taken}; {closed}."
+        return f"{taken[:1].upper()}{taken[1:]}; {closed}."
     return f"Nothing limited the sender for long: {taken} and {never}."

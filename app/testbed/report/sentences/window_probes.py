@@ -8,14 +8,18 @@ from testbed.units import format_seconds, pluralize, times
 
 
 def window_probes(fact: WindowProbes) -> str:
-    """Return how often the window was probed, and what backoff makes."""
+    """Return how often the window was probed, and how often backoff predicts."""
     lengths = "this length" if fact.periods == 1 else "these lengths"
     unanswered = ""
     if fact.unanswered_probes:
-        unanswered = f"; {fact.unanswered_probes} got no answer, as answers are limited to one in 0.5 s"
+        were = "was" if fact.unanswered_probes == 1 else "were"
+        unanswered = (
+            f"; {fact.unanswered_probes} {were} not answered: the kernel sends at most one such ACK per 0.5 s "
+            "(tcp_invalid_ratelimit)"
+        )
     return (
-        f"The sender probed the closed window {times(fact.probes)}; exponential backoff from "
-        f"{format_seconds(fact.first_rto_s)} makes {fact.expected_probes} in {pluralize(fact.periods, 'period')} of "
+        f"The sender probed the closed window {times(fact.probes)}; backoff from "
+        f"{format_seconds(fact.first_rto_s)} predicts {fact.expected_probes} in {pluralize(fact.periods, 'period')} of "
         f"{lengths}{unanswered}. Wireshark calls these frames keep-alives."
     )
 

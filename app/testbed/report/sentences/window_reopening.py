@@ -15,7 +15,7 @@ def window_reopening(fact: WindowReopening) -> str:
     if fact.reads_per_period_median:
         median = " (median)" if fact.reopenings > 1 else ""
         reads = f", after {pluralize(fact.reads_per_period_median, 'read')}{median}"
-    return f"A closed window reopened {times(fact.reopenings)}, by {span} at once{reads}{_judged(fact)}."
+    return f"A closed window reopened {times(fact.reopenings)}, by {span} in one step{reads}{_judged(fact)}."
 
 
 def _judged(fact: WindowReopening) -> str:
@@ -23,13 +23,10 @@ def _judged(fact: WindowReopening) -> str:
         return ""
     segment = format_bytes(fact.mss_bytes)
     if fact.silly_windows:
-        return f": less than a segment ({segment}), a silly window"
+        return f": less than one MSS ({segment}), a silly window"
     if fact.reopened_min_bytes < fact.mss_bytes:
-        return f": less than a segment ({segment}), but half of the buffer, so no silly window"
-    return (
-        f": never less than a segment ({segment}), so silly windows were avoided. The kernel waits until whole buffers "
-        "are free, not single bytes"
-    )
+        return f": less than one MSS ({segment}), but half of the buffer, so not a silly window"
+    return f": at least one MSS ({segment}), so silly windows were avoided (RFC 9293, 3.8.6.2)"
 
 
 SENTENCES: Final[Sentences] = {WindowReopening: window_reopening}

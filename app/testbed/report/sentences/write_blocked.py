@@ -9,7 +9,7 @@ from testbed.units import format_bytes, format_seconds, percent, pluralize
 
 WAITED_FOR: Final = {
     Limit.RECEIVER: "; the data waited for the receiver to read",
-    Limit.WINDOW: "; the window let no more out at once",
+    Limit.WINDOW: "; the window allowed no more in flight",
     Limit.NETWORK: "; the receiver had room, the data waited for the network",
     Limit.SEND_BUFFER: "; what filled the buffer was in flight",
     Limit.APPLICATION: "",
@@ -39,7 +39,7 @@ def _held(fact: WriteBlocked) -> str:
     if fact.predicted_receiver_bytes is None or fact.predicted_sender_bytes is None:
         return held
     return (
-        f"{held}; predicted are {format_bytes(fact.expected_bytes or 0)}: "
+        f"{held}; the prediction is {format_bytes(fact.expected_bytes or 0)}: "
         f"{format_bytes(fact.predicted_receiver_bytes)} in the receiver's buffer and "
         f"{format_bytes(fact.predicted_sender_bytes)} in the sender's"
     )
@@ -77,12 +77,12 @@ def _buffers(fact: WriteNotBlocked) -> str:
 def off_prediction(fact: OffPrediction) -> str:
     """Return how far the prediction is off."""
     off = fact.difference_share
-    return f"the bytes held are {percent(abs(off))} {'more' if off > 0 else 'less'} than predicted"
+    return f"the buffers held {percent(abs(off))} {'more' if off > 0 else 'fewer'} bytes than predicted"
 
 
 def unexplained_wait(fact: UnexplainedWait) -> str:
     """Return why nothing is reported."""
-    return f"writes took {format_seconds(fact.write_s)} in all, but nothing blocked them"
+    return f"writes took {format_seconds(fact.write_s)} in all, but neither the window nor a buffer delayed them"
 
 
 SENTENCES: Final[Sentences] = {

@@ -65,7 +65,7 @@ def test_a_stall_point_out_of_the_band_contradicts() -> None:
         with_columns(slow_reader().observe(), "receiver", rcvbuf=lambda samples: samples.column("rcvbuf") * 8)
     )
     assert isinstance(found, Measured)
-    assert "less than predicted" in words(found.contradicted_by[0])
+    assert "fewer bytes than predicted" in words(found.contradicted_by[0])
 
 
 def test_without_samples_nothing_is_compared() -> None:
@@ -108,7 +108,7 @@ def test_a_stall_point_that_was_not_reached_is_not_compared() -> None:
     assert isinstance(found, Measured)
     assert isinstance(found.fact, WriteBlocked)
     assert found.fact.stall_bytes is None
-    assert "predicted are" not in words(found.fact)
+    assert "the prediction is" not in words(found.fact)
     assert found.contradicted_by == []
 
 

@@ -41,8 +41,8 @@ def test_flaws_and_what_they_affect() -> None:
 
 @pytest.mark.parametrize(("count", "frames"), [(1, "1 frame"), (13, "13 frames")])
 def test_complete_captures(count: int, frames: str) -> None:
-    verb = "is" if count == 1 else "are"
+    verb, them = ("was", "it") if count == 1 else ("were", "them")
     assert words(CapturesComplete(count)) == (
-        f"The captures are complete. {frames} with the payload of several segments {verb} segmentation offload (GSO): "
-        "split, if at all, after the tap."
+        f"The captures are complete. {frames} with the payload of several segments {verb} captured before "
+        f"segmentation offload (GSO/TSO) split {them}."
     )

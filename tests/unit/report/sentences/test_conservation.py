@@ -4,7 +4,7 @@ from testbed.report.sentences.registry import words
 
 def test_they_agree() -> None:
     assert words(BytesConserved(6, 40, by_log=True, partly_written_max_bytes=None)) == (
-        "The instruments agree: in all 6 stalled states (40 samples) the bytes that write() reported as accepted are, "
+        "The instruments agree: in all 6 stalled states (40 samples) the bytes that write() accepted are, "
         "to the byte, those read, those in the receiver's queue and those in the sender's."
     )
     assert (

@@ -16,10 +16,10 @@ READS = "41 reads, one every 20.2 ms, of 8 192 B at most"
 
 
 def test_a_reader_that_sets_the_rate() -> None:
-    assert words(FACT) == f"The receiver sets the rate: {READS}, give 320 kB/s; predicted are 358 kB/s."
+    assert words(FACT) == f"The receiver sets the rate: {READS}, give 320 kB/s; 358 kB/s was predicted."
     assert words(replace(FACT, short_share=0.49)).endswith(
-        "358 kB/s. 49 % of the reads were short: after the queue had become empty, the slow reader starved until the "
-        "sender had filled it again."
+        "358 kB/s was predicted. 49 % of the reads were short: after the queue had become empty, the slow "
+        "reader starved until the sender had filled it again."
     )
 
 

@@ -24,13 +24,15 @@ SPLIT = replace(COALESCED, writes=7, segments=70, cause=SegmentationCause.SEGMEN
 
 def test_coalesced() -> None:
     assert words(COALESCED) == (
-        "60 writes of 1 000 B went out in 12 segments (5 captured frames): 5 writes were coalesced into each segment; "
-        "Nagle's algorithm holds a small segment back until what is in flight is acknowledged."
+        "60 writes of 1 000 B went out in 12 segments (5 captured frames): on average, 5 writes were coalesced into "
+        "each segment; Nagle's algorithm holds a small segment back until what is in flight is acknowledged."
     )
 
 
 def test_split() -> None:
-    assert words(SPLIT).endswith("each write was split into 10 segments; a segment carries 1 448 B at most.")
+    assert words(SPLIT).endswith(
+        ": on average, each write was split into 10 segments; a segment carries 1 448 B at most."
+    )
     assert words(replace(SPLIT, mss_bytes=None)).endswith("; a segment carries less.")
 
 

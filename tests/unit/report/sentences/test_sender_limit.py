@@ -24,8 +24,8 @@ FACT = SenderLimit(
 def test_the_limit_and_what_else_took_long() -> None:
     assert words(FACT) == (
         "The receiver limited the sender: for 70 % of the 4 s until the last byte was acknowledged, it had data to "
-        "send and the receiver, whose queue was not read fast enough, allowed no more. For another 25 %, it had data "
-        "and permission to send and waited for the path: its rate, its delay or its losses."
+        "send and the receiver, whose queue was not read fast enough, advertised no more window. For another 25 %, "
+        "it had data and permission to send and waited for the path: its rate, its delay or its losses."
     )
     assert "until the transfer was broken off" in words(replace(FACT, acknowledged=False))
 
@@ -49,5 +49,5 @@ def test_why_the_path_was_waited_for(causes: list[PathCause], figures: dict[str,
 
 
 def test_reasons_and_contradictions() -> None:
-    assert words(TooShort(0.02)) == "20 ms of sending are too short to show what limited it"
+    assert words(TooShort(0.02)) == "20 ms of sending is too short to show what limited the sender"
     assert words(KernelCountsWindow(0.4)).startswith("the kernel counts 40 % of the time as limited by the window")

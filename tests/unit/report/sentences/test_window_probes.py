@@ -8,11 +8,12 @@ FACT = WindowProbes(6, 6, 0, 2, 0.226, 0.9, 6)
 
 def test_how_often() -> None:
     assert words(FACT) == (
-        "The sender probed the closed window 6 times; exponential backoff from 226 ms makes 6 in 2 periods of these "
+        "The sender probed the closed window 6 times; backoff from 226 ms predicts 6 in 2 periods of these "
         "lengths. Wireshark calls these frames keep-alives."
     )
-    assert "makes 6 in 1 period of this length; 2 got no answer, as" in words(
-        replace(FACT, periods=1, unanswered_probes=2)
+    assert (
+        "predicts 6 in 1 period of this length; 2 were not answered: the kernel sends at most one such ACK per 0.5 s"
+        in words(replace(FACT, periods=1, unanswered_probes=2))
     )
 
 

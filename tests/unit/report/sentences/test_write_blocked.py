@@ -34,7 +34,7 @@ def test_what_the_buffers_held() -> None:
     assert words(held).endswith(". With the buffers full, 26 560 B were accepted and not yet read.")
     predicted = {"predicted_bytes": 29_553, "predicted_receiver_bytes": 15_073, "predicted_sender_bytes": 14_480}
     assert words(replace(held, **predicted)).endswith(
-        "; predicted are 29 553 B: 15 073 B in the receiver's buffer and 14 480 B in the sender's."
+        "; the prediction is 29 553 B: 15 073 B in the receiver's buffer and 14 480 B in the sender's."
     )
 
 
@@ -55,6 +55,6 @@ def test_where_the_bytes_went(changes: dict[str, object], part: str) -> None:
 
 
 def test_reasons_and_contradictions() -> None:
-    assert words(OffPrediction(-0.4)) == "the bytes held are 40 % less than predicted"
-    assert words(OffPrediction(0.5)) == "the bytes held are 50 % more than predicted"
-    assert words(UnexplainedWait(0.03)) == "writes took 30 ms in all, but nothing blocked them"
+    assert words(OffPrediction(-0.4)) == "the buffers held 40 % fewer bytes than predicted"
+    assert words(OffPrediction(0.5)) == "the buffers held 50 % more bytes than predicted"
+    assert words(UnexplainedWait(0.03)) == "writes took 30 ms in all, but neither the window nor a buffer delayed them"
