@@ -7,7 +7,7 @@ has its generated part between `<!-- generated: NAME -->` and `<!-- end -->`; an
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -113,12 +113,19 @@ def cli_reference() -> str:
         "",
     ]
     top = click.Context(cli, info_name="testbed", terminal_width=HELP_WIDTH, **cli.context_settings)
-    for name in ("", *cli.list_commands(top)):
-        command = cli.get_command(top, name) if name else cli
-        assert command is not None
-        context = click.Context(command, info_name=name, parent=top, terminal_width=HELP_WIDTH) if name else top
-        parts += [f"## testbed {name}".rstrip(), "", "```", command.get_help(context), "```", ""]
+    for context in _contexts(top):
+        parts += [f"## {context.command_path}", "", "```", context.command.get_help(context), "```", ""]
     return "\n".join(parts)
+
+
+def _contexts(context: click.Context) -> Iterator[click.Context]:
+    """Yield the context of a command and those of the commands below it."""
+    yield context
+    if isinstance(context.command, click.Group):
+        for name in context.command.list_commands(context):
+            command = context.command.get_command(context, name)
+            assert command is not None
+            yield from _contexts(click.Context(command, info_name=name, parent=context, terminal_width=HELP_WIDTH))
 
 
 def result_schema_json() -> str:

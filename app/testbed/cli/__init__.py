@@ -24,7 +24,7 @@ INTERRUPTED: Final = 130
 EXIT_CODES: Final = {
     PASSED: "all cells passed",
     FAILED: "a cell failed, or the programs support none of the cells",
-    USAGE: "usage error: an option, a value or a scenario file is wrong",
+    USAGE: "usage error: an option, a value or a file is wrong",
     ENVIRONMENT: "environment error: Docker, image, network or sidecar unavailable",
     TIMEOUT: "a cell exceeded its time-out",
     INTERRUPTED: "interrupted",

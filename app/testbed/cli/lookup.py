@@ -8,6 +8,7 @@ import click
 
 from testbed.analysis.join.cell_folder import choose_connection, read_record
 from testbed.analysis.packets.capture import read_capture
+from testbed.analysis.packets.errors import CaptureError
 from testbed.analysis.packets.model import Capture, Connection
 from testbed.errors import InputError
 
@@ -24,6 +25,8 @@ def find(target: str, output: Path) -> Path:
     for path in (Path(target), output / target):
         if path.exists():
             return path
+    if target == LATEST and not any(output.glob("*/run.json")):
+        raise InputError([f"no runs in {output} yet"], hint="testbed run")
     raise InputError(
         [f"{target}: no such run, cell or file (looked in . and {output})"], hint="give a run, RUN/CELL, or a path"
     )
@@ -59,9 +62,12 @@ def check_record(folder: Path) -> None:
 
 
 def load_capture(path: Path) -> Capture:
-    """Return a capture; raises CaptureError or InputError when it is not readable."""
+    """Return a capture; raises InputError when it is not readable."""
     try:
         return read_capture(path)
+    except CaptureError as error:
+        where = f", at byte {error.offset_bytes}" if error.offset_bytes else ""
+        raise InputError([f"{path}: {error.reason}{where}"], hint=error.hint) from error
     except OSError as error:
         raise InputError([f"{path}: {error.strerror or error}"]) from error
 

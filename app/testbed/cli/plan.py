@@ -68,4 +68,4 @@ def plan_lines(scenario: Scenario) -> list[str]:
             environment = endpoint_environment(cell, role)
             lines.append(f"  {role}: " + " ".join(f"{name}={value}" for name, value in environment.items()))
         lines.append(f"  time-out: {_deadline(cell)}")
-    return lines
+    return [*lines, "not checked: images, kernel, kernel settings"]

@@ -13,7 +13,7 @@ from testbed.stack.images import DOCKERFILES, Images
 from testbed.units import pluralize
 from testbed.vm import build as builder
 from testbed.vm.guest import Guest, ignore
-from testbed.vm.kernels import SUITES
+from testbed.vm.kernels import SUITES, can_name
 from testbed.vm.store import GuestImage, cache_dir, find_image, list_images, remove_image, remove_parts
 
 DEFAULT_KERNEL = "bookworm"
@@ -41,6 +41,11 @@ def _progress(line: str) -> None:
     click.echo(f"vm: {line}", err=True)
 
 
+def _check(kernel: str) -> None:
+    if not can_name(kernel):
+        raise InputError([f"--kernel: unknown kernel {kernel!r}"], hint=f"one of: {', '.join(SUITES)}, or a version")
+
+
 def _print_image(image: GuestImage) -> None:
     click.echo(
         f"{image.name:<40} {image.release:<28} {image.size_bytes / 1e9:5.2f} GB  {image.built_at}  "
@@ -53,6 +58,7 @@ def _print_image(image: GuestImage) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Show Docker's build output.")
 def build(kernel: str, *, verbose: bool) -> None:
     """Build a guest VM with Debian's newest kernel of that name, and load the testbed's images into it."""
+    _check(kernel)
     on_line = _progress if verbose else ignore
     engine = DockerEngine()
     with one_interrupt(), closing(engine):
@@ -78,6 +84,7 @@ def shell(kernel: str) -> None:
     """Open a root shell in a fresh guest VM; Ctrl-] exits and discards changes."""
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise InputError(["testbed vm shell needs a terminal"])
+    _check(kernel)
     from testbed.vm.terminal import attach  # noqa: PLC0415 - it needs termios, which not every platform has
 
     ours, theirs = socket.socketpair()

@@ -38,6 +38,11 @@ def is_named(wanted: str, kernel: DebianKernel) -> bool:
     return numbers is not None and re.match(rf"{re.escape(wanted)}(?!\d)", kernel.version) is not None
 
 
+def can_name(wanted: str) -> bool:
+    """Return whether this can name a kernel: a name, a suite, or something that begins with a number."""
+    return wanted in SUITES or wanted in SUITES.values() or wanted[:1].isdigit()
+
+
 def select(kernels: list[DebianKernel], wanted: str) -> DebianKernel:
     """Return the first kernel with a name or version; raises GuestError."""
     for kernel in kernels:

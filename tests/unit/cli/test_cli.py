@@ -100,6 +100,7 @@ def test_a_plan_runs_nothing_and_prints_everything() -> None:
     done = run("run", "--dry-run", "--chunk", "10k", "--latency", "20ms", DOCKER_HOST="unix:///nowhere")
     assert done.returncode == 0, done.stderr
     assert "TESTBED_CHUNK_BYTES=10240" in done.stdout
+    assert done.stdout.endswith("\nnot checked: images, kernel, kernel settings\n")
     assert "impairment of what the client sends: delay 20ms; engine auto" in done.stdout
 
 

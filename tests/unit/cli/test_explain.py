@@ -68,6 +68,14 @@ def test_one_document(output: Path) -> None:
     assert len(found["findings"]) + len(found["not_reported"]) == len(RULES)
 
 
+def test_before_the_first_run(tmp_path: Path) -> None:
+    assert problems(tmp_path / "gone", "explain") == f"no runs in {tmp_path}/gone yet testbed run"
+    (tmp_path / "latest").symlink_to("removed")
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older" / "run.json").touch()
+    assert "latest: no such run" in problems(tmp_path, "explain")
+
+
 def test_a_missing_target(output: Path) -> None:
     assert "no such run, cell or file (looked in . and" in problems(output, "explain", "nothing")
     assert "two/four" in problems(output, "explain", "two")
@@ -113,11 +121,20 @@ def test_a_capture_from_anywhere(output: Path, tmp_path: Path) -> None:
 def test_an_invalid_capture(output: Path, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("this is no capture at all")
-    shown = call(output, "analyze", str(path))
-    assert shown.exception is not None
-    assert "read capture" in str(shown.exception)
+    for name in ("analyze", "packets"):
+        reason = "not a pcap or pcapng file (it begins with 74 68 69 73) use a capture in pcap or pcapng format"
+        assert problems(output, name, str(path)).startswith(f"{path}: {reason}")
+    path.write_bytes(pcap(exchange())[:20])
+    assert "text: the file header of 24 bytes is truncated, at byte 20" in problems(output, "analyze", str(path))
     path.write_bytes(pcap([]))
     assert "no TCP connection" in problems(output, "packets", str(path))
+
+
+def test_a_damaged_capture_of_a_cell_is_a_finding_of_the_analysis(output: Path) -> None:
+    (output / "one" / "cell" / "client" / "capture.pcap").write_text("this is no capture at all")
+    assert call(output, "analyze", "one").exit_code == 0
+    assert "not a pcap" in call(output, "explain", "--finding", "capture-trust").output
+    assert "client/capture.pcap: not a pcap" in problems(output, "packets")
 
 
 def test_the_ladder(output: Path, tmp_path: Path) -> None:
@@ -140,11 +157,23 @@ def test_frames_of_a_finding(output: Path) -> None:
     assert document(output, "packets", "--range=20-")["frames"][0]["frame"] == 20
 
 
+def test_a_finding_is_shown_from_the_end_that_has_its_evidence(output: Path) -> None:
+    chosen = document(output, "packets", "--finding", "window-closed")
+    assert chosen == document(output, "packets", "--finding", "window-closed", "--end", "server")
+    assert chosen["file"] == "server/capture.pcap"
+    assert call(output, "packets", "--finding", "window-closed").stderr == "server/capture.pcap has the evidence\n"
+    assert call(output, "packets", "--finding", "window-closed", "--end", "server").stderr == ""
+    assert document(output, "packets")["file"] == "client/capture.pcap"
+    several = ("--finding", "window-closed", "--finding", "capture-trust")
+    assert "the evidence of window-closed is in server/capture.pcap" in problems(output, "packets", *several)
+
+
 def test_an_invalid_choice_of_frames(output: Path) -> None:
     assert "write FIRST-LAST" in problems(output, "packets", "--range", "x")
     assert "no such frame; connection 0 has" in problems(output, "packets", "--range", "1000-2000")
-    assert "no such frame" in problems(output, "packets", "--range", "5-3")
+    assert "--range 5-3: the first frame number is above the last" in problems(output, "packets", "--range", "5-3")
     assert call(output, "packets", "--limit", "-3").exit_code == 2
-    assert "--end server" in problems(output, "packets", "--finding", "window-closed")
+    assert "--end server" in problems(output, "packets", "--end", "client", "--finding", "window-closed")
     assert "does not apply" in problems(output, "packets", "--finding", "keep-alives")
-    assert "has no frame evidence" in problems(output, "packets", "--finding", "read-rate")
+    reason = problems(output, "packets", "one/cell", "--finding", "read-rate")
+    assert reason.startswith(f"read-rate has no frame evidence `testbed explain {output}/one/cell --finding read-rate`")

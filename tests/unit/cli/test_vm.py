@@ -33,6 +33,13 @@ def test_all_are_removed(cache: Path) -> None:
     assert list(cache.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["nope", "", "host"])
+def test_an_unknown_kernel_is_an_input_error_before_anything_is_built(name: str) -> None:
+    done = CliRunner().invoke(command, ["build", "--kernel", name])
+    assert isinstance(done.exception, InputError)
+    assert done.exception.message == f"--kernel: unknown kernel {name!r}"
+
+
 @pytest.mark.parametrize("arguments", [["rm"], ["rm", "a", "c"]])
 def test_an_unknown_name_removes_nothing(cache: Path, arguments: list[str]) -> None:
     done = CliRunner().invoke(command, arguments)

@@ -1,7 +1,7 @@
 import pytest
 
 from testbed.vm.errors import GuestError
-from testbed.vm.kernels import DebianKernel, is_named, parse_list, select
+from testbed.vm.kernels import DebianKernel, can_name, is_named, parse_list, select
 
 LIST = """\
 sid | linux-image-cloud-amd64 | 7.2.13-1 | http://archive/ sid/main amd64 Packages
@@ -44,6 +44,12 @@ def test_a_kernel_by_name_or_version(wanted: str, name: str) -> None:
 def test_a_version_means_the_same_before_and_after_the_build() -> None:
     for wanted in ("6.12", "6.12.107", "6.12.107-1", "trixie"):
         assert [kernel.name for kernel in parse_list(LIST) if is_named(wanted, kernel)] == ["trixie"]
+
+
+def test_every_kernel_on_offer_can_be_named() -> None:
+    names = [name for kernel in parse_list(LIST) for name in (kernel.name, kernel.suite, kernel.version)]
+    assert all(can_name(name) for name in [*names, "6", "6.12"])
+    assert not any(can_name(name) for name in ("", "buster", "v6.12"))
 
 
 @pytest.mark.parametrize("wanted", ["6.11", "buster", "", "6.1.", "6.12.10", "host"])

@@ -86,7 +86,8 @@ class PcapFile:
     def __init__(self, buffer: Buffer) -> None:
         magic = MAGICS.get(bytes(buffer[:4]))
         if magic is None:
-            raise CaptureError(0, f"the first bytes {bytes(buffer[:4]).hex()} are not those of a pcap or pcapng file")
+            begin = bytes(buffer[:4]).hex(" ") or "nothing"
+            raise CaptureError(0, f"not a pcap or pcapng file (it begins with {begin})")
         if len(buffer) < FILE_HEADER_BYTES:
             raise CaptureError(len(buffer), f"the file header of {FILE_HEADER_BYTES} bytes is truncated")
         self._buffer = buffer

@@ -57,8 +57,8 @@ def test_a_truncated_tail(size: int) -> None:
 @pytest.mark.parametrize(
     ("data", "offset", "reason"),
     [
-        (b"", 0, "first bytes"),
-        (b"GIF89a", 0, "first bytes 47494638"),
+        (b"", 0, "begins with nothing"),
+        (b"GIF89a", 0, "begins with 47 49 46 38"),
         (pcap([])[:20], 20, "header of 24 bytes"),
         (pcap(SEGMENTS[:1]) + b"\xff" * 16, 24 + 16 + 74 + 4 + 8, "4294967295 bytes"),
     ],
