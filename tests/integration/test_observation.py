@@ -64,7 +64,9 @@ def test_memory_and_processor_time_of_both_programs(testbed_cell: Callable[..., 
     for role in ("client", "server"):
         found = rows(shown.folder / role / "resources.csv")
         assert len(found) >= 2
-        assert all(0 < row["memory_bytes"] <= row["resident_bytes"] < 200_000_000 for row in found)
+        # The kernel counts pages per processor and adds up later: a process that has just begun can show none.
+        assert all(0 <= row["memory_bytes"] <= row["resident_bytes"] < 200_000_000 for row in found)
+        assert max(row["memory_bytes"] for row in found) > 0
         assert [row["cpu_ns"] for row in found] == sorted(row["cpu_ns"] for row in found)
         samples = (shown.folder / role / "sockets.csv").read_text().splitlines()
         assert found[0]["monotonic_ns"] <= int(samples[-1].split(",")[0])
