@@ -8,7 +8,7 @@ help: ## Show this list
 setup: ## Set up what is missing: Python packages, base image, Compose, images
 	@PYTHON="$(PYTHON)" tools/setup
 
-demo: setup ## Show how a slow reader blocks a sender (half a minute)
+demo: setup ## Show how a slow reader closes the receive window (half a minute)
 	@$(BIN)/testbed run --delay 1s --chunk 10k
 
 test: ## Run all tests

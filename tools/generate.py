@@ -8,12 +8,14 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from enum import Enum
 from pathlib import Path
-from typing import get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 from pydantic import BaseModel
 
+from testbed.analysis.findings.measured import Fact
 from testbed.analysis.findings.registry import RULES
 from testbed.cli import EXIT_CODES, cli
 from testbed.result import CellRecord, Result, result_schema
@@ -185,6 +187,36 @@ def findings_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def facts_table() -> str:
+    """Return the table of the keys that the facts of the findings have."""
+    lines = ["| finding | meaning | keys |", "|---|---|---|"]
+    lines += [
+        f"| `{rule.name}` | {' '.join((fact.__doc__ or '').split())} | {_fact_keys(fact)} |"
+        for rule in RULES.values()
+        for fact in rule.facts
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _fact_keys(fact: type[Fact]) -> str:
+    return ", ".join(f"`{name}`: {_fact_type(kind)}" for name, kind in get_type_hints(fact).items())
+
+
+def _fact_type(kind: Any) -> str:  # noqa: ANN401 - any annotation
+    """Return the type of a fact's field as it is in JSON."""
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(kind))
+    if get_origin(kind) is tuple:
+        return f"list of {_fact_type(get_args(kind)[0])}"
+    if get_args(kind):
+        return " or ".join(_fact_type(part) for part in get_args(kind))
+    if issubclass(kind, Enum):
+        return " or ".join(f"`{each.value}`" for each in kind)
+    if issubclass(kind, Fact):
+        return f"object ({_fact_keys(kind)})"
+    return "null" if kind is type(None) else str(kind.__name__)
+
+
 GENERATED: dict[tuple[str, str | None], Callable[[], str]] = {
     ("app/c/wire_layout.h", None): wire_layout_h,
     ("app/c/contract.h", None): contract_h,
@@ -196,6 +228,7 @@ GENERATED: dict[tuple[str, str | None], Callable[[], str]] = {
     ("docs/wire-format.md", "wire-layout"): wire_table,
     ("docs/cli.md", None): cli_reference,
     ("docs/findings.md", "findings"): findings_table,
+    ("docs/findings.md", "facts"): facts_table,
     ("docs/results-format.md", "result-keys"): result_keys,
     ("docs/results-format.md", "cell-keys"): cell_keys,
     ("app/testbed/result.schema.json", None): result_schema_json,

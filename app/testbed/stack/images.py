@@ -73,7 +73,10 @@ def context(root: Path, dockerfile: str) -> bytes:
     """Return the build context: the Dockerfile and what it copies, the same bytes for the same files."""
     path = root / dockerfile
     if not path.is_file():
-        raise HostError(f"build from {root}: there is no {dockerfile}", hint="run from a checkout of the project")
+        raise HostError(
+            f"testbed is not installed from a checkout ({dockerfile} is missing in {root})",
+            hint="clone the project and run `make setup` there",
+        )
     files = {path, *(file for source in copied(path.read_text()) for file in _files(root, source))}
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:

@@ -59,8 +59,10 @@ def test_the_same_files_are_the_same_bytes(checkout: Path) -> None:
 
 
 def test_what_is_missing_is_named(checkout: Path) -> None:
-    with pytest.raises(HostError, match=r"there is no Dockerfile\.x"):
+    with pytest.raises(HostError, match="not installed from a checkout") as caught:
         context(checkout, "Dockerfile.x")
+    assert f"(Dockerfile.x is missing in {checkout})" in caught.value.message
+    assert "make setup" in caught.value.hint
     (checkout / "Dockerfile.client").write_text("FROM base\nCOPY gone /x\n")
     with pytest.raises(HostError, match="there is no gone"):
         context(checkout, "Dockerfile.client")

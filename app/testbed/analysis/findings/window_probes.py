@@ -23,7 +23,7 @@ TOLERANCE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class WindowProbes(Fact):
-    """Probes of a closed window. `expected_probes` is what exponential backoff from `first_rto_s` makes."""
+    """Probes of a closed window. `expected_probes` is what exponential backoff from `first_rto_s` predicts."""
 
     probes: int
     expected_probes: int
@@ -36,7 +36,7 @@ class WindowProbes(Fact):
 
 @dataclass(frozen=True, slots=True)
 class NotAsExpected(Fact):
-    """Another number of probes than backoff makes."""
+    """Another number of probes than backoff predicts."""
 
     probes: int
     expected_probes: int
