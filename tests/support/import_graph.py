@@ -33,14 +33,19 @@ class Module:
     def tree(self) -> ast.Module:
         return _parse(self.path)
 
-    def imports(self) -> set[str]:
+    def imports(self) -> frozenset[str]:
         """Return the modules that it imports, by their full names."""
-        package = self.name if self.is_package else self.name.rpartition(".")[0]
-        return set(imports_of(self.tree(), package))
+        return _imports_of_module(self)
 
     def own_imports(self) -> set[str]:
         """Return the project's modules among them."""
         return {name for name in self.imports() if name.split(".")[0] in OURS}
+
+
+@cache
+def _imports_of_module(module: Module) -> frozenset[str]:
+    package = module.name if module.is_package else module.name.rpartition(".")[0]
+    return frozenset(imports_of(module.tree(), package))
 
 
 @cache
@@ -74,9 +79,9 @@ def imports_of(tree: ast.AST, package: str) -> Iterator[str]:
 
 def _dynamic_import(call: ast.Call) -> Iterator[str]:
     """Yield the module of `import_module("x")`, also where the function is passed: `submit(import_module, "x")`."""
-    names = [ast.unparse(part).rpartition(".")[2] for part in (call.func, *call.args)]
-    if any(name in _DYNAMIC for name in names):
-        yield from (each.value for each in call.args if isinstance(each, ast.Constant) and isinstance(each.value, str))
+    constants = [each.value for each in call.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    if constants and any(ast.unparse(part).rpartition(".")[2] in _DYNAMIC for part in (call.func, *call.args)):
+        yield from constants
 
 
 @cache

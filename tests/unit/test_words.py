@@ -59,9 +59,13 @@ def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
+@cache
+def _any_phrase() -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w`])({'|'.join(map(re.escape, not_used()[1]))})(?![\w`])")
+
+
 def phrases_in(text: str) -> list[str]:
-    lowered = f" {' '.join(text.lower().split())} "
-    return [phrase for phrase in not_used()[1] if re.search(rf"(?<![\w`]){re.escape(phrase)}(?![\w`])", lowered)]
+    return [match[1] for match in _any_phrase().finditer(" ".join(text.lower().split()))]
 
 
 def ids(paths: list[Path]) -> dict[str, object]:
