@@ -43,6 +43,14 @@ def _package(name: str) -> str:
         return ""
 
 
+def has_device(path: Path, engine_version: dict[str, Any], release: str) -> bool:
+    """Return whether the Docker engine runs on the kernel of this process, of that release, and the device exists here.
+
+    False also means "unknown": an engine elsewhere, or a testbed that itself runs in a container.
+    """
+    return engine_version.get("KernelVersion") == release and path.exists()
+
+
 def host_facts(engine_version: dict[str, Any]) -> dict[str, Any]:
     """Return versions and settings; `engine_version` is the Docker engine's own description."""
     return {

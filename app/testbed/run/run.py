@@ -3,6 +3,7 @@
 What precedes the loop is in `preparation`, what the documents contain in `documents`, the results in `judging`.
 """
 
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from testbed.run.cell import CellOutcome, CellRun, Keep, Observer
 from testbed.run.contract import EMULATED_SLOWNESS, timeout_scale
 from testbed.run.documents import cell_record, junit_xml, outcome_document, results_csv, run_document
 from testbed.run.folder import RunFolder, new_run_id, write_json, write_text
-from testbed.run.host import host_facts
+from testbed.run.host import has_device, host_facts
 from testbed.run.judging import Judge
 from testbed.run.machines import HostOnly, Machine, Machines
 from testbed.run.preparation import PreparedImages, prepare_images
@@ -180,9 +181,10 @@ class Run:
             )
 
     def _has_tun(self, machine: Machine, run: str, image: str) -> bool:
-        """Return whether the machine offers TUN; its first cell tries it."""
+        """Return whether the machine offers TUN; its first cell tries it, unless this host has the device."""
         if machine.tun is None:
-            machine.tun = has_tun(machine.engine, ResourceLabels(run, "tun", self._owner), image)
+            here = not machine.facts and has_device(Path(TUN), self._engine_version, platform.release())
+            machine.tun = here or has_tun(machine.engine, ResourceLabels(run, "tun", self._owner), image)
             if not machine.tun:
                 name = f"kernel {machine.facts['kernel']}" if machine.facts else "this machine"
                 self._observer.note(f"{name} has no {TUN}, so the user emulation engine is unavailable")

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from testbed.run.host import host_facts, sysctls
+from testbed.run.host import has_device, host_facts, sysctls
 
 
 def test_sysctls_that_can_be_read(tmp_path: Path) -> None:
@@ -15,3 +15,13 @@ def test_facts() -> None:
     assert facts["kernel"] == "6.18"
     assert facts["versions"]["python"]
     assert facts["versions"]["docker"]
+
+
+def test_a_device_of_this_host_counts_only_below_its_own_kernel(tmp_path: Path) -> None:
+    device = tmp_path / "tun"
+    version = {"KernelVersion": "6.18.44"}
+    assert not has_device(device, version, "6.18.44")
+    device.touch()
+    assert has_device(device, version, "6.18.44")
+    assert not has_device(device, version, "6.18.45"), "the engine runs in a virtual machine, or elsewhere"
+    assert not has_device(device, {}, "6.18.44"), "the engine does not say on which kernel it runs"

@@ -143,6 +143,14 @@ def test_the_tun_device_is_probed_once_before_the_first_cell(bench: Bench, tun: 
     assert bench.observer.notes == ([] if tun else [note])
 
 
+def test_a_device_of_this_host_needs_no_probe(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("testbed.run.run.has_device", lambda *_: True)
+    devices = with_devices(bench)
+    bench.run()
+    assert "start tun" not in bench.engine.journal
+    assert devices == [True]
+
+
 def test_an_engine_that_cannot_start_the_probe_fails_the_cell(bench: Bench) -> None:
     bench.engine.fail_on["start tun"] = HostError("start x: no space left on device")
     (result,) = bench.run().results
