@@ -75,11 +75,6 @@ def literal(text: str, family: str) -> str | None:
     return text
 
 
-def is_literal(text: str) -> bool:
-    """Whether `text` is an address of either family."""
-    return any(literal(text, family) for family in _FAMILIES)
-
-
 def hosts_entry(hosts: str, name: str, family: str) -> str | None:
     """Return the address of `name` in the text of /etc/hosts."""
     for line in hosts.splitlines():

@@ -27,7 +27,6 @@ class ListEnd:
     order: Sequence[int]
 
 
-KIB: Final = 1 << 10
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 

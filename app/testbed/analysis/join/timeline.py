@@ -22,8 +22,6 @@ from testbed.analysis.join.samples import (
 
 Flags = NDArray[np.bool_]
 
-SEND_SHUTDOWN = 2
-
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
