@@ -107,7 +107,7 @@ class Floor:
             "netem",
             "/var/lib/testbed",
             name=f"{self.name}-{end}-netem",
-            cap_add=["NET_ADMIN", "NET_RAW"],
+            cap_add=["NET_ADMIN", "NET_RAW", "SYS_NICE"],
             devices=["/dev/net/tun"],
             tmpfs={"/run": ""},
             networking_config={self.name: self.client.api.create_endpoint_config(aliases=[end])},

@@ -47,6 +47,10 @@ class EngineLostError(HostError):
     """Report that the Docker engine, which was reachable before, is so no longer."""
 
 
+class CapabilityError(HostError):
+    """Report that the container engine refuses the capability for real time; without it, the same may work."""
+
+
 class ContractError(HostError):
     """Report that an image does not follow the endpoint contract."""
 

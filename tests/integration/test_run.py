@@ -130,7 +130,7 @@ def test_least_privilege_and_kept_resources(command: Command, testbed_engine: Do
         host = container["HostConfig"]
         is_sidecar = role.endswith("-netem")
         assert host["CapDrop"] == ["ALL"]
-        assert sorted(host["CapAdd"] or []) == (["NET_ADMIN", "NET_RAW"] if is_sidecar else [])
+        assert sorted(host["CapAdd"] or []) == (["NET_ADMIN", "NET_RAW", "SYS_NICE"] if is_sidecar else [])
         assert host["ReadonlyRootfs"] is True
         assert host["Privileged"] is False
         assert host["SecurityOpt"] == ["no-new-privileges:true"]

@@ -73,10 +73,14 @@ def client(process: FakeProcess) -> None:
 
 
 class FakeEngine:
-    """Find containers by their role and run their scripts when they start; `tun`: whether there is a TUN device."""
+    """Find containers by their role and run their scripts when they start; `tun`: whether there is a TUN device.
 
-    def __init__(self, *, tun: bool = True) -> None:
+    `refuses_capability` names the call that fails for a container with SYS_NICE: `create` or `start`; empty: neither.
+    """
+
+    def __init__(self, *, tun: bool = True, refuses_capability: str = "") -> None:
         self.tun = tun
+        self.refuses_capability = refuses_capability
         self.scripts: dict[str, Script] = {
             "client-netem": sidecar,
             "server-netem": sidecar,
@@ -102,6 +106,10 @@ class FakeEngine:
         if what in self.fail_on:
             raise self.fail_on[what]
 
+    def _refuse(self, attempt: str, spec: ContainerSpec) -> None:
+        if attempt == self.refuses_capability and "SYS_NICE" in spec.capabilities:
+            raise HostError(f"{attempt} {spec.name}: runc create failed: unable to apply caps: operation not permitted")
+
     def _add(self, handle: Handle, labels: Mapping[str, str]) -> Handle:
         self.resources[handle.kind, handle.name] = (handle, labels)
         return handle
@@ -117,6 +125,7 @@ class FakeEngine:
     def create_container(self, spec: ContainerSpec) -> Handle:
         role = spec.labels[ROLE]
         self._do(f"create {role}")
+        self._refuse("create", spec)
         self.processes[role] = FakeProcess(self, spec)
         return self._add(Handle("container", f"id-{spec.name}", spec.name), spec.labels)
 
@@ -149,6 +158,7 @@ class FakeEngine:
     def start(self, handle: Handle) -> None:
         role = self.resources["container", handle.name][1][ROLE]
         self._do(f"start {role}")
+        self._refuse("start", self.processes[role].spec)
         if self.processes[role].spec.devices and not self.tun:
             raise HostError(f'start {role}: error gathering device information: "/dev/net/tun": no such file')
         self.processes[role].started = True

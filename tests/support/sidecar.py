@@ -13,6 +13,7 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.types import IPAMConfig, IPAMPool
 
+from testbed.stack.capabilities import sidecar_capabilities
 from testbed.stack.cell import LINK_CPU_SHARES
 from tests.support.archives import unpacked
 from tests.support.waiting import wait_until
@@ -126,7 +127,7 @@ class Bed:
             labels={LABEL: self.name},
             host_config=api.create_host_config(
                 cap_drop=["ALL"],
-                cap_add=["NET_ADMIN", "NET_RAW"],
+                cap_add=list(sidecar_capabilities(real_time=True)),
                 security_opt=["no-new-privileges"],
                 read_only=True,
                 devices=[_TUN] if tun else [],

@@ -171,7 +171,7 @@ def test_the_compose_file_keeps_its_rules() -> None:
         assert service["pull_policy"] == "never", "another registry's image may have the same name"
         assert service["security_opt"] == ["no-new-privileges:true"]
         if name.endswith("-netem"):
-            assert service["cap_add"] == ["NET_ADMIN", "NET_RAW"]
+            assert service["cap_add"] == ["NET_ADMIN", "NET_RAW", "SYS_NICE"]
             assert service["networks"]["link"]["aliases"] == [name.removesuffix("-netem")]
         else:
             assert not {"cap_add", "devices", "networks"} & service.keys(), name

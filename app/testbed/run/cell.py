@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from testbed.errors import DeadlineError, EndpointError, EngineLostError, HostError, TestbedError
+from testbed.errors import CapabilityError, DeadlineError, EndpointError, EngineLostError, HostError, TestbedError
 from testbed.ownership import ResourceLabels
 from testbed.result import Failure, ProgramExit
 from testbed.run.contract import SIDECAR_DEADLINE_S
@@ -74,6 +74,12 @@ class CellOutcome:
     kept: bool = False
     left: bool = False
     """A resource could not be removed."""
+
+    def restart(self) -> None:
+        """Forget what happened before the cell is repeated; what is left behind stays so."""
+        self.failure = None
+        for observed in (self.exits, self.sidecars, self.notes, self.phases_s):
+            observed.clear()
 
 
 def _failure_of(error: TestbedError) -> Failure:
@@ -139,6 +145,7 @@ class CellRun:
         self._clock = clock
         self._while_waiting = while_waiting
         self._timeout_scale = timeout_scale
+        self._real_time = False
         self.outcome = outcome
 
     def run(
@@ -151,7 +158,11 @@ class CellRun:
         keep: Keep,
         tun: Callable[[], bool],
     ) -> None:
-        """Run the cell; every TestbedError becomes the outcome's failure once the sidecars exist."""
+        """Run the cell; every TestbedError becomes the outcome's failure once the sidecars exist.
+
+        But not a CapabilityError: it is raised, whatever `keep` is, so that the cell can be repeated without real time.
+        """
+        self._real_time = any(spec.real_time for spec in endpoints.values())
         with cell_stack(
             self._engine,
             labels,
@@ -165,6 +176,9 @@ class CellRun:
                 self._exchange(stack, watch, deadline_s)
             except UnexpectedExitError as exit_:
                 self.outcome.failure = _failure_of(_error_of(_root_cause(watch, exit_.member)))
+            except CapabilityError:
+                keep = "never"
+                raise
             except TestbedError as error:
                 self.outcome.failure = _failure_of(error)
             finally:
@@ -219,7 +233,7 @@ class CellRun:
 
     def _start(self, watch: Watch, name: str) -> None:
         member = watch.members[name]
-        start_container(self._engine, member.handle)
+        start_container(self._engine, member.handle, real_time=self._real_time and member.sidecar is not None)
         member.started = True
 
     def _attach(self, watch: Watch, name: str, handle: Handle) -> None:

@@ -33,6 +33,8 @@ class Machine:
     failure: Callable[[], HostError | None] = lambda: None
     tun: bool | None = None
     """Whether its kernel offers /dev/net/tun; None before the first cell, which tries it."""
+    real_time: bool = True
+    """Whether sidecars request the capability for real time; not after the engine has refused it."""
 
     @property
     def emulated(self) -> bool:

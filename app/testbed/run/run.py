@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from testbed.errors import EngineLostError, HostError
+from testbed.errors import CapabilityError, EngineLostError, HostError
 from testbed.ownership import RUN, ResourceLabels, this_process
 from testbed.result import Failure, Result
 from testbed.run.cell import CellOutcome, CellRun, Keep, Observer
@@ -162,6 +162,28 @@ class Run:
     ) -> None:
         machine = self._machines.at(planned.cell.kernel, images.tags(planned))
         outcome.machine = machine.facts
+        attempt = partial(
+            self._attempt, machine, run, path, planned, images=images, outcome=outcome, while_waiting=while_waiting
+        )
+        try:
+            attempt()
+        except CapabilityError as error:
+            machine.real_time = False
+            self._observer.note(f"{error.message}; cells run without it")
+            outcome.restart()
+            attempt()
+
+    def _attempt(
+        self,
+        machine: Machine,
+        run: str,
+        path: Path,
+        planned: PlannedCell,
+        *,
+        images: PreparedImages,
+        outcome: CellOutcome,
+        while_waiting: Callable[[], None],
+    ) -> None:
         cell = CellRun(
             machine.engine,
             path,
@@ -173,7 +195,7 @@ class Run:
         with _machine_failure_first(machine, outcome):
             cell.run(
                 ResourceLabels(run, planned.id, self._owner, keep=self._keep != "never"),
-                images.endpoints(planned, emulated=machine.emulated),
+                images.endpoints(planned, emulated=machine.emulated, real_time=machine.real_time),
                 images.netem_tag,
                 planned.cell.deadline_on(EMULATED_SLOWNESS if machine.emulated else 1),
                 keep="never" if machine.facts else self._keep,

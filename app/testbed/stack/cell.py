@@ -11,6 +11,7 @@ from typing import Final
 
 from testbed.errors import HostError
 from testbed.ownership import ResourceLabels
+from testbed.stack.capabilities import capability_attempt, sidecar_capabilities
 from testbed.stack.clean import remove_all
 from testbed.stack.ports import ContainerSpec, Handle, Processes, Runtime
 from testbed.stack.sysctls import rejected_sysctl
@@ -49,6 +50,9 @@ class EndpointSpec:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     """For the sidecar, by name: tables of distributions and traces."""
+
+    real_time: bool = True
+    """Whether its sidecar requests the capability for real time; the endpoint never has it."""
 
 
 @dataclass(slots=True)
@@ -97,7 +101,7 @@ def _sidecar(labels: ResourceLabels, role: str, spec: EndpointSpec, image: str, 
         environment=spec.sidecar_environment,
         network=_name(labels, "link"),
         alias=role,
-        capabilities=("NET_ADMIN", "NET_RAW"),
+        capabilities=sidecar_capabilities(real_time=spec.real_time),
         devices=(TUN,) if tun else (),
         volume=_name(labels, role),
         mount_at=OUTPUT,
@@ -128,6 +132,13 @@ def _planned(labels: ResourceLabels, roles: list[str]) -> list[Handle]:
     return [*planned, Handle("network", _name(labels, "link"), _name(labels, "link"))]
 
 
+def _create_sidecar(
+    engine: Runtime, labels: ResourceLabels, role: str, spec: EndpointSpec, image: str, *, tun: bool
+) -> Handle:
+    with capability_attempt(real_time=spec.real_time):
+        return engine.create_container(_sidecar(labels, role, spec, image, tun=tun))
+
+
 def _create(
     engine: Runtime,
     pool: Executor,
@@ -144,7 +155,7 @@ def _create(
     for created in (network, *volumes):
         created.result()
     creating = {
-        role: pool.submit(engine.create_container, _sidecar(labels, role, spec, image, tun=with_tun))
+        role: pool.submit(_create_sidecar, engine, labels, role, spec, image, tun=with_tun)
         for role, spec in specs.items()
     }
     sidecars = {role: created.result() for role, created in creating.items()}
@@ -172,8 +183,8 @@ def cell_stack(
     """Create the resources of one cell without starting it; always remove them at the end, unless `kept` is set.
 
     `tun` returns whether the sidecars get a TUN device; it may take long, so it runs while the network is created.
-    A failed removal goes to `on_removal_error`. Raises HostError when something cannot be created; for an endpoint its
-    future does.
+    A failed removal goes to `on_removal_error`. Raises HostError when something cannot be created, CapabilityError when
+    that is because of the capability for real time; for an endpoint its future does.
     """
     stack: CellStack | None = None
     planned = _planned(labels, list(specs))
@@ -187,9 +198,13 @@ def cell_stack(
                 on_removal_error(failure)
 
 
-def start_container(processes: Processes, handle: Handle) -> None:
-    """Start a container; an error about a sysctl names it and the reason."""
-    try:
-        processes.start(handle)
-    except HostError as error:
-        raise rejected_sysctl(error.message) or error from error
+def start_container(processes: Processes, handle: Handle, *, real_time: bool = False) -> None:
+    """Start a container; an error about a sysctl names it and the reason.
+
+    Raises CapabilityError if the engine refuses the capability for real time, which the container has requested.
+    """
+    with capability_attempt(real_time=real_time):
+        try:
+            processes.start(handle)
+        except HostError as error:
+            raise rejected_sysctl(error.message) or error from error

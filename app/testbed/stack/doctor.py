@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from threading import Thread
 from typing import Any, Final, Literal
 
-from testbed.errors import HostError
+from testbed.errors import CapabilityError, HostError
 from testbed.ownership import Owner, ResourceLabels
+from testbed.stack.capabilities import capability_attempt, sidecar_capabilities
 from testbed.stack.clean import leftovers, remove_all
 from testbed.stack.docker_cli import DockerCommandError, compose_version
 from testbed.stack.docker_engine import DockerEngine
@@ -103,10 +104,21 @@ def _sidecar(engine: DockerEngine, labels: ResourceLabels, image: str) -> Iterat
         if not tun:
             hint = "modprobe tun; the user emulation engine needs it"
             yield Row("tun", "limited", f"the kernel of the Docker engine has no {TUN}", hint)
-        rows = list(_sidecar_rows(*_run_sidecar_doctor(engine, labels, image, (TUN,) if tun else ())))
+        rows = list(_rows_of_sidecar(engine, labels, image, (TUN,) if tun else ()))
     except HostError as error:
         rows = [Row("sidecar", "missing", error.message, error.hint)]
     yield from rows
+
+
+def _rows_of_sidecar(
+    engine: DockerEngine, labels: ResourceLabels, image: str, devices: tuple[str, ...]
+) -> Iterator[Row]:
+    try:
+        exit_, output = _run_sidecar_doctor(engine, labels, image, devices, real_time=True)
+    except CapabilityError as error:
+        yield Row("real time", "limited", error.message, error.hint)
+        exit_, output = _run_sidecar_doctor(engine, labels, image, devices, real_time=False)
+    yield from _sidecar_rows(exit_, output)
 
 
 def _sidecar_rows(exit_: Exit | None, output: str) -> Iterator[Row]:
@@ -133,7 +145,7 @@ def _sidecar_rows(exit_: Exit | None, output: str) -> Iterator[Row]:
 
 
 def _run_sidecar_doctor(
-    engine: DockerEngine, labels: ResourceLabels, image: str, devices: tuple[str, ...]
+    engine: DockerEngine, labels: ResourceLabels, image: str, devices: tuple[str, ...], *, real_time: bool
 ) -> tuple[Exit | None, str]:
     name = f"testbed-doctor-{labels.owner.pid}"
     tags = labels.for_role("netem")
@@ -153,13 +165,14 @@ def _run_sidecar_doctor(
             environment={},
             network=name,
             command=("doctor",),
-            capabilities=("NET_ADMIN", "NET_RAW"),
+            capabilities=sidecar_capabilities(real_time=real_time),
             devices=devices,
             tmpfs=("/run", "/tmp"),  # noqa: S108 - paths in the container
         )
-        container = engine.create_container(spec)
-        follow = engine.attach(container, on_output)
-        engine.start(container)
+        with capability_attempt(real_time=real_time):
+            container = engine.create_container(spec)
+            follow = engine.attach(container, on_output)
+            engine.start(container)
         thread = Thread(target=lambda: exits.append(follow()), daemon=True)
         thread.start()
         thread.join(SIDECAR_DOCTOR_S)

@@ -85,7 +85,7 @@ def test_least_privilege(bench: Bench) -> None:
     specs = {role: process.spec for role, process in bench.engine.processes.items()}
     assert specs["client"].capabilities == specs["server"].capabilities == ()
     assert specs["client"].joins == "id-testbed-r-c-client-netem"
-    assert specs["client-netem"].capabilities == ("NET_ADMIN", "NET_RAW")
+    assert specs["client-netem"].capabilities == ("NET_ADMIN", "NET_RAW", "SYS_NICE")
     assert specs["client-netem"].cpu_shares > 1024
     assert specs["client"].cpu_shares == 0
     assert specs["client-netem"].network == specs["server-netem"].network == "testbed-r-c-link"

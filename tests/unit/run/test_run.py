@@ -308,3 +308,21 @@ def test_the_failure_of_a_guest_replaces_all_others(bench: Bench) -> None:
     assert result.status == "error"
     assert result.reason == "run a cell with kernel 6.1: the guest has ended; its last lines:\n  Kernel panic"
     assert result.notes == []
+
+
+@pytest.mark.parametrize("attempt", ["create", "start"])
+@pytest.mark.parametrize("keep", ["never", "always"])
+def test_a_refused_capability_is_noted_once_and_the_cells_run_without_it(
+    bench: Bench, attempt: str, keep: Keep
+) -> None:
+    bench.engine.refuses_capability = attempt
+    report = bench.run(keep=keep, family=["ipv4", "ipv6"])
+    assert [result.status for result in report.results] == ["failed", "failed"]  # the fake server prints no nodes
+    assert [result.notes for result in report.results] == [[], []]
+    reason = "unable to apply caps: operation not permitted"
+    assert bench.observer.notes == [
+        f"the container engine refuses the capability SYS_NICE: {reason}; cells run without it"
+    ]
+    assert bench.engine.journal.count("start client") == 2, "each cell transfers once"
+    assert bench.engine.processes["client-netem"].spec.capabilities == ("NET_ADMIN", "NET_RAW")
+    assert len(bench.engine.resources) == (14 if keep == "always" else 0)
