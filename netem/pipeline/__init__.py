@@ -7,7 +7,8 @@
     pipeline.next_due_ns()               # absolute ns of the next pop, None if the queue is empty; in the past: at once
     pipeline.change(impairment, now_ns)  # queued packets keep their times; an empty impairment lets them drain
     pipeline.restart()                   # after the probes: reset draws, packet numbers, blackholes, statistics
-    pipeline.stats().as_dict()           # counters per impairment, packets_queued, delay_ns {min, p50, p99, max}
+    pipeline.stats().as_dict()           # counters per impairment, packets_queued, delay_ns {packets, min, p50, p99,
+                                         # max}, lateness_ns {packets, p50, p99, max}
     pipeline.drain()                     # all queued frames, now
     fixed_delay(impairment)              # what a simpler data path has to do instead of a pipeline, None if it cannot
 
@@ -18,17 +19,21 @@ same seed and arrivals give the same result for every packet, however late the p
 """
 
 from netem.pipeline.fixed_delay import FixedDelay, fixed_delay
+from netem.pipeline.lateness import BUCKETS as LATENESS_BUCKETS
+from netem.pipeline.lateness import Lateness
 from netem.pipeline.packet import Entry, Frame
 from netem.pipeline.pipeline import Pipeline, wants_segments
 from netem.pipeline.stage import Resources
 from netem.pipeline.statistics import Counters, EngineDelay, Statistics
 
 __all__ = [
+    "LATENESS_BUCKETS",
     "Counters",
     "EngineDelay",
     "Entry",
     "FixedDelay",
     "Frame",
+    "Lateness",
     "Pipeline",
     "Resources",
     "Statistics",

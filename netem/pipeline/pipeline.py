@@ -9,6 +9,7 @@ from random import Random
 
 from netem.pipeline.fixed_delay import fixed_delay
 from netem.pipeline.frame import is_neighbour_discovery, matches, wire_bytes
+from netem.pipeline.lateness import LatenessHistogram
 from netem.pipeline.packet import EXEMPT, Entry, Frame, Packet
 from netem.pipeline.queue import TimeQueue
 from netem.pipeline.registry import ADMISSION, ENTRY, STAGES, TIMING
@@ -56,6 +57,7 @@ class Pipeline:
         self._gate: SlotGate | None = None
         self._counters = Counters()
         self._delays = DelayRecorder()
+        self._lateness = LatenessHistogram()
         self._compile(impairment, resources)
 
     def _compile(self, impairment: Impairment, resources: Resources) -> None:
@@ -202,6 +204,7 @@ class Pipeline:
             impaired = [entry for entry in entries if entry[1] != EXEMPT]
         if impaired:
             self._delays.record_batch(now_ns, impaired)
+            self._lateness.record_batch(now_ns, impaired)
         return [entry[3] for entry in entries]
 
     def next_due_ns(self) -> int | None:
@@ -220,9 +223,12 @@ class Pipeline:
         The new impairment replaces the old one completely. Stages whose configuration is unchanged keep their state
         and their draws. Raises SpecError before anything changes if a table or a trace is missing.
         """
+        had_slots = self._gate is not None
         self._compile(impairment, self._resources if resources is None else resources)
         if self._gate is not None:
             self._gate.arrived(self._queue, now_ns)
+        elif had_slots:
+            self._queue.release_at(now_ns)
 
     def restart(self) -> None:
         """Reset draws, packet numbers, times and statistics, but keep the queued packets.
@@ -240,22 +246,20 @@ class Pipeline:
             frames.append(queue.pop()[3])
         return frames
 
-    def export_queue(self) -> list[Entry]:
-        """Remove and return all queued entries, in order, for another data path."""
+    def export_queue(self) -> tuple[list[Entry], list[Entry]]:
+        """Remove and return the entries that are ready to be popped and those that are queued, each in order."""
         queue = self._queue
-        entries = [*queue.ready, *(queue.pop() for _ in range(len(queue)))]
+        ready, queued = list(queue.ready), [queue.pop() for _ in range(len(queue))]
         queue.ready.clear()
         self._has_exempt = False
-        return entries
+        return ready, queued
 
-    def import_queue(self, entries: Iterable[Entry]) -> None:
+    def import_queue(self, ready: Iterable[Entry], queued: Iterable[Entry]) -> None:
         """Add the entries that another data path exported."""
-        for entry in entries:
-            if entry[1] == EXEMPT:
-                self._has_exempt = True
-                self._queue.ready.append(entry)
-            else:
-                self._queue.add(entry)
+        self._queue.ready.extend(ready)
+        self._has_exempt = any(entry[1] == EXEMPT for entry in self._queue.ready)
+        for entry in queued:
+            self._queue.add(entry)
 
     @property
     def counters(self) -> Counters:
@@ -267,7 +271,12 @@ class Pipeline:
         """The live recorder, for another data path to continue."""
         return self._delays
 
+    @property
+    def lateness(self) -> LatenessHistogram:
+        """The live histogram, for another data path to continue."""
+        return self._lateness
+
     def stats(self) -> Statistics:
-        """Return a snapshot of the counters and the delay in the engine."""
+        """Return a snapshot of the counters, the delay in the engine and its lateness."""
         queued = len(self._queue) + len(self._queue.ready)
-        return Statistics(replace(self._counters), queued, self._delays.snapshot())
+        return Statistics(replace(self._counters), queued, self._delays.snapshot(), self._lateness.snapshot())

@@ -49,6 +49,11 @@ class TimeQueue:
             return heappop(heap)[2]
         return line.popleft()
 
+    def pop_at(self, now_ns: int) -> None:
+        """Move the packet due first to `ready`, due now: what held it longer was an impairment, not the engine."""
+        _, arrived_ns, wire_bytes, frame = self.pop()
+        self.ready.append((now_ns, arrived_ns, wire_bytes, frame))
+
     def last_due_ns(self) -> int | None:
         """Return the latest due time in the queue."""
         if not self.heap:
@@ -65,4 +70,11 @@ class TimeQueue:
         head = self.head()
         while head is not None and head[0] <= now_ns:
             ready.append(self.pop())
+            head = self.head()
+
+    def release_at(self, now_ns: int) -> None:
+        """Move the packets that are due to `ready`, due now: the slots that held some of them have ended."""
+        head = self.head()
+        while head is not None and head[0] <= now_ns:
+            self.pop_at(now_ns)
             head = self.head()

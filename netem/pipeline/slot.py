@@ -49,7 +49,7 @@ class SlotGate:
             if head[0] > now_ns or self._opens_ns > now_ns:
                 self._wakes_ns = max(head[0], self._opens_ns)
                 return
-            queue.ready.append(queue.pop())
+            queue.pop_at(now_ns)
             self._packets_left -= 1
             self._bytes_left -= head[2]
             if self._packets_left <= 0 or self._bytes_left <= 0:

@@ -1,7 +1,8 @@
-"""Statistics of a pipeline: counters per impairment and the delay in the engine."""
+"""Statistics of a pipeline: counters per impairment, the delay in the engine, and how late frames left it."""
 
 from dataclasses import asdict, dataclass
 
+from netem.pipeline.lateness import Lateness
 from netem.pipeline.packet import Entry
 
 MAX_SAMPLES = 4096  # a percentile of 4096 even samples is within 0.8 percentile points (95 %)
@@ -49,6 +50,8 @@ class Statistics:
     packets_queued: int
     delay_ns: EngineDelay | None
     """None until the first packet leaves."""
+    lateness_ns: Lateness | None
+    """None until a packet that waited leaves."""
 
     def as_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""
@@ -56,6 +59,7 @@ class Statistics:
             **asdict(self.counters),
             "packets_queued": self.packets_queued,
             "delay_ns": self.delay_ns and asdict(self.delay_ns),
+            "lateness_ns": self.lateness_ns and asdict(self.lateness_ns),
         }
 
 

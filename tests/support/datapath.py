@@ -79,6 +79,8 @@ class Both:
             assert self.pipeline.stats().packets_queued == self.reference.stats().packets_queued
         assert self.pipeline.stats().counters == self.reference.stats().counters
         assert self.pipeline.stats().delay_ns == self.reference.stats().delay_ns
+        assert self.pipeline.stats().lateness_ns == self.reference.stats().lateness_ns
+        assert self.pipeline.lateness.buckets == self.reference.lateness.buckets
 
     def load(self) -> None:
         fixed = fixed_delay(parse(self.text))

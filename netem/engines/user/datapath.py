@@ -1,7 +1,7 @@
 """The data path in C: the same lanes as in Python, for a fixed delay or none (`netem.pipeline.fixed_delay`).
 
-It loads queues, counters and recorded delays from the pipelines. The pipelines stay the reference: their counters are
-synchronized before anyone reads them. The image build compiles the library from `c/`.
+It loads queues and statistics from the pipelines. The pipelines stay the reference: their statistics are synchronized
+before anyone reads them. The image build compiles the library from `c/`.
 """
 
 import ctypes
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from netem.contract.errors import from_os_error
 from netem.engines.user.devices import MAX_FRAME_BYTES
-from netem.pipeline import Entry, FixedDelay, Pipeline
+from netem.pipeline import LATENESS_BUCKETS, Entry, FixedDelay, Pipeline
 
 LIBRARY = Path(__file__).with_name("libdatapath.so")
 _MAX_SAMPLES = 4096
@@ -27,12 +27,14 @@ class _LaneState(ctypes.Structure):
         *((name, ctypes.c_int64) for name in (*_CONFIGURATION, *_COUNTERS)),
         *((f"delay_{name}", ctypes.c_int64) for name in (*_DELAYS, "sample_count")),
         ("samples", ctypes.c_int64 * _MAX_SAMPLES),
+        ("lateness_max_ns", ctypes.c_int64),
+        ("lateness_buckets", ctypes.c_int64 * LATENESS_BUCKETS),
     ]
 
 
 def _load(library: Path) -> ctypes.CDLL:
     loaded = ctypes.CDLL(str(library), use_errno=True)
-    pointer, lane = ctypes.c_void_p, ctypes.c_int
+    pointer, lane, ready = ctypes.c_void_p, ctypes.c_int, ctypes.c_bool
     times, frame, size = ctypes.POINTER(ctypes.c_int64), ctypes.c_char_p, ctypes.c_size_t
     for name, result, arguments in (
         ("open", pointer, [ctypes.POINTER(ctypes.c_int), ctypes.c_int, ctypes.c_int]),
@@ -41,8 +43,8 @@ def _load(library: Path) -> ctypes.CDLL:
         ("queued", ctypes.c_int64, [pointer, lane]),
         ("tx_rejected", ctypes.c_int64, [pointer]),
         ("next_due", ctypes.c_int64, [pointer, lane]),
-        ("import", ctypes.c_int, [pointer, lane, times, frame, size]),
-        ("export", ctypes.c_int64, [pointer, lane, times, frame]),
+        ("import", ctypes.c_int, [pointer, lane, ready, times, frame, size]),
+        ("export", ctypes.c_int64, [pointer, lane, ready, times, frame]),
         ("export_outgoing", ctypes.c_int64, [pointer, frame]),
         ("push", ctypes.c_int, [pointer, lane, frame, size, ctypes.c_int64]),
         ("pop", None, [pointer, lane, ctypes.c_int64]),
@@ -109,7 +111,7 @@ class DataPath:
         return frames
 
     def load(self, lane: int, pipeline: Pipeline, fixed: FixedDelay) -> None:
-        """Load configuration, counters and queue of a pipeline into a lane, and empty the pipeline's queue."""
+        """Load configuration, statistics and queue of a pipeline into a lane, and empty the pipeline's queue."""
         state, delays = self._states[lane], pipeline.delays
         for name in _CONFIGURATION:
             setattr(state, name, getattr(fixed, name))
@@ -119,27 +121,36 @@ class DataPath:
             setattr(state, f"delay_{name}", getattr(delays, name))
         state.delay_sample_count = len(delays.samples)
         state.samples[: len(delays.samples)] = delays.samples
-        for due_ns, arrived_ns, wire_bytes, frame in pipeline.export_queue():
+        state.lateness_max_ns = pipeline.lateness.max_ns
+        state.lateness_buckets[:] = pipeline.lateness.buckets
+        ready, queued = pipeline.export_queue()
+        self._import(lane, ready, is_ready=True)
+        self._import(lane, queued, is_ready=False)
+
+    def _import(self, lane: int, entries: list[Entry], *, is_ready: bool) -> None:
+        for due_ns, arrived_ns, wire_bytes, frame in entries:
             times = _Times(due_ns, arrived_ns, wire_bytes)
-            _check(self._c.datapath_import(self._path, lane, times, bytes(frame), len(frame)))
+            _check(self._c.datapath_import(self._path, lane, is_ready, times, bytes(frame), len(frame)))
 
     def sync_counters(self, lane: int, pipeline: Pipeline) -> None:
-        """Copy counters and recorded delays of a lane to its pipeline; the frames stay here."""
+        """Copy counters, recorded delays and lateness of a lane to its pipeline; the frames stay here."""
         state, delays = self._states[lane], pipeline.delays
         for name in _COUNTERS:
             setattr(pipeline.counters, name, getattr(state, name))
         for name in _DELAYS:
             setattr(delays, name, getattr(state, f"delay_{name}"))
         delays.samples[:] = state.samples[: state.delay_sample_count]
+        pipeline.lateness.max_ns = state.lateness_max_ns
+        pipeline.lateness.buckets[:] = state.lateness_buckets
 
     def unload(self, lane: int, pipeline: Pipeline) -> None:
         """Move the queue of a lane to its pipeline."""
-        pipeline.import_queue(self._export_all(lane))
+        pipeline.import_queue(self._export(lane, is_ready=True), self._export(lane, is_ready=False))
 
-    def _export_all(self, lane: int) -> list[Entry]:
+    def _export(self, lane: int, *, is_ready: bool) -> list[Entry]:
         entries: list[Entry] = []
         times = _Times()
-        while (length := self._c.datapath_export(self._path, lane, times, self._frame)) >= 0:
+        while (length := self._c.datapath_export(self._path, lane, is_ready, times, self._frame)) >= 0:
             entries.append((times[0], times[1], times[2], ctypes.string_at(self._frame, length)))
         return entries
 

@@ -36,10 +36,11 @@ struct lane_state *datapath_state(struct datapath *path, int lane);
 int64_t datapath_queued(const struct datapath *path, int lane);
 int64_t datapath_tx_rejected(const struct datapath *path);
 int64_t datapath_next_due(const struct datapath *path, int lane);
-/* Move a queued frame in or out. `times` are due_ns, arrived_ns and its bytes on the wire. An export returns the length
- * of the frame, or -1 when none is left. */
-int datapath_import(struct datapath *path, int lane, const int64_t times[3], const unsigned char *frame, size_t length);
-int64_t datapath_export(struct datapath *path, int lane, int64_t times[3], unsigned char *frame);
+/* Move a frame in or out, see lane_import and lane_export. `times` are due_ns, arrived_ns and its bytes on the wire. An
+ * export returns the length of the frame, or -1 when none is left. */
+int datapath_import(struct datapath *path, int lane, bool ready, const int64_t times[3], const unsigned char *frame,
+                    size_t length);
+int64_t datapath_export(struct datapath *path, int lane, bool ready, int64_t times[3], unsigned char *frame);
 int64_t datapath_export_outgoing(struct datapath *path, unsigned char *frame);
 int datapath_push(struct datapath *path, int lane, const unsigned char *frame, size_t length, int64_t now_ns);
 void datapath_pop(struct datapath *path, int lane, int64_t now_ns);
@@ -232,14 +233,16 @@ int64_t datapath_next_due(const struct datapath *path, int lane)
     return lane_next_due(&path->lanes[lane]);
 }
 
-int datapath_import(struct datapath *path, int lane, const int64_t times[3], const unsigned char *frame, size_t length)
+int datapath_import(struct datapath *path, int lane, bool ready, const int64_t times[3], const unsigned char *frame,
+                    size_t length)
 {
     struct buffer *buffer = pool_copy(&path->pool, frame, length);
     if (buffer == NULL)
         return -ENOMEM;
+    buffer->due_ns = times[0];
     buffer->arrived_ns = times[1];
     buffer->wire_bytes = times[2];
-    return lane_import(&path->lanes[lane], buffer, times[0]);
+    return lane_import(&path->lanes[lane], buffer, ready);
 }
 
 static int64_t copy_out(struct datapath *path, struct buffer *buffer, unsigned char *frame)
@@ -252,10 +255,11 @@ static int64_t copy_out(struct datapath *path, struct buffer *buffer, unsigned c
     return length;
 }
 
-int64_t datapath_export(struct datapath *path, int lane, int64_t times[3], unsigned char *frame)
+int64_t datapath_export(struct datapath *path, int lane, bool ready, int64_t times[3], unsigned char *frame)
 {
-    struct buffer *buffer = lane_export(&path->lanes[lane], &times[0]);
+    struct buffer *buffer = lane_export(&path->lanes[lane], ready);
     if (buffer != NULL) {
+        times[0] = buffer->due_ns;
         times[1] = buffer->arrived_ns;
         times[2] = buffer->wire_bytes;
     }

@@ -114,7 +114,7 @@ static bool before(const struct heap_entry *a, const struct heap_entry *b)
     return a->due_ns < b->due_ns || (a->due_ns == b->due_ns && a->number < b->number);
 }
 
-static int heap_push(struct lane *lane, int64_t due_ns, struct buffer *buffer)
+static int heap_push(struct lane *lane, struct buffer *buffer)
 {
     if (lane->count == lane->capacity) {
         size_t capacity = lane->capacity == 0 ? INITIAL_CAPACITY : 2 * lane->capacity;
@@ -124,7 +124,7 @@ static int heap_push(struct lane *lane, int64_t due_ns, struct buffer *buffer)
         lane->heap = heap;
         lane->capacity = capacity;
     }
-    struct heap_entry entry = {due_ns, lane->number++, buffer};
+    struct heap_entry entry = {buffer->due_ns, lane->number++, buffer};
     size_t at = lane->count++;
     for (; at > 0 && before(&entry, &lane->heap[(at - 1) / 2]); at = (at - 1) / 2)
         lane->heap[at] = lane->heap[(at - 1) / 2];
@@ -184,14 +184,14 @@ static void record_delay(struct lane_state *state, int64_t delay_ns)
 int lane_push(struct lane *lane, struct buffer *buffer, int64_t now_ns)
 {
     struct lane_state *state = &lane->state;
-    buffer->arrived_ns = now_ns;
+    buffer->due_ns = buffer->arrived_ns = now_ns;
     buffer->wire_bytes = wire_bytes_of(buffer);
     state->packets_in++;
     state->bytes_in += buffer->wire_bytes;
     if (state->exempts_nd && is_neighbour_discovery(buffer)) {
         state->exempt++;
         buffer->arrived_ns = EXEMPT;
-        return lane_import(lane, buffer, now_ns);
+        return lane_import(lane, buffer, true);
     }
     bool full = (int64_t)lane->count >= state->limit_packets;
     if (full) {
@@ -204,7 +204,8 @@ int lane_push(struct lane *lane, struct buffer *buffer, int64_t now_ns)
         }
     }
     state->delayed += state->delay_ns > 0;
-    int error = lane_import(lane, buffer, now_ns + state->delay_ns);
+    buffer->due_ns += state->delay_ns;
+    int error = lane_import(lane, buffer, false);
     if (error == 0 && full)
         update_queue_max(lane);
     return error;
@@ -217,37 +218,38 @@ void lane_pop(struct lane *lane, int64_t now_ns, struct fifo *outgoing)
     release(lane, now_ns);
     while ((buffer = fifo_pop(&lane->ready)) != NULL) {
         lane->state.packets_out++;
-        if (buffer->arrived_ns != EXEMPT)
+        if (buffer->arrived_ns != EXEMPT) {
             record_delay(&lane->state, now_ns - buffer->arrived_ns);
+            if (buffer->due_ns > buffer->arrived_ns)
+                lateness_record(&lane->state.lateness, now_ns - buffer->due_ns);
+        }
         fifo_append(outgoing, buffer);
     }
 }
 
-int lane_import(struct lane *lane, struct buffer *buffer, int64_t due_ns)
+int lane_import(struct lane *lane, struct buffer *buffer, bool ready)
 {
-    if (buffer->arrived_ns == EXEMPT) {
+    if (ready) {
         fifo_append(&lane->ready, buffer);
         return 0;
     }
-    int error = heap_push(lane, due_ns, buffer);
+    int error = heap_push(lane, buffer);
     if (error != 0)
         pool_put(lane->pool, buffer);
     return error;
 }
 
-struct buffer *lane_export(struct lane *lane, int64_t *due_ns)
+struct buffer *lane_export(struct lane *lane, bool ready)
 {
-    *due_ns = 0;
-    if (lane->ready.first != NULL)
+    if (ready)
         return fifo_pop(&lane->ready);
-    if (lane->count == 0)
-        return NULL;
-    *due_ns = lane->heap[0].due_ns;
-    return heap_pop(lane);
+    return lane->count > 0 ? heap_pop(lane) : NULL;
 }
 
 int64_t lane_next_due(const struct lane *lane)
 {
+    if (lane->ready.first != NULL)
+        return lane->ready.first->due_ns;
     return lane->count > 0 ? lane->heap[0].due_ns : INT64_MAX;
 }
 

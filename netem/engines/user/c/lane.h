@@ -7,6 +7,8 @@
 #ifndef NETEM_LANE_H
 #define NETEM_LANE_H
 
+#include "lateness.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,11 +27,12 @@ struct lane_state {
     int64_t packets_in, bytes_in, packets_out, exempt, delayed, dropped_limit, queue_packets_max;
     int64_t delays, min_ns, max_ns, stride, until_next, sample_count;
     int64_t samples[MAX_SAMPLES];
+    struct lateness lateness;
 };
 
 struct buffer {
     struct buffer *next;
-    int64_t arrived_ns, wire_bytes;
+    int64_t due_ns, arrived_ns, wire_bytes;
     size_t length;
     bool small;
     unsigned char data[];
@@ -72,11 +75,12 @@ void fifo_close(struct fifo *fifo);
 int lane_push(struct lane *lane, struct buffer *buffer, int64_t now_ns);
 /* Move the frames that are due to `outgoing`, in the order in which they leave. */
 void lane_pop(struct lane *lane, int64_t now_ns, struct fifo *outgoing);
-/* Add a frame that another lane exported. The lane owns the buffer from then on, even when it returns -ENOMEM. */
-int lane_import(struct lane *lane, struct buffer *buffer, int64_t due_ns);
-/* Remove and return the frame that leaves next; NULL when the lane is empty. */
-struct buffer *lane_export(struct lane *lane, int64_t *due_ns);
-int64_t lane_next_due(const struct lane *lane); /* INT64_MAX when the heap is empty */
+/* Add a frame that another lane exported, in the order of the exports. The lane owns the buffer from then on, even when
+ * it returns -ENOMEM. `ready` is that of the export: frames that left the queue in ideal time and wait for lane_pop. */
+int lane_import(struct lane *lane, struct buffer *buffer, bool ready);
+/* Remove and return the next frame that is ready, or of the queue; NULL when there is none. */
+struct buffer *lane_export(struct lane *lane, bool ready);
+int64_t lane_next_due(const struct lane *lane); /* INT64_MAX when the lane is empty */
 int64_t lane_queued(const struct lane *lane);
 void lane_close(struct lane *lane);
 

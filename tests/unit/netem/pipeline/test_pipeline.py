@@ -258,3 +258,45 @@ def test_any_bytes_come_out_in_time_order(frames: list[tuple[int, bytes]], text:
     for start in (0, 10):
         left = send(Pipeline(parse(text), 1, frame_start=start, resources=RESOURCES), timed)
         assert all(early[0] <= late[0] for early, late in pairwise(left))
+
+
+def test_lateness_is_the_time_after_a_frame_was_due() -> None:
+    pipeline = Pipeline(parse("delay 10ms"))
+    for number in range(2):
+        pipeline.push(numbered(number), number * MS)
+    pipeline.push(ARP, 2 * MS)
+    pipeline.pop_due(11 * MS + 100)
+    lateness = pipeline.stats().lateness_ns
+    assert lateness
+    assert (lateness.packets, lateness.max) == (2, MS + 100)
+    pipeline.restart()
+    assert pipeline.stats().lateness_ns is None
+
+
+@pytest.mark.parametrize("text", ["", "rate 1gbit reorder 100% delay 1ms"])
+def test_a_frame_that_does_not_wait_is_not_late(text: str) -> None:
+    pipeline = Pipeline(parse(text))
+    pipeline.push(numbered(1), 0)
+    assert pipeline.pop_due(5) == [numbered(1)]
+    assert pipeline.stats().lateness_ns is None
+
+
+@pytest.mark.parametrize("text", ["slot 20ms", "slot 20ms packets 1", "slot 3ms 9ms delay 1ms 2ms"])
+def test_waiting_for_a_slot_is_not_lateness(text: str) -> None:
+    pipeline = Pipeline(parse(text))
+    send(pipeline, arrivals(500))
+    lateness = pipeline.stats().lateness_ns
+    assert lateness
+    assert lateness.max == 0
+
+
+def test_the_time_in_a_slot_that_a_change_removes_is_not_lateness() -> None:
+    pipeline = Pipeline(parse("slot 20ms delay 1ms"))
+    for number in range(3):
+        pipeline.push(numbered(number), 0)
+    pipeline.change(parse("delay 1ms"), 5 * MS)
+    assert pipeline.next_due_ns() == 5 * MS
+    assert pipeline.pop_due(5 * MS + 7) == [numbered(number) for number in range(3)]
+    lateness = pipeline.stats().lateness_ns
+    assert lateness
+    assert (lateness.packets, lateness.max) == (3, 7)

@@ -2,7 +2,7 @@ from random import Random
 
 import pytest
 
-from netem.pipeline import Counters, Statistics
+from netem.pipeline import Counters, Lateness, Statistics
 from netem.pipeline.statistics import MAX_SAMPLES, DelayRecorder
 
 
@@ -35,7 +35,8 @@ def test_many_delays_take_bounded_memory(batch: int) -> None:
 
 
 def test_plain_values_for_json() -> None:
-    values = Statistics(Counters(packets_in=3), 1, None).as_dict()
+    values = Statistics(Counters(packets_in=3), 1, None, Lateness(5, 1, 2, 3)).as_dict()
     assert values["packets_in"] == 3
     assert values["packets_queued"] == 1
     assert values["delay_ns"] is None
+    assert values["lateness_ns"] == {"packets": 5, "p50": 1, "p99": 2, "max": 3}
