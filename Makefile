@@ -27,7 +27,7 @@ bench: setup ## Measure speed, memory and overhead
 	@$(BIN)/python -m benchmarks.run
 
 bench-link: setup ## Measure the link alone: rates, delay error, cost
-	@$(BIN)/python -m benchmarks.run link
+	@$(BIN)/python -m benchmarks.run link paths punctual cells
 
 ci-steps: setup ## Run the steps of the CI workflow here, in order
 	@$(BIN)/python tools/ci_steps.py
