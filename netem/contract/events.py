@@ -23,8 +23,9 @@ EVENT_KINDS = (
     EventKind(
         "link",
         "the impairment is in force and has been read back",
-        "`engine` (`kernel`, `user`, `none`), `reason`, `requested`, `readback`; `route`: metrics of the route to the "
-        "peers by family, as set and read back; `sysctls` by key",
+        "`engine` (`kernel`, `user`, `none`), `reason`, `requested`, `readback`; `scheduling`: policy of the user "
+        "engine's process (`deadline ...`, `fifo ...`, `ordinary: REASON`), null without it; `route`: metrics of the "
+        "route to the peers by family, as set and read back; `sysctls` by key",
         "last",
     ),
     EventKind(

@@ -24,6 +24,7 @@ from netem.contract.variable import (
 EngineChoice = Literal["auto", "kernel", "user"]
 Family = Literal["ipv4", "ipv6"]
 OnEngineDeath = Literal["closed", "open"]
+RealtimeChoice = Literal["auto", "off", "require"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
 _NAME = re.compile(r"\S+")
@@ -46,6 +47,15 @@ class Settings:
             "NETEM_ENGINE",
             get_args(EngineChoice),
             "emulation engine; `auto` = the kernel's where it can do all of the impairment",
+        ),
+    )
+    realtime: RealtimeChoice = field(
+        default="auto",
+        metadata=choice(
+            "NETEM_REALTIME",
+            get_args(RealtimeChoice),
+            "real-time policy for the user engine and, until `ready`, for the probes; `auto` = where it is granted; "
+            "`require` = an `error` where it is not",
         ),
     )
     impair_nd: bool = field(default=False, metadata=flag("NETEM_ND", "1 = impair ARP and neighbour discovery, too"))
@@ -81,13 +91,14 @@ class Settings:
             "1 = `ready` waits until a peer has probed this end over all of `NETEM_FAMILIES`",
         ),
     )
-    delay_tolerance_ms: float = field(
-        default=2.0,
+    delay_tolerance_ms: float | None = field(
+        default=None,
         metadata=number(
             "NETEM_DELAY_TOLERANCE_MS",
             0,
             10_000,
-            "how much later than requested the median probe may arrive, beyond 1 % of the delay",
+            "how much later than requested the median probe may arrive, beyond 1 % of the delay; empty = 0.5 where the "
+            "user engine runs under a real-time policy, else 2",
         ),
     )
     port: int = field(

@@ -51,7 +51,13 @@ def _obstacles(impairments: Iterable[Impairment]) -> Iterator[str]:
 
 
 def _user(settings: Settings, impairment: Impairment, reason: str) -> UserEngine:
-    return UserEngine(device=settings.device, impairment=impairment, seed=settings.seed, reason=reason)
+    return UserEngine(
+        device=settings.device,
+        impairment=impairment,
+        seed=settings.seed,
+        reason=reason,
+        realtime=settings.realtime,
+    )
 
 
 def _kernel(settings: Settings, impairment: Impairment, reason: str) -> KernelEngine:

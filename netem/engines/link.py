@@ -22,6 +22,10 @@ class Link(Protocol):
     reason: str
     capture_points: tuple[CapturePoint, ...]
     capture_note: str
+    scheduling: str | None
+    """The policy of the process in the path, "deadline ...", "fifo ..." or "ordinary: REASON"; None without one."""
+    realtime: bool
+    """Whether this process runs under a real-time policy."""
     death_fd: int | None
     """Readable once the engine's process has died; None without such a process."""
 
@@ -57,6 +61,8 @@ class PlainLink:
     """A link without an impairment."""
 
     engine: str = "none"
+    scheduling: str | None = None
+    realtime: bool = False
     death_fd: int | None = None
     capture_note: str = ""
 

@@ -39,6 +39,7 @@ class DirectionMeasurement:
     sent: int
     received: int
     delays: Delays | None
+    delay_tolerance_ns: int
 
 
 @dataclass(frozen=True, slots=True)

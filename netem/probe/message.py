@@ -51,12 +51,19 @@ class Request(NamedTuple):
     session: int
 
 
+class Egress(NamedTuple):
+    """What a sidecar tells its peers of its egress: the impairment, and how much later than that it may deliver."""
+
+    impairment: str
+    delay_tolerance_ns: int
+
+
 class Reply(NamedTuple):
     """The answer to a control request; every reply carries the same facts."""
 
     command: Command
     session: int
-    impairment: str
+    egress: Egress
     received: int
     delays: Delays | None
     monotonic_ns: int
@@ -96,7 +103,8 @@ def encode_reply(reply: Reply) -> bytes:
         {
             "kind": f"{reply.command}ed",
             "session": reply.session,
-            "impairment": reply.impairment,
+            "impairment": reply.egress.impairment,
+            "delay_tolerance_ns": reply.egress.delay_tolerance_ns,
             "received": reply.received,
             "delays": asdict(reply.delays) if reply.delays else None,
             "monotonic_ns": reply.monotonic_ns,
@@ -112,7 +120,7 @@ def decode_reply(datagram: bytes) -> Reply | None:
         return Reply(
             _REPLY_KINDS[message["kind"]],
             _integer(message["session"]),
-            str(message["impairment"]),
+            Egress(str(message["impairment"]), _integer(message["delay_tolerance_ns"])),
             _integer(message["received"]),
             None if delays is None else Delays(**{name: _integer(value) for name, value in delays.items()}),
             _integer(message["monotonic_ns"]),

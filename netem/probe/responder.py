@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from netem.contract.settings import FAMILIES
 from netem.probe.channel import PORTS, Channel
-from netem.probe.message import decode_probe, decode_request, encode_probe, encode_reply
+from netem.probe.message import Egress, decode_probe, decode_request, encode_probe, encode_reply
 from netem.probe.sessions import ProbeSessions
 from netem.probe.sockets import open_socket, receive, send
 from netem.system.reactor import Reactor
@@ -15,7 +15,8 @@ from netem.system.reactor import Reactor
 class Responder:
     """Serve the probe port and the control port over both families.
 
-    `describe` returns the text of this sidecar's egress impairment; `on_finished` is called when a peer's probes have
+    `describe` returns the text of this sidecar's egress impairment, `delay_tolerance_ns` is how much later than that it
+    may deliver; `on_finished` is called when a peer's probes have
     ended.
     """
 
@@ -23,12 +24,14 @@ class Responder:
         self,
         reactor: Reactor,
         describe: Callable[[], str],
+        delay_tolerance_ns: int,
         on_finished: Callable[[], None],
         ports: Mapping[Channel, int] = PORTS,
     ) -> None:
         """Open the ports. Raises SidecarError."""
         self._reactor = reactor
         self._describe = describe
+        self._delay_tolerance_ns = delay_tolerance_ns
         self._on_finished = on_finished
         self._sessions = ProbeSessions()
         self._sockets: list[socket.socket] = []
@@ -63,7 +66,8 @@ class Responder:
             request = decode_request(datagram.data)
             if request is None:
                 continue
-            reply = self._sessions.reply(request, self._describe(), time.monotonic_ns())
+            egress = Egress(self._describe(), self._delay_tolerance_ns)
+            reply = self._sessions.reply(request, egress, time.monotonic_ns())
             send(opened, encode_reply(reply), datagram.address)
             if self._sessions.finish(request):
                 self._on_finished()

@@ -30,11 +30,9 @@ class DirectionResult:
         return asdict(self)
 
 
-def judge_direction(
-    measured: DirectionMeasurement, peer: str, family: Family, delay_tolerance_ns: int
-) -> DirectionResult:
+def judge_direction(measured: DirectionMeasurement, peer: str, family: Family) -> DirectionResult:
     """Judge one direction of a round."""
-    verdict = judge(measured.expected, measured.sent, measured.received, measured.delays, delay_tolerance_ns)
+    verdict = judge(measured.expected, measured.sent, measured.received, measured.delays, measured.delay_tolerance_ns)
     low, high = loss_interval(measured.sent, measured.received)
     return DirectionResult(
         peer=peer,

@@ -23,6 +23,7 @@ from netem.probe.message import (
     ECHO,
     PROBE,
     Command,
+    Egress,
     Probe,
     Reply,
     Request,
@@ -65,6 +66,7 @@ class ProbeRound:
         self._sent_ns: list[int] = []
         self._echoes = Echoes()
         self._report_requested_ns = 0
+        self._ingress_tolerance_ns = config.delay_tolerance_ns
 
     def start(self, now_ns: int) -> list[Outgoing]:
         """Begin with a hello."""
@@ -100,7 +102,7 @@ class ProbeRound:
         if reply is None or reply.session != self._session:
             return []
         if reply.command == Command.HELLO and self.state == RoundState.GREETING:
-            self._plan_probes(reply.impairment)
+            self._plan_probes(reply.egress)
             self.state = RoundState.SENDING
             # The first deadline passes at once; planning took long, so the first probe reads the clock again.
             self.next_deadline_ns = now_ns
@@ -117,15 +119,16 @@ class ProbeRound:
         self.next_deadline_ns = now_ns + REQUEST_PAUSE_NS
         return [self._request(Command.REPORT)]
 
-    def _plan_probes(self, ingress_text: str) -> None:
+    def _plan_probes(self, ingress: Egress) -> None:
         """Choose the probes to send and compute the bounds for both directions."""
         config = self._config
         try:
-            ingress = for_probes(parse(ingress_text))
-            self._plan = plan((config.impairment, ingress), config.probes, config.frame_bytes)
-            self._models = (self._model("egress", config.impairment), self._model("ingress", ingress))
+            impairment = for_probes(parse(ingress.impairment))
+            self._plan = plan((config.impairment, impairment), config.probes, config.frame_bytes)
+            self._models = (self._model("egress", config.impairment), self._model("ingress", impairment))
         except SpecError as error:
             raise from_spec_error(f"model the link to {config.peer}", error) from error
+        self._ingress_tolerance_ns = max(config.delay_tolerance_ns, ingress.delay_tolerance_ns)
 
     def _model(self, direction: Direction, impairment: Impairment) -> DirectionModel:
         planned = self._config.expect(impairment, self._plan.times_ns)
@@ -168,6 +171,7 @@ class ProbeRound:
                 len(self._sent_ns),
                 report.received,
                 report.delays,
+                self._config.delay_tolerance_ns,
             ),
             DirectionMeasurement(
                 "ingress",
@@ -176,6 +180,7 @@ class ProbeRound:
                 len(echoed_ns),
                 len(self._echoes),
                 summarize(self._echoes.delays_ns),
+                self._ingress_tolerance_ns,
             ),
             self._longest_ns,
             self._echoes.round_trips_ns,

@@ -103,8 +103,7 @@ class ProbeSeries:
         assert measured is not None
         config = self.config
         self.results = tuple(
-            judge_direction(each, config.peer, config.family, config.delay_tolerance_ns)
-            for each in (measured.egress, measured.ingress)
+            judge_direction(each, config.peer, config.family) for each in (measured.egress, measured.ingress)
         )
         self.round_trips_ns = measured.round_trips_ns
         self.clock_offset_ns = measured.clock_offset_ns

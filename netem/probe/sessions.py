@@ -3,7 +3,7 @@
 from collections import OrderedDict
 
 from netem.probe.delays import summarize
-from netem.probe.message import ECHO, PROBE, Command, Probe, Reply, Request
+from netem.probe.message import ECHO, PROBE, Command, Egress, Probe, Reply, Request
 
 MAX_SESSIONS = 64
 MAX_PROBES = 100_000
@@ -32,12 +32,10 @@ class ProbeSessions:
         delays_ns[probe.sequence] = received_ns - probe.sent_ns
         return Probe(ECHO, probe.session, probe.sequence, probe.sent_ns, received_ns, now_ns)
 
-    def reply(self, request: Request, impairment: str, now_ns: int) -> Reply:
-        """Return the reply to a control request; `impairment` is the text of this sidecar's egress."""
+    def reply(self, request: Request, egress: Egress, now_ns: int) -> Reply:
+        """Return the reply to a control request."""
         delays_ns = self._delays_ns.get(request.session, {})
-        return Reply(
-            request.command, request.session, impairment, len(delays_ns), summarize(delays_ns.values()), now_ns
-        )
+        return Reply(request.command, request.session, egress, len(delays_ns), summarize(delays_ns.values()), now_ns)
 
     def finish(self, request: Request) -> bool:
         """Record the end of a series; return whether this is new, because a peer repeats its request."""

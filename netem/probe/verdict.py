@@ -10,8 +10,10 @@ from netem.probe.model import Expectation
 EARLY_TOLERANCE_NS = 100_000
 """No link delivers early; this is the resolution of timestamps that two processes take."""
 DELAY_TOLERANCE_NS = 2_000_000
+REALTIME_DELAY_TOLERANCE_NS = 500_000
 DELAY_TOLERANCE_SHARE = 0.01
-"""A busy host delivers late: the median may exceed the model by 2 ms and 1 % of the delay.
+"""A busy host delivers late: the median may exceed the model by 2 ms and 1 % of the delay, or by 0.5 ms and 1 % where
+the user engine runs under a real-time policy.
 
 An emulated machine gets a larger tolerance in its settings.
 """
@@ -24,6 +26,13 @@ class Verdict:
 
     ok: bool
     sentence: str
+
+
+def delay_tolerance_ns(requested_ms: float | None, *, realtime: bool) -> int:
+    """Return the tolerance for the median: the requested one, else that of the engine's scheduling policy."""
+    if requested_ms is not None:
+        return round(requested_ms * 1e6)
+    return REALTIME_DELAY_TOLERANCE_NS if realtime else DELAY_TOLERANCE_NS
 
 
 def loss_interval(sent: int, received: int) -> tuple[float, float]:

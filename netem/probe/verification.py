@@ -24,11 +24,12 @@ class Verification:
         reactor: Reactor,
         settings: Settings,
         impairment: Impairment,
+        delay_tolerance_ns: int,
         on_done: Callable[["Verification"], None],
     ) -> None:
         self._on_done = on_done
         self._probers = [
-            Prober(reactor, _config(settings, impairment, peer, family), self._on_prober_done)
+            Prober(reactor, _config(settings, impairment, delay_tolerance_ns, peer, family), self._on_prober_done)
             for peer in settings.peers
             for family in settings.families
             if settings.probes
@@ -67,7 +68,9 @@ class Verification:
             self._on_done(self)
 
 
-def _config(settings: Settings, impairment: Impairment, peer: str, family: Family) -> ProbeConfig:
+def _config(
+    settings: Settings, impairment: Impairment, delay_tolerance_ns: int, peer: str, family: Family
+) -> ProbeConfig:
     frame_bytes = PROBE_BYTES + FRAME_OVERHEAD_BYTES[family]
     return ProbeConfig(
         peer=peer,
@@ -75,6 +78,6 @@ def _config(settings: Settings, impairment: Impairment, peer: str, family: Famil
         impairment=for_probes(impairment),
         probes=settings.probes,
         frame_bytes=frame_bytes,
-        delay_tolerance_ns=round(settings.delay_tolerance_ms * 1e6),
+        delay_tolerance_ns=delay_tolerance_ns,
         expect=lambda each, sent_ns: expect(each, sent_ns, frame_bytes, read_resources(each)),
     )

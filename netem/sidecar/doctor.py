@@ -23,8 +23,9 @@ from netem.engines.user.timer import DeadlineTimer
 from netem.observe import host, tcpdump
 from netem.observe.inet_diag import CONNECTED
 from netem.observe.netlink import DestroyedSockets, SocketDiagnosis
-from netem.system import tc
+from netem.system import scheduling, tc
 from netem.system.process import run, spawn
+from netem.system.scheduling import Scheduling, guard_in_python
 
 _TAP = "doctor0"
 _TIMER_ROUNDS = 100
@@ -52,14 +53,16 @@ class Check:
 def examine() -> dict[str, Any]:
     """Run all checks and return the document."""
     began = host.read(time.monotonic_ns())
-    lateness_ns = timer_lateness_ns()
+    found, lateness_ns = _punctuality()
     checks = [_guarded(name, check) for name, check in _CHECKS.items()]
+    checks.append(_scheduling(found))
     checks += [_steal(host.between(began, host.read(time.monotonic_ns()))), _clock(lateness_ns)]
     works = {check.name: check.ok for check in checks}
     user = all(works[name] for name in ("tap", "packet socket", "clsact"))
     return {
         "engine": "kernel" if works["netem"] else "user" if user else "none",
         "timer_lateness_ns": lateness_ns,
+        "scheduling": found.obtained,
         "checks": [asdict(replace(check, hint="" if check.ok else check.hint)) for check in checks],
     }
 
@@ -214,6 +217,20 @@ def timer_lateness_ns() -> dict[str, int]:
     os.close(timer.fd)
     late.sort()
     return {"p50": late[len(late) // 2], "p99": late[len(late) * 99 // 100], "max": late[-1]}
+
+
+def _scheduling(found: Scheduling) -> Check:
+    """Report the policy that a user engine would obtain."""
+    return Check("scheduling", ok=found.realtime, fact=found.obtained, hint=scheduling.HINT)
+
+
+def _punctuality() -> tuple[Scheduling, dict[str, int]]:
+    """Obtain a policy as the user engine does, measure timers under it, and become ordinary again."""
+    found = scheduling.obtain("auto", guard_in_python)
+    lateness_ns = timer_lateness_ns()
+    if found.realtime:
+        scheduling.become_ordinary()
+    return found, lateness_ns
 
 
 _CHECKS: dict[str, Callable[[], Check]] = {

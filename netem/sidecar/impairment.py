@@ -33,6 +33,11 @@ class ActiveImpairment:
         self._impairment = impairment
         self._impair_nd = impair_nd
 
+    @property
+    def impairment(self) -> Impairment:
+        """The impairment."""
+        return self._impairment
+
     def text(self) -> str:
         """Return the impairment in the words of the contract."""
         return format_impairment(self._impairment)

@@ -22,8 +22,10 @@ from netem.sidecar.ports import (
     MonitorPort,
     ResponderPort,
     SamplerPort,
+    SchedulingPort,
     VerificationPort,
 )
+from netem.sidecar.punctuality import ProbeScheduling
 from netem.spec import Impairment
 from netem.system.reactor import Reactor
 from netem.system.route import set_route_metrics
@@ -80,13 +82,21 @@ class SystemParts:
             on_failure=on_failure,
         )
 
-    def responder(self, describe: Callable[[], str], on_finished: Callable[[], None]) -> ResponderPort:
-        """Open the probe ports."""
-        return Responder(self._reactor, describe, on_finished)
+    def scheduling(self) -> SchedulingPort:
+        """Make the scheduling of this process."""
+        return ProbeScheduling(self._settings.realtime)
 
-    def verification(self, impairment: Impairment, on_done: Callable[[VerificationPort], None]) -> VerificationPort:
+    def responder(
+        self, describe: Callable[[], str], delay_tolerance_ns: int, on_finished: Callable[[], None]
+    ) -> ResponderPort:
+        """Open the probe ports."""
+        return Responder(self._reactor, describe, delay_tolerance_ns, on_finished)
+
+    def verification(
+        self, impairment: Impairment, delay_tolerance_ns: int, on_done: Callable[[VerificationPort], None]
+    ) -> VerificationPort:
         """Make a prober for every peer and family."""
-        return Verification(self._reactor, self._settings, impairment, on_done)
+        return Verification(self._reactor, self._settings, impairment, delay_tolerance_ns, on_done)
 
     def control(self, handle: Handler) -> ControlPort:
         """Listen on the control socket."""

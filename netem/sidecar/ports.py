@@ -61,6 +61,16 @@ class VerificationPort(Protocol):
         """Stop the probers that still run."""
 
 
+class SchedulingPort(Protocol):
+    """The scheduling policy of the supervisor itself."""
+
+    def begin(self) -> None:
+        """Become punctual, if the settings and the system allow it."""
+
+    def end(self) -> None:
+        """Become an ordinary process again."""
+
+
 class SamplerPort(Protocol):
     """The sampler of the endpoint's sockets; every method may raise SidecarError."""
 
@@ -109,10 +119,17 @@ class Parts(Protocol):
     def capture(self, on_ready: Callable[[], None], on_failure: Callable[[SidecarError], None]) -> CapturePort:
         """Make the capture."""
 
-    def responder(self, describe: Callable[[], str], on_finished: Callable[[], None]) -> ResponderPort:
+    def scheduling(self) -> SchedulingPort:
+        """Make the scheduling of this process; nothing changes yet."""
+
+    def responder(
+        self, describe: Callable[[], str], delay_tolerance_ns: int, on_finished: Callable[[], None]
+    ) -> ResponderPort:
         """Open the probe ports."""
 
-    def verification(self, impairment: Impairment, on_done: Callable[[VerificationPort], None]) -> VerificationPort:
+    def verification(
+        self, impairment: Impairment, delay_tolerance_ns: int, on_done: Callable[[VerificationPort], None]
+    ) -> VerificationPort:
         """Make the probers."""
 
     def control(self, handle: Handler) -> ControlPort:

@@ -17,8 +17,9 @@ from netem.contract.errors import SidecarError, from_os_error
 from netem.contract.events import EventStream
 from netem.contract.settings import Settings
 from netem.engines.link import Link
+from netem.probe.verdict import delay_tolerance_ns
 from netem.sidecar.impairment import ActiveImpairment, ChangeHandler, read_impairment
-from netem.sidecar.ports import CapturePort, MonitorPort, Parts, ResponderPort, VerificationPort
+from netem.sidecar.ports import CapturePort, MonitorPort, Parts, ResponderPort, SchedulingPort, VerificationPort
 from netem.sidecar.profile import ProfileRunner, read_profile
 from netem.sidecar.readiness import Readiness
 from netem.sidecar.summary import Summary
@@ -42,6 +43,7 @@ class Running:
     capture: CapturePort
     monitor: MonitorPort
     profile: ProfileRunner
+    scheduling: SchedulingPort
 
 
 class Supervisor:
@@ -90,11 +92,11 @@ class Supervisor:
         link, capture = self._start_link(teardown, impairment, changes)
         active = ActiveImpairment(link, self._events, impairment, impair_nd=settings.impair_nd)
         profile = ProfileRunner(self._reactor, changes, active.change)
-        self._start_probes(teardown, active, impairment)
+        scheduling = self._start_probes(teardown, active, link)
         control = self._parts.control(ChangeHandler(active, profile.stop).handle)
         teardown.add(control.close)
         monitor = self._start_sampler(teardown)
-        running = Running(link, capture, monitor, profile)
+        running = Running(link, capture, monitor, profile, scheduling)
         self._readiness.call_when_reached(partial(self._become_ready, running))
 
     def _prepare_folders(self) -> None:
@@ -126,6 +128,7 @@ class Supervisor:
             reason=link.reason,
             requested=format_impairment(impairment),
             readback=link.readback(),
+            scheduling=link.scheduling,
             route=route,
             sysctls=self._parts.sysctls(),
         )
@@ -140,17 +143,21 @@ class Supervisor:
         capture.start(link.capture_points)
         return capture
 
-    def _start_probes(self, teardown: Teardown, active: ActiveImpairment, impairment: Impairment) -> None:
-        """Answer the peers' probes and send our own."""
-        responder = self._parts.responder(active.text, self._readiness.check)
+    def _start_probes(self, teardown: Teardown, active: ActiveImpairment, link: Link) -> SchedulingPort:
+        """Answer the peers' probes and send our own, punctually."""
+        scheduling = self._parts.scheduling()
+        scheduling.begin()
+        tolerance_ns = delay_tolerance_ns(self._settings.delay_tolerance_ms, realtime=link.realtime)
+        responder = self._parts.responder(active.text, tolerance_ns, self._readiness.check)
         teardown.add(responder.close)
-        verification = self._parts.verification(impairment, self._on_verified)
+        verification = self._parts.verification(active.impairment, tolerance_ns, self._on_verified)
         teardown.add(verification.close)
         self._readiness.require(verification.unfinished)
         if self._settings.wait_for_probes:
             # The impairment must not change while a peer probes, and its probes use up draws.
             self._readiness.require(partial(self._peers_awaited, responder))
         verification.start()
+        return scheduling
 
     def _start_sampler(self, teardown: Teardown) -> MonitorPort:
         monitor = self._parts.monitor()
@@ -180,6 +187,7 @@ class Supervisor:
         running.capture.mark()
         running.monitor.start(sampling=self._settings.sample_interval_ms > 0)
         gc.freeze()
+        running.scheduling.end()
         self._ready_file.touch()
         running.profile.start(self._events.emit("ready"))
 

@@ -1,6 +1,6 @@
 """Run the few programs that the sidecar needs (tc, ip, tcpdump), without the start-up cost of `subprocess`.
 
-posix_spawn searches PATH once and imports nothing; the sidecar has one thread, so this is sufficient.
+posix_spawn searches PATH once and imports nothing.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 from netem.contract.errors import SidecarError, from_os_error
+from netem.system import capabilities
 
 _OUTPUT_CAP_BYTES = 4 * 1024 * 1024
 
@@ -53,12 +54,16 @@ def spawn(argv: list[str], *, stdin: int | None = None) -> Child:
     source = (os.POSIX_SPAWN_DUP2, stdin, 0) if stdin is not None else (os.POSIX_SPAWN_OPEN, 0, "/dev/null", 0, 0)
     actions = [source, (os.POSIX_SPAWN_DUP2, out_write, 1), (os.POSIX_SPAWN_DUP2, err_write, 2)]
     try:
-        pid = os.posix_spawnp(
-            argv[0],
-            argv,
-            {**os.environ, "LC_ALL": "C"},
-            file_actions=actions,
-            setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGUSR1],
+        # No program that the sidecar starts needs the capability.
+        pid = capabilities.run_without(
+            capabilities.SYS_NICE,
+            lambda: os.posix_spawnp(
+                argv[0],
+                argv,
+                {**os.environ, "LC_ALL": "C"},
+                file_actions=actions,
+                setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGUSR1],
+            ),
         )
     except OSError as error:
         os.close(out_read)

@@ -10,7 +10,7 @@ from typing import Protocol
 from netem.pipeline import Resources
 from netem.probe.channel import Outgoing
 from netem.probe.config import ProbeConfig
-from netem.probe.message import PROBE, decode_probe, decode_request, encode_probe, encode_reply
+from netem.probe.message import PROBE, Egress, decode_probe, decode_request, encode_probe, encode_reply
 from netem.probe.model import Expectation, expect
 from netem.probe.sessions import ProbeSessions
 from netem.spec import Impairment, parse
@@ -59,6 +59,7 @@ class Network:
         """The name of each datagram that the machine sent, and when, relative to the start."""
         self._machine = machine
         self.describe = describe
+        self.peer_tolerance_ns = 0
         self._delays_ns = {"probe": there_ns, "echo": back_ns}
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -109,7 +110,8 @@ class Network:
         if probe is not None and (echo := self.sessions.echo(probe, self.now_ns, self.now_ns)) is not None:
             self._transmit(encode_probe(echo), self.inject)
         if request is not None:
-            self._transmit(encode_reply(self.sessions.reply(request, self.describe(), self.now_ns)), self.inject)
+            egress = Egress(self.describe(), self.peer_tolerance_ns)
+            self._transmit(encode_reply(self.sessions.reply(request, egress, self.now_ns)), self.inject)
             self.sessions.finish(request)
 
 

@@ -36,6 +36,8 @@ class FakeLink:
     reason = "a test"
     capture_points = (CapturePoint("fake0"),)
     capture_note = "noted"
+    scheduling = "ordinary: a test"
+    realtime = False
 
     def __init__(self, calls: Calls, death_fd: int | None) -> None:
         self._calls = calls
@@ -149,6 +151,17 @@ class FakeControl:
         self._calls.note("control.close")
 
 
+class FakeScheduling:
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def begin(self) -> None:
+        self._calls.note("scheduling.begin")
+
+    def end(self) -> None:
+        self._calls.note("scheduling.end")
+
+
 class FakeSampler:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -215,12 +228,19 @@ class FakeParts:
         self.capture_made = FakeCapture(self.calls, on_ready, on_failure)
         return self.capture_made
 
-    def responder(self, describe: Callable[[], str], on_finished: Callable[[], None]) -> FakeResponder:
+    def scheduling(self) -> FakeScheduling:
+        return FakeScheduling(self.calls)
+
+    def responder(
+        self, describe: Callable[[], str], delay_tolerance_ns: int, on_finished: Callable[[], None]
+    ) -> FakeResponder:
         self.calls.note("responder")
         self.responder_made = FakeResponder(self.calls, describe, on_finished)
         return self.responder_made
 
-    def verification(self, impairment: Impairment, on_done: Callable[[VerificationPort], None]) -> FakeVerification:
+    def verification(
+        self, impairment: Impairment, delay_tolerance_ns: int, on_done: Callable[[VerificationPort], None]
+    ) -> FakeVerification:
         self.calls.note(f"verification {format_impairment(impairment)}".rstrip())
         self.verification_made = FakeVerification(self.calls, on_done)
         return self.verification_made

@@ -147,15 +147,18 @@ def test_each_compose_default_stands_once_and_is_documented() -> None:
     assert several == {"TESTBED_TAG"}  # part of four names, which no anchor can hold
 
 
+def _written(default: object) -> str:
+    """Return a default as Compose writes it; the sidecar reads an empty text as its default."""
+    return "" if default is None else str(default) if isinstance(default, str) else f"{default:g}"
+
+
 def test_compose_has_the_defaults_of_the_contracts() -> None:
     """Besides the link's delay, which the stack is there to show, and what Compose alone needs."""
     programs = {option.variable: option.default for option in OPTION_SPECS}
     sidecar = {variable.name: default for variable, default in variables()}
     linked = re.findall(r"^  (NETEM_\w+): \$\{(TESTBED_\w+):-.*\}$", COMPOSE.read_text(), re.MULTILINE)
     known = programs | {theirs: sidecar[ours] for ours, theirs in linked if ours != "NETEM_IMPAIRMENT"}
-    defaults = {
-        name: f"{known[name]:g}" if known[name] != "auto" else "auto" for name, _ in settings() if name in known
-    }
+    defaults = {name: _written(known[name]) for name, _ in settings() if name in known}
     assert defaults == {name: default for name, default in settings() if name in known}
     assert {name for name, _ in settings()} - known.keys() == {"TESTBED_NETEM", "TESTBED_SUBNET6", "TESTBED_TAG"}
 

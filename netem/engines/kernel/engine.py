@@ -25,6 +25,8 @@ class KernelEngine:
     """The egress of `device` behind sch_netem."""
 
     engine: str = "kernel"
+    scheduling: str | None = None
+    realtime: bool = False
     death_fd: int | None = None
 
     def __init__(self, *, device: str, impairment: Impairment, seed: int, reason: str) -> None:

@@ -12,13 +12,14 @@ import socket
 from typing import Any
 
 from netem.contract.errors import SidecarError, from_os_error
+from netem.contract.settings import RealtimeChoice
 from netem.engines.link import CapturePoint
 from netem.engines.user import redirect
 from netem.engines.user.devices import interface_statistic, make_persistent, open_packet_socket, open_tap
 from netem.engines.user.worker import MAX_MESSAGE_BYTES, Worker, build_pipelines
 from netem.pipeline import wants_segments
 from netem.spec import Impairment, format_impairment
-from netem.system import tc
+from netem.system import scheduling, tc
 
 TAP = "netem0"
 PROBE_TAP = "netem1"
@@ -31,8 +32,13 @@ class UserEngine:
     engine: str = "user"
     capture_note: str = ""
 
-    def __init__(self, *, device: str, impairment: Impairment, seed: int, reason: str) -> None:
+    def __init__(
+        self, *, device: str, impairment: Impairment, seed: int, reason: str, realtime: RealtimeChoice = "auto"
+    ) -> None:
         self.reason = reason
+        self.scheduling: str | None = None
+        self.realtime = False
+        self._realtime_choice = realtime
         self.capture_points: tuple[CapturePoint, ...] = (CapturePoint(TAP), CapturePoint(device, inbound_only=True))
         self._device = device
         self._impairment = impairment
@@ -61,11 +67,19 @@ class UserEngine:
         control.settimeout(_RESPONSE_TIMEOUT_S)
         self._control = control
         self.death_fd = control.fileno()
+        self._check_scheduling()
         tc.batch(
             f"redirect the egress of {self._device} to the user engine",
             redirect.install(self._device, TAP, PROBE_TAP),
         )
         self._redirected = True
+
+    def _check_scheduling(self) -> None:
+        state = self._request({"op": "describe"})
+        self.scheduling, self.realtime = state["scheduling"], state["realtime"]
+        if self._realtime_choice == "require" and not self.realtime:
+            attempt = "run the user engine under a real-time policy"
+            raise SidecarError(attempt, self.scheduling.removeprefix("ordinary: "), scheduling.HINT)
 
     def readback(self) -> dict[str, Any]:
         """Return impairment and data path of the worker, and the target devices of the kernel's redirect."""
@@ -140,7 +154,8 @@ class UserEngine:
             # The supervisor ends the engine: docker stop signals only PID 1, but Ctrl-C would reach both.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            Worker(self._impairment, (self._taps[0], self._taps[1]), pipelines, out).serve(worker_end)
+            taps = (self._taps[0], self._taps[1])
+            Worker(self._impairment, taps, pipelines, out, realtime=self._realtime_choice).serve(worker_end)
             status = 0
         finally:
             os._exit(status)

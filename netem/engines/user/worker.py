@@ -14,13 +14,16 @@ from typing import Any
 
 from netem.contract.errors import SidecarError
 from netem.contract.for_probes import for_probes
+from netem.contract.settings import RealtimeChoice
 from netem.engines.resources import read_resources
 from netem.engines.user.datapath import LIBRARY, DataPath
 from netem.engines.user.devices import VNET_HEADER_BYTES, announce_offloads
 from netem.engines.user.loop import Lane, Loop, Sender
+from netem.engines.user.overrun import guard_overruns
 from netem.engines.user.timer import DeadlineTimer
 from netem.pipeline import FixedDelay, Pipeline, fixed_delay, wants_segments
 from netem.spec import Impairment, SpecError, format_impairment, parse
+from netem.system.scheduling import obtain
 
 MAX_MESSAGE_BYTES = 196_608
 
@@ -52,6 +55,8 @@ class Worker:
         taps: tuple[int, int],
         pipelines: tuple[Pipeline, Pipeline],
         out: socket.socket,
+        *,
+        realtime: RealtimeChoice = "off",
         library: Path = LIBRARY,
     ) -> None:
         self._impairment = impairment
@@ -59,6 +64,7 @@ class Worker:
         self._pipelines = pipelines
         self._sender = Sender(out)
         self._out_fd = out.fileno()
+        self._realtime = realtime
         self._library = library
         self._c_path: DataPath | None = None
         self._c_has_frames = False
@@ -73,6 +79,7 @@ class Worker:
         gc.disable()
         if self._library.exists():
             self._c_path = DataPath(self._taps, self._out_fd, control.fileno(), self._library)
+        self._scheduling = obtain(self._realtime, lambda: guard_overruns(self._library))
         self._loop.set_control(control.fileno(), lambda: self._handle_and_stop_loop(control))
         while not self._stopped:
             delays = self._fixed_delays(self._impairment)
@@ -153,6 +160,8 @@ class Worker:
         return {
             "impairment": format_impairment(self._impairment),
             "data_path": "python" if self._fixed_delays(self._impairment) is None else "c",
+            "scheduling": str(self._scheduling),
+            "realtime": self._scheduling.realtime,
             "measured": measured,
             "probes": probes,
             "tx_rejected": self._sender.tx_rejected + (self._c_path.tx_rejected if self._c_path else 0),

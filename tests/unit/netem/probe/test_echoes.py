@@ -1,6 +1,6 @@
 from netem.probe.delays import Delays
 from netem.probe.echoes import Echoes
-from netem.probe.message import ECHO, Command, Probe, Reply
+from netem.probe.message import ECHO, Command, Egress, Probe, Reply
 
 
 def echo(sequence: int, sent_ns: int, received_ns: int, echoed_ns: int) -> Probe:
@@ -8,7 +8,7 @@ def echo(sequence: int, sent_ns: int, received_ns: int, echoed_ns: int) -> Probe
 
 
 def report(received: int, p50_ns: int) -> Reply:
-    return Reply(Command.REPORT, 1, "", received, Delays(p50_ns, p50_ns, p50_ns, p50_ns), 0)
+    return Reply(Command.REPORT, 1, Egress("", 0), received, Delays(p50_ns, p50_ns, p50_ns, p50_ns), 0)
 
 
 def test_a_round_trip_leaves_out_the_turnaround() -> None:
@@ -33,4 +33,4 @@ def test_lost_echoes_are_estimated_from_the_median_delay() -> None:
     assert echoes.sent_ns([100, 200, 300], report(3, 12)) == [112, 213, 312]
     assert echoes.sent_ns([100, 200, 300], report(2, 12)) == [112, 213]
     assert echoes.sent_ns([100, 200, 300], report(1, 12)) == [213]
-    assert echoes.sent_ns([100, 200, 300], Reply(Command.REPORT, 1, "", 0, None, 0)) == [213]
+    assert echoes.sent_ns([100, 200, 300], Reply(Command.REPORT, 1, Egress("", 0), 0, None, 0)) == [213]

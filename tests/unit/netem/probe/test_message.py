@@ -8,6 +8,7 @@ from netem.probe.message import (
     PROBE,
     PROBE_BYTES,
     Command,
+    Egress,
     Probe,
     Reply,
     Request,
@@ -54,20 +55,20 @@ def test_a_request_and_back(command: Command) -> None:
 
 
 def test_a_reply_and_back() -> None:
-    reply = Reply(Command.REPORT, 5, "delay 5ms", 3, Delays(1, 2, 3, 4), 9)
+    reply = Reply(Command.REPORT, 5, Egress("delay 5ms", 500_000), 3, Delays(1, 2, 3, 4), 9)
     datagram = encode_reply(reply)
     assert datagram == (
-        b'{"kind":"reported","session":5,"impairment":"delay 5ms","received":3,'
+        b'{"kind":"reported","session":5,"impairment":"delay 5ms","delay_tolerance_ns":500000,"received":3,'
         b'"delays":{"min":1,"p50":2,"p99":3,"max":4},"monotonic_ns":9}'
     )
     assert decode_reply(datagram) == reply
     assert decode_request(datagram) is None
-    nothing = Reply(Command.HELLO, 5, "", 0, None, 9)
+    nothing = Reply(Command.HELLO, 5, Egress("", 7), 0, None, 9)
     assert b'"kind":"helloed"' in encode_reply(nothing)
     assert decode_reply(encode_reply(nothing)) == nothing
 
 
-WHOLE = json.loads(encode_reply(Reply(Command.FINISH, 5, "", 0, Delays(1, 2, 3, 4), 9)))
+WHOLE = json.loads(encode_reply(Reply(Command.FINISH, 5, Egress("", 7), 0, Delays(1, 2, 3, 4), 9)))
 
 
 @pytest.mark.parametrize(

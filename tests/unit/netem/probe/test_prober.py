@@ -38,7 +38,7 @@ def ports() -> dict[Channel, int]:
 @pytest.mark.parametrize(("requested", "ok"), [("", True), ("delay 10s", False)])
 def test_a_series_over_sockets(reactor: Reactor, ports: dict[Channel, int], requested: str, ok: bool) -> None:
     finished: list[int] = []
-    responder = Responder(reactor, str, lambda: finished.append(responder.finished), ports)
+    responder = Responder(reactor, str, ANY_DELAY_NS, lambda: finished.append(responder.finished), ports)
     wanted = replace(config(requested, delay_tolerance_ns=ANY_DELAY_NS), peer="127.0.0.1")
     prober = Prober(reactor, wanted, lambda _: reactor.stop(), ports)
     assert prober.status == "127.0.0.1 over ipv4: waiting for its address"

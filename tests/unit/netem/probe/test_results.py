@@ -10,8 +10,8 @@ FIXED = Expectation(20 * MS, 20 * MS, 20 * MS, 20, 20)
 
 def test_the_keys_of_the_verified_event() -> None:
     delays = Delays(20 * MS, 25 * MS, 26 * MS, 27 * MS)
-    measured = DirectionMeasurement("egress", parse("delay 20ms"), FIXED, 20, 20, delays)
-    assert judge_direction(measured, "server", "ipv6", 2 * MS).facts() == {
+    measured = DirectionMeasurement("egress", parse("delay 20ms"), FIXED, 20, 20, delays, 2 * MS)
+    assert judge_direction(measured, "server", "ipv6").facts() == {
         "peer": "server",
         "family": "ipv6",
         "direction": "egress",
@@ -27,5 +27,5 @@ def test_the_keys_of_the_verified_event() -> None:
 
 def test_the_tolerance_is_that_of_the_series() -> None:
     delays = Delays(20 * MS, 25 * MS, 26 * MS, 27 * MS)
-    measured = DirectionMeasurement("egress", parse("delay 20ms"), FIXED, 20, 20, delays)
-    assert judge_direction(measured, "server", "ipv4", 5 * MS).ok
+    measured = DirectionMeasurement("egress", parse("delay 20ms"), FIXED, 20, 20, delays, 5 * MS)
+    assert judge_direction(measured, "server", "ipv4").ok

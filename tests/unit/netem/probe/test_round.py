@@ -4,7 +4,7 @@ import pytest
 
 from netem.contract.errors import SidecarError
 from netem.probe.measurement import Measurement
-from netem.probe.message import ECHO, PROBE, Command, Probe, Reply, encode_probe, encode_reply
+from netem.probe.message import ECHO, PROBE, Command, Egress, Probe, Reply, encode_probe, encode_reply
 from netem.probe.round import GRACE_NS, ProbeRound, RoundState
 from tests.support.probed_peer import CONTROL_NS, MS, START_NS, Network, config
 
@@ -25,7 +25,7 @@ def measured(probing: ProbeRound) -> Measurement:
 
 
 def reply(command: Command, session: int = SESSION, impairment: str = "") -> bytes:
-    return encode_reply(Reply(command, session, impairment, 0, None, START_NS))
+    return encode_reply(Reply(command, session, Egress(impairment, 2 * MS), 0, None, START_NS))
 
 
 def test_both_directions_are_measured() -> None:
@@ -206,3 +206,13 @@ def test_what_selects_by_number_does_not_apply_to_the_probes_of_a_peer() -> None
     probing, link = network(peer="delay 10ms drop-list 1-3", back_ns=10 * MS)
     link.run()
     assert measured(probing).ingress.expected.low_received == 5
+
+
+@pytest.mark.parametrize(("own_ns", "peer_ns", "ingress_ns"), [(MS, 2 * MS, 2 * MS), (3 * MS, 2 * MS, 3 * MS)])
+def test_the_way_back_has_the_tolerance_of_the_peers_engine(own_ns: int, peer_ns: int, ingress_ns: int) -> None:
+    probing = ProbeRound(config(delay_tolerance_ns=own_ns), SESSION)
+    link = Network(probing)
+    link.peer_tolerance_ns = peer_ns
+    link.run()
+    found = measured(probing)
+    assert (found.egress.delay_tolerance_ns, found.ingress.delay_tolerance_ns) == (own_ns, ingress_ns)

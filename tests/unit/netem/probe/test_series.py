@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from netem.probe.message import Command, Reply, encode_reply
+from netem.probe.message import Command, Egress, Reply, encode_reply
 from netem.probe.series import ProbeSeries, SeriesState
 from tests.support.probed_peer import CONTROL_NS, MS, Network, config
 
@@ -94,8 +94,8 @@ def test_the_end_is_announced_until_the_peer_confirms_it() -> None:
 @pytest.mark.parametrize(
     "foreign",
     [
-        encode_reply(Reply(Command.FINISH, 99, "", 0, None, 0)),
-        encode_reply(Reply(Command.REPORT, 1, "", 0, None, 0)),
+        encode_reply(Reply(Command.FINISH, 99, Egress("", 0), 0, None, 0)),
+        encode_reply(Reply(Command.REPORT, 1, Egress("", 0), 0, None, 0)),
         b"\xff",
     ],
     ids=["another session", "a second report", "noise"],

@@ -2,8 +2,10 @@ import pytest
 
 from netem.probe import sessions
 from netem.probe.delays import Delays
-from netem.probe.message import ECHO, PROBE, Command, Probe, Reply, Request
+from netem.probe.message import ECHO, PROBE, Command, Egress, Probe, Reply, Request
 from netem.probe.sessions import ProbeSessions
+
+EGRESS = Egress("delay 1ms", 500_000)
 
 
 def test_a_probe_is_echoed_once() -> None:
@@ -17,10 +19,10 @@ def test_a_reply_summarizes_the_probes_of_its_session() -> None:
     known = ProbeSessions()
     for sequence, delay_ns in enumerate((30, 10, 20)):
         known.echo(Probe(PROBE, 5, sequence, 100), 100 + delay_ns, 200)
-    assert known.reply(Request(Command.REPORT, 5), "delay 1ms", 300) == Reply(
-        Command.REPORT, 5, "delay 1ms", 3, Delays(10, 20, 20, 30), 300
+    assert known.reply(Request(Command.REPORT, 5), EGRESS, 300) == Reply(
+        Command.REPORT, 5, EGRESS, 3, Delays(10, 20, 20, 30), 300
     )
-    assert known.reply(Request(Command.HELLO, 6), "", 300) == Reply(Command.HELLO, 6, "", 0, None, 300)
+    assert known.reply(Request(Command.HELLO, 6), EGRESS, 300) == Reply(Command.HELLO, 6, EGRESS, 0, None, 300)
 
 
 def test_a_series_finishes_once() -> None:
@@ -39,5 +41,5 @@ def test_unsolicited_datagrams_cannot_exhaust_memory(monkeypatch: pytest.MonkeyP
     assert [known.echo(Probe(PROBE, 1, sequence, 0), 1, 1) is not None for sequence in range(3)] == [True, True, False]
     for session in (2, 3):
         assert known.echo(Probe(PROBE, session, 0, 0), 1, 1)
-    assert [known.reply(Request(Command.REPORT, session), "", 0).received for session in (1, 2, 3)] == [0, 1, 1]
+    assert [known.reply(Request(Command.REPORT, session), EGRESS, 0).received for session in (1, 2, 3)] == [0, 1, 1]
     assert [known.finish(Request(Command.FINISH, session)) for session in (1, 2, 3)] == [True, True, False]

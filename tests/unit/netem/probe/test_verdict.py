@@ -2,7 +2,7 @@ import pytest
 
 from netem.probe.delays import Delays
 from netem.probe.model import Expectation
-from netem.probe.verdict import judge, loss_interval
+from netem.probe.verdict import delay_tolerance_ns, judge, loss_interval
 
 MS = 10**6
 FIXED = Expectation(40 * MS, 40 * MS, 40 * MS, 20, 20)
@@ -38,6 +38,16 @@ def test_a_failure_states_the_difference() -> None:
 )
 def test_the_bounds(p50_ns: int, ok: bool) -> None:
     assert judge(FIXED, 20, 20, delays(p50_ns)).ok is ok
+
+
+@pytest.mark.parametrize(
+    ("requested_ms", "realtime", "tolerance_ns"),
+    [(None, True, 500_000), (None, False, 2 * MS), (7.5, True, 7_500_000), (0, False, 0)],
+)
+def test_the_tolerance_follows_from_the_scheduling_unless_requested(
+    requested_ms: float | None, realtime: bool, tolerance_ns: int
+) -> None:
+    assert delay_tolerance_ns(requested_ms, realtime=realtime) == tolerance_ns
 
 
 def test_a_slow_machine_may_have_a_larger_tolerance() -> None:

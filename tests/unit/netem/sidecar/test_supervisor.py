@@ -96,17 +96,20 @@ def test_the_lifecycle_in_order(make: Make) -> None:
     assert names(lab) == ["link", "verified", "ready", "stopped"]
     assert lab.calls.made == [
         *("route", "link", "link.make_devices", "capture", "capture.start", "link.start", "link.readback", "sysctls"),
-        *("responder", "verification delay 5ms", "verification.start", "control"),
+        *("scheduling.begin", "responder", "verification delay 5ms", "verification.start", "control"),
         *("monitor", "sampler", "sampler.start"),
-        *("link.restart", "capture.mark", "monitor.start sampling=True"),
+        *("link.restart", "capture.mark", "monitor.start sampling=True", "scheduling.end"),
         *STOP,
     ]
     (link,) = lab.named("link")
-    assert {key: link[key] for key in ("engine", "reason", "requested", "readback", "route", "sysctls")} == {
+    assert {
+        key: link[key] for key in ("engine", "reason", "requested", "readback", "scheduling", "route", "sysctls")
+    } == {
         "engine": "fake",
         "reason": "a test",
         "requested": "delay 5ms",
         "readback": "read back",
+        "scheduling": "ordinary: a test",
         "route": {"ipv4": {}},
         "sysctls": {},
     }

@@ -1,0 +1,116 @@
+"""Run this process under a real-time policy, with a bounded share of the processor; see sched(7).
+
+SCHED_DEADLINE comes first: the kernel admits a task only while all of them fit, and stops one that has used up its
+share. It needs CAP_SYS_NICE alone, also where control groups have no share for SCHED_FIFO. SCHED_FLAG_RECLAIM lends a
+busy task the time that others have reserved and do not use. SCHED_FIFO is the second choice: RLIMIT_RTTIME bounds it.
+"""
+
+import ctypes
+import errno
+import os
+import resource
+import signal
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from netem.contract.settings import RealtimeChoice
+from netem.system import capabilities
+
+RUNTIME_NS, PERIOD_NS = 50_000, 2_000_000
+"""2.5 % of a processor: a processor has room for 38 such tasks, and lends a busy one nearly all of its time."""
+FIFO_PRIORITY = 10
+RTTIME_LIMIT_US = 200_000
+"""Time on a processor without a pause, after which a task under SCHED_FIFO becomes an ordinary one."""
+HINT = (
+    "give the sidecar the capability SYS_NICE and all processors, or set NETEM_REALTIME=auto (testbed run: --realtime)"
+)
+
+_SCHED_DEADLINE = 6
+_RESET_ON_FORK, _RECLAIM = 0x01, 0x02  # linux/sched.h SCHED_FLAG_...
+_SCHED_ATTR = struct.Struct("=IIQiIQQQ")  # linux/sched/types.h struct sched_attr, version 0
+_EXPLANATIONS = {
+    (_SCHED_DEADLINE, errno.EPERM): "the container may not use all processors",
+    (_SCHED_DEADLINE, errno.EBUSY): "other tasks have reserved the processors",
+    (os.SCHED_FIFO, errno.EPERM): "the container's control group has no real-time share (cpu_rt_runtime)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduling:
+    """A policy that was obtained; the text is what link.json reports."""
+
+    policy: int
+    obtained: str
+
+    @property
+    def realtime(self) -> bool:
+        """Return whether it was a real-time policy."""
+        return self.policy != os.SCHED_OTHER
+
+    def __str__(self) -> str:
+        """Return the present state: a task under SCHED_FIFO may have become ordinary."""
+        if self.realtime and os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER:
+            return f"ordinary: {RTTIME_LIMIT_US // 1000} ms without a pause under {self.obtained}"
+        return self.obtained
+
+
+def obtain(choice: RealtimeChoice, guard: Callable[[], None]) -> Scheduling:
+    """Try the real-time policies in turn; "ordinary: REASON" if none is granted. The capability is dropped either way.
+
+    `guard` is called before SCHED_FIFO is tried: it must make SIGXCPU call `become_ordinary` or the like of it.
+    """
+    found = _ordinary("switched off") if choice == "off" else _first_granted(guard)
+    capabilities.drop(capabilities.SYS_NICE)
+    return found
+
+
+def become_ordinary() -> None:
+    """Return to the policy of other processes; this needs no capability."""
+    # Clearing the flag would need one.
+    os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+
+
+def guard_in_python() -> None:
+    """Let SIGXCPU make this process ordinary, between two instructions of Python."""
+    signal.signal(signal.SIGXCPU, lambda _number, _frame: become_ordinary())
+
+
+def _first_granted(guard: Callable[[], None]) -> Scheduling:
+    if not capabilities.holds(capabilities.SYS_NICE):
+        return _ordinary("the container has no CAP_SYS_NICE")
+    refusals = []
+    attempts: tuple[tuple[str, int, Callable[[], str]], ...] = (
+        ("deadline", _SCHED_DEADLINE, _use_deadline),
+        ("fifo", os.SCHED_FIFO, lambda: _use_fifo(guard)),
+    )
+    for name, policy, attempt in attempts:
+        try:
+            return Scheduling(policy, attempt())
+        except OSError as error:
+            number = error.errno or 0
+            refusals.append(f"{name}: {_EXPLANATIONS.get((policy, number)) or os.strerror(number)}")
+    return _ordinary("; ".join(refusals))
+
+
+def _ordinary(reason: str) -> Scheduling:
+    return Scheduling(os.SCHED_OTHER, f"ordinary: {reason}")
+
+
+def _use_deadline() -> str:
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "sched_setattr"):
+        raise OSError(errno.ENOSYS, "sched_setattr")
+    flags = _RESET_ON_FORK | _RECLAIM
+    attributes = _SCHED_ATTR.pack(_SCHED_ATTR.size, _SCHED_DEADLINE, flags, 0, 0, RUNTIME_NS, PERIOD_NS, PERIOD_NS)
+    if library.sched_setattr(0, attributes, 0):
+        raise OSError(ctypes.get_errno(), "sched_setattr")
+    return f"deadline {RUNTIME_NS / 1e6:g} ms of {PERIOD_NS / 1e6:g} ms"
+
+
+def _use_fifo(guard: Callable[[], None]) -> str:
+    guard()
+    _, hard = resource.getrlimit(resource.RLIMIT_RTTIME)
+    resource.setrlimit(resource.RLIMIT_RTTIME, (RTTIME_LIMIT_US, hard))
+    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(FIFO_PRIORITY))
+    return f"fifo {FIFO_PRIORITY}"

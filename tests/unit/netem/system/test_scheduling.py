@@ -1,0 +1,83 @@
+"""Each test runs in a process of its own: capabilities and policies cannot be given back."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from netem.system.scheduling import Scheduling
+
+HEADER = """
+import json, os, signal
+from netem.system import capabilities
+from netem.system.scheduling import become_ordinary, guard_in_python, obtain
+"""
+HELD = "json.dumps(capabilities.holds(capabilities.SYS_NICE))"
+
+
+def outcome(program: str) -> Any:
+    """Return what a program prints as JSON."""
+    run = subprocess.run([sys.executable, "-c", HEADER + program], capture_output=True, text=True, check=True)
+    return json.loads(run.stdout)
+
+
+def test_without_the_capability_the_process_stays_ordinary() -> None:
+    program = """
+capabilities.drop(capabilities.SYS_NICE)
+found = obtain("auto", guard_in_python)
+print(json.dumps([str(found), found.realtime, os.sched_getscheduler(0)]))
+"""
+    assert outcome(program) == ["ordinary: the container has no CAP_SYS_NICE", False, os.SCHED_OTHER]
+
+
+@pytest.mark.parametrize("choice", ["auto", "off", "require"])
+def test_the_capability_is_dropped_in_any_case(choice: str) -> None:
+    assert outcome(f"obtain({choice!r}, guard_in_python); print({HELD})") is False
+
+
+def test_switched_off_by_the_setting() -> None:
+    program = "found = obtain('off', guard_in_python); print(json.dumps([str(found), found.realtime]))"
+    assert outcome(program) == ["ordinary: switched off", False]
+
+
+def test_a_program_starts_without_the_capability_and_its_parent_keeps_it() -> None:
+    program = """
+before = capabilities.holds(capabilities.SYS_NICE)
+there = capabilities.run_without(capabilities.SYS_NICE, lambda: capabilities.holds(capabilities.SYS_NICE))
+print(json.dumps([there, before == capabilities.holds(capabilities.SYS_NICE)]))
+"""
+    assert outcome(program) == [False, True]
+
+
+def test_an_error_of_a_start_without_the_capability_is_raised() -> None:
+    program = """
+try:
+    capabilities.run_without(capabilities.SYS_NICE, lambda: os.posix_spawnp("no-such-program", ["x"], {}))
+except FileNotFoundError:
+    print(json.dumps("raised"))
+"""
+    assert outcome(program) == "raised"
+
+
+def test_sigxcpu_makes_the_process_ordinary() -> None:
+    """SCHED_BATCH stands for a policy that a process may leave; it needs no capability."""
+    program = """
+guard_in_python()
+os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+capabilities.drop(capabilities.SYS_NICE)
+before = os.sched_getscheduler(0)
+signal.raise_signal(signal.SIGXCPU)
+print(json.dumps([before, os.sched_getscheduler(0)]))
+"""
+    reset = os.SCHED_RESET_ON_FORK
+    assert outcome(program) == [os.SCHED_BATCH | reset, os.SCHED_OTHER | reset]
+
+
+def test_a_policy_that_was_lost_is_reported() -> None:
+    """This process is an ordinary one."""
+    lost = Scheduling(os.SCHED_FIFO, "fifo 10")
+    assert str(lost) == "ordinary: 200 ms without a pause under fifo 10"
+    assert lost.realtime
