@@ -29,6 +29,9 @@ bench: setup ## Measure speed, memory and overhead
 bench-link: setup ## Measure the link alone: rates, delay error, cost
 	@$(BIN)/python -m benchmarks.run link paths punctual cells
 
+link-figures: setup ## Measure the link and write the tables of docs/link.md
+	@$(BIN)/python -m benchmarks.link_figures
+
 ci-steps: setup ## Run the steps of the CI workflow here, in order
 	@$(BIN)/python tools/ci_steps.py
 
@@ -42,4 +45,4 @@ clean: ## Remove what setup and the tests created: environment, stack, images, g
 		for label in testbed.image testbed.role=vm-build; do docker image prune --all --force --filter label=$$label; done; fi
 	@rm -rf .venv .env .mypy_cache .ruff_cache .pytest_cache .hypothesis build
 
-.PHONY: help setup demo test test-kernels check bench bench-link ci-steps lock clean
+.PHONY: help setup demo test test-kernels check bench bench-link link-figures ci-steps lock clean

@@ -10,9 +10,9 @@ import numpy as np
 from benchmarks.fidelity.inference import Numbers
 from benchmarks.fidelity.judge import LEVEL, Finding
 from benchmarks.fidelity.rows import PACKETS, ROWS
+from benchmarks.generated import begin_of, put
 
-BEGIN: Final = "<!-- written by python -m benchmarks.fidelity -->"
-END: Final = "<!-- end -->"
+BEGIN: Final = begin_of("benchmarks.fidelity")
 
 
 def generated(findings: Sequence[Finding], facts: Mapping[str, str], noise: Mapping[str, Numbers]) -> str:
@@ -46,13 +46,6 @@ def _line(text: str, finding: Finding) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def put(document: str, part: str) -> str:
-    """Return the document with its generated part replaced."""
-    head, _, rest = document.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{part}\n\n{END}{tail}"
-
-
 def write(document: Path, findings: Sequence[Finding], facts: Mapping[str, str], noise: Mapping[str, Numbers]) -> None:
     """Replace the generated part of a file."""
-    document.write_text(put(document.read_text(), generated(findings, facts, noise)))
+    document.write_text(put(document.read_text(), BEGIN, generated(findings, facts, noise)))

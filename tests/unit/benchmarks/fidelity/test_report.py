@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmarks.fidelity.judge import Finding
-from benchmarks.fidelity.report import BEGIN, END, generated, put
+from benchmarks.fidelity.report import generated
 
 FINDINGS = [
     Finding("loss 1%", "lost", "a", "b", "Fisher", 0.25, same=True),
@@ -14,9 +14,3 @@ def test_a_line_a_comparison() -> None:
     assert "| `loss 1%` | lost | a | b | Fisher | 0.25 | same |" in text
     assert "|  | bursts | c | d | KS |  | **different** |" in text
     assert "1 of 2 comparisons" in text
-
-
-def test_only_the_generated_part_is_replaced() -> None:
-    document = f"# Head\n{BEGIN}\nold\n{END}\ntail\n"
-    assert put(document, "new") == f"# Head\n{BEGIN}\n\nnew\n\n{END}\ntail\n"
-    assert put(put(document, "new"), "new") == put(document, "new")
