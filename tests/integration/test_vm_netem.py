@@ -4,6 +4,7 @@ The first tests are a few programs in one container of a guest: starting a progr
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,23 @@ for text in json.load(open("/given.json")):
     answers.append([text, message])
     engine.close()
 print(json.dumps(answers))
+"""
+
+# Spins until RLIMIT_RTTIME ends it: without a bound it would spin for ever, and the test's deadline would end it.
+FIFO = """
+import json, os
+from pathlib import Path
+from netem.engines.user.datapath import LIBRARY
+from netem.engines.user.overrun import guard_overruns
+from netem.system import capabilities
+from netem.system.scheduling import obtain
+os.sched_setaffinity(0, {0})
+found = obtain("auto", lambda: guard_overruns(LIBRARY))
+obtained = str(found)
+while str(found) == obtained:
+    pass
+policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+print(json.dumps([obtained, str(found), policy, capabilities.holds(capabilities.SYS_NICE)]))
 """
 
 # Visits every ordered pair: a round trip from each kind to each later one, then on to the next.
@@ -145,6 +163,15 @@ def container(guests: Guests, vm_image: GuestImage) -> Iterator[Container]:  # n
     with netem_container(guests.url(KERNEL), sidecar_tag(vm_image)) as lent:
         assert lent.exec_run(["ip", "link", "set", "lo", "up"]).exit_code == 0
         yield lent
+
+
+def test_fifo_where_deadline_is_refused_and_its_bound(container: Container) -> None:
+    """A distribution's kernel gives every control group real time; a task confined to a processor gets no deadline."""
+    obtained, spinning, policy, held = run_program(container, FIFO, None)
+    assert obtained == "fifo 10"
+    assert spinning == "ordinary: 200 ms without a pause under fifo 10"
+    assert policy == os.SCHED_OTHER
+    assert held is False
 
 
 def release(container: Container) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Any
 import docker
 from docker.models.containers import Container
 
+from testbed.stack.capabilities import sidecar_capabilities
 from testbed.stack.images import DOCKERFILES, Images
 from testbed.vm.build import ensure
 from testbed.vm.store import GuestImage
@@ -29,7 +30,7 @@ def sidecar_tag(image: GuestImage) -> str:
 
 @contextmanager
 def netem_container(docker_url: str, tag: str) -> Iterator[Container]:
-    """Create a container of the sidecar's image with a network namespace of its own and no running program."""
+    """Create a container of the sidecar's image with its capabilities, a network namespace, and no running program."""
     client = docker.DockerClient(base_url=docker_url, timeout=300)
     container = client.containers.create(
         tag,
@@ -37,7 +38,7 @@ def netem_container(docker_url: str, tag: str) -> Iterator[Container]:
         entrypoint=["sleep"],
         network_mode="none",
         cap_drop=["ALL"],
-        cap_add=["NET_ADMIN", "NET_RAW"],
+        cap_add=list(sidecar_capabilities(real_time=True)),
         init=True,
         labels={"testbed.test": "1"},
     )

@@ -113,9 +113,19 @@ class Bed:
     volumes: list[Any] = field(default_factory=list)
 
     def sidecar(
-        self, alias: str, *, tun: bool = True, command: list[str] | None = None, **environment: object
+        self,
+        alias: str,
+        *,
+        tun: bool = True,
+        real_time: bool = True,
+        processors: str | None = None,
+        command: list[str] | None = None,
+        **environment: object,
     ) -> Sidecar:
-        """Start a sidecar; settings without their prefix: `impairment="delay 5ms"`."""
+        """Start a sidecar; settings without their prefix: `impairment="delay 5ms"`.
+
+        `real_time` is whether it has the capability SYS_NICE; `processors` is the cpuset that it may use.
+        """
         volume = self.client.volumes.create(f"{self.name}-{alias}-{len(self.volumes)}", labels={LABEL: self.name})
         self.volumes.append(volume)
         endpoint = self.client.api.create_endpoint_config(aliases=[alias])
@@ -127,7 +137,8 @@ class Bed:
             labels={LABEL: self.name},
             host_config=api.create_host_config(
                 cap_drop=["ALL"],
-                cap_add=list(sidecar_capabilities(real_time=True)),
+                cap_add=list(sidecar_capabilities(real_time=real_time)),
+                cpuset_cpus=processors,
                 security_opt=["no-new-privileges"],
                 read_only=True,
                 devices=[_TUN] if tun else [],
