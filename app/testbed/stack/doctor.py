@@ -21,6 +21,9 @@ Verdict = Literal["ok", "missing", "limited"]
 
 SIDECAR_DOCTOR_S: Final = 60.0
 
+SCHEDULING: Final = "scheduling"
+"""The sidecar's check of the policy that its user engine would obtain, whose row has the same name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -113,15 +116,16 @@ def _sidecar(engine: DockerEngine, labels: ResourceLabels, image: str) -> Iterat
 def _rows_of_sidecar(
     engine: DockerEngine, labels: ResourceLabels, image: str, devices: tuple[str, ...]
 ) -> Iterator[Row]:
+    refused = None
     try:
-        exit_, output = _run_sidecar_doctor(engine, labels, image, devices, real_time=True)
+        exit_, output = _run_sidecar_doctor(engine, labels, image, devices, realtime=True)
     except CapabilityError as error:
-        yield Row("real time", "limited", error.message, error.hint)
-        exit_, output = _run_sidecar_doctor(engine, labels, image, devices, real_time=False)
-    yield from _sidecar_rows(exit_, output)
+        refused = error
+        exit_, output = _run_sidecar_doctor(engine, labels, image, devices, realtime=False)
+    yield from _sidecar_rows(exit_, output, refused)
 
 
-def _sidecar_rows(exit_: Exit | None, output: str) -> Iterator[Row]:
+def _sidecar_rows(exit_: Exit | None, output: str, refused: CapabilityError | None = None) -> Iterator[Row]:
     try:
         document: dict[str, Any] = json.loads(output)
         rows = [dict(row) for row in document["checks"]]
@@ -135,17 +139,15 @@ def _sidecar_rows(exit_: Exit | None, output: str) -> Iterator[Row]:
     else:
         yield Row("link emulation", "ok", f"auto selects {engine}")
     for row in rows:
-        ok = bool(row.get("ok"))
-        yield Row(
-            f"sidecar {row.get('name')}",
-            "ok" if ok else "limited",
-            str(row.get("fact", "")),
-            str(row.get("hint", "")),
-        )
+        name, fact, hint = (str(row.get(key, "")) for key in ("name", "fact", "hint"))
+        if name == SCHEDULING and refused is not None:
+            fact, hint = f"ordinary: {refused.message}", refused.hint
+        name = name if name == SCHEDULING else f"sidecar {name}"
+        yield Row(name, "ok" if row.get("ok") else "limited", fact, hint)
 
 
 def _run_sidecar_doctor(
-    engine: DockerEngine, labels: ResourceLabels, image: str, devices: tuple[str, ...], *, real_time: bool
+    engine: DockerEngine, labels: ResourceLabels, image: str, devices: tuple[str, ...], *, realtime: bool
 ) -> tuple[Exit | None, str]:
     name = f"testbed-doctor-{labels.owner.pid}"
     tags = labels.for_role("netem")
@@ -165,11 +167,11 @@ def _run_sidecar_doctor(
             environment={},
             network=name,
             command=("doctor",),
-            capabilities=sidecar_capabilities(real_time=real_time),
+            capabilities=sidecar_capabilities(realtime=realtime),
             devices=devices,
             tmpfs=("/run", "/tmp"),  # noqa: S108 - paths in the container
         )
-        with capability_attempt(real_time=real_time):
+        with capability_attempt(realtime=realtime):
             container = engine.create_container(spec)
             follow = engine.attach(container, on_output)
             engine.start(container)

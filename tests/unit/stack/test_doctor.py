@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from testbed.errors import CapabilityError
 from testbed.stack.doctor import Row, _sidecar_rows
 from testbed.stack.ports import Exit
 
@@ -19,6 +20,20 @@ def test_each_check_of_the_sidecar_becomes_a_row() -> None:
         Row("link emulation", "ok", "auto selects user"),
         Row("sidecar netem", "limited", "qdisc kind is unknown", "modprobe sch_netem"),
         Row("sidecar tap", "ok", "a TAP can be made"),
+    ]
+
+
+def test_how_the_link_would_be_scheduled() -> None:
+    granted = {"name": "scheduling", "ok": True, "fact": "deadline 0.05 ms of 2 ms", "hint": ""}
+    ordinary = {"name": "scheduling", "ok": False, "fact": "ordinary: no SYS_NICE", "hint": "add it"}
+    assert rows({"engine": "user", "checks": [granted]})[1:] == [Row("scheduling", "ok", "deadline 0.05 ms of 2 ms")]
+    assert rows({"engine": "user", "checks": [ordinary]})[1:] == [
+        Row("scheduling", "limited", "ordinary: no SYS_NICE", "add it")
+    ]
+    refused = CapabilityError("the engine refuses it", hint="allow it")
+    document = json.dumps({"engine": "user", "checks": [ordinary]})
+    assert list(_sidecar_rows(Exit(0), document, refused))[1:] == [
+        Row("scheduling", "limited", "ordinary: the engine refuses it", "allow it")
     ]
 
 
