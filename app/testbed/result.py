@@ -112,6 +112,10 @@ class Link(_Record):
 
     engine: str = Field(description="emulation engine: `kernel`, `user` or `none`")
     reason: str = Field(default="", description="why this engine")
+    scheduling: str | None = Field(
+        default=None,
+        description="policy of the user engine's process at the end: `deadline ...`, `fifo ...` or `ordinary: REASON`",
+    )
     requested: str
     readback: str
     route: dict[str, dict[str, int | str]] = Field(
@@ -125,6 +129,9 @@ class Link(_Record):
     counters: LinkCounters | None = None
     engine_delays: Delays | None = Field(
         default=None, description="how long the emulation engine held the frames that it forwarded"
+    )
+    engine_lateness: Delays | None = Field(
+        default=None, description="how long after their due time the user engine passed on frames that had waited in it"
     )
     one_way_delays: OneWayDelays | None = Field(default=None, description="of the real frames, from both captures")
 

@@ -7,7 +7,7 @@ from testbed.analysis.events import CallLog, Calls, bytes_ahead_max, read_log
 from testbed.analysis.join.cell_folder import load_cell, read_record
 from testbed.evaluation.content import check_output
 from testbed.evaluation.explanation import explain
-from testbed.evaluation.host import host_state, timing_issues
+from testbed.evaluation.host import host_state, timing_issues, timing_notes
 from testbed.evaluation.link import links
 from testbed.peer.contract import UNSUPPORTED
 from testbed.result import CellRecord, Check, Finding, Metrics, Result, Rtt, Status
@@ -124,14 +124,15 @@ def analyse(folder: Path) -> Result:
         if log is not None and log.bad_lines:
             notes.append(f"{role}/events.csv: {log.bad_lines} lines cannot be read")
     host = host_state(record)
-    issues = timing_issues(host)
+    link = links(record, observation, folder)
+    issues = timing_issues(host, link)
     return Result(
         run=record.run,
         cell=record.id,
         status=status,
         reason=reason,
         requested=record.requested,
-        link=links(record, observation, folder),
+        link=link,
         metrics=metrics,
         machine=record.machine,
         emulated=bool(record.machine.get("emulated")),
@@ -143,7 +144,7 @@ def analyse(folder: Path) -> Result:
         verdict=explanation.verdict,
         findings=list(explanation.findings),
         not_reported=list(explanation.not_reported),
-        notes=notes,
+        notes=[*notes, *timing_notes(host, link)],
     )
 
 

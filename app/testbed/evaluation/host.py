@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from testbed.result import CellRecord, HostState
+from testbed.evaluation.lateness import late_ends, punctual
+from testbed.result import CellRecord, HostState, Link
 from testbed.units import format_seconds, percent
 
 SHORTEST_S: Final = 0.2
@@ -17,8 +18,8 @@ THROTTLED_SHARE: Final = 0.01
 MISSED_SHARE: Final = 0.2
 FEWEST_SAMPLES: Final = 20
 
-_SHARES: Final = (
-    ("cpu_pressure_share", CPU_PRESSURE_SHARE, "something waited for a CPU"),
+_CPU: Final = ("cpu_pressure_share", CPU_PRESSURE_SHARE, "something waited for a CPU")
+_OTHER_SHARES: Final = (
     ("memory_pressure_share", MEMORY_PRESSURE_SHARE, "something waited for memory"),
     ("steal_share", STEAL_SHARE, "the processors worked for other machines (steal)"),
 )
@@ -58,14 +59,28 @@ def _missed_share(counters: Mapping[str, Any]) -> float | None:
     return round(float(missed / (samples + missed)), 4)
 
 
-def timing_issues(state: HostState | None) -> list[str] | None:
-    """Return a clause, with its figure, for each reason why the times are unreliable; None when nothing is known."""
+def timing_issues(state: HostState | None, links: Mapping[str, Link]) -> list[str] | None:
+    """Return a clause, with its figure, for each reason why the times are unreliable; None when nothing is known.
+
+    That tasks waited for a CPU is no such reason if the link is known to have been punctual nevertheless.
+    """
+    late = list(late_ends(links))
     if state is None:
-        return None
-    found = list(_clock(state))
+        return late or None
+    found = late + list(_clock(state))
     if state.duration_s < SHORTEST_S:
         return found or None
-    return found + list(_busy(state))
+    return found + list(_busy(state, known_punctual=bool(punctual(links))))
+
+
+def timing_notes(state: HostState | None, links: Mapping[str, Link]) -> list[str]:
+    """Return a sentence about a busy machine on which the link was punctual."""
+    share = state.cpu_pressure_share if state is not None and state.duration_s >= SHORTEST_S else None
+    figures = punctual(links)
+    if share is None or share <= CPU_PRESSURE_SHARE or not figures:
+        return []
+    busy = f"{percent(share)} of the time {_CPU[2]}"
+    return [f"{busy}; the link was punctual ({figures} late), but the endpoints' programs may have waited"]
 
 
 def _clock(state: HostState) -> Iterator[str]:
@@ -75,8 +90,8 @@ def _clock(state: HostState) -> Iterator[str]:
         yield f"the clocks of the two ends differ by {format_seconds(least_s)} at least"
 
 
-def _busy(state: HostState) -> Iterator[str]:
-    for name, most, what in _SHARES:
+def _busy(state: HostState, *, known_punctual: bool) -> Iterator[str]:
+    for name, most, what in _OTHER_SHARES if known_punctual else (_CPU, *_OTHER_SHARES):
         share = getattr(state, name)
         if share is not None and share > most:
             yield f"{percent(share)} of the time {what}"

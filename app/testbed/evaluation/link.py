@@ -49,6 +49,7 @@ def links(record: CellRecord, observation: Observation, folder: Path) -> dict[st
         found[role] = Link(
             engine=str(link.get("engine", "")),
             reason=str(link.get("reason", "")),
+            scheduling=counted.get("scheduling") or link.get("scheduling"),
             requested=record.impairment.get(role, ""),
             readback=_text(link.get("readback", "")),
             route=link.get("route") or {},
@@ -56,7 +57,8 @@ def links(record: CellRecord, observation: Observation, folder: Path) -> dict[st
             changes=_changes(folder / role / "link.json"),
             probe_delays=_probe_delays(record, role),
             counters=counters(counted),
-            engine_delays=_engine_delays(counted),
+            engine_delays=_engine_delays(counted, "delay_ns"),
+            engine_lateness=_engine_delays(counted, "lateness_ns"),
             one_way_delays=one_way_of(observation, from_client=role == "client"),
         )
     return found
@@ -77,8 +79,8 @@ def counters(counted: Mapping[str, Any]) -> LinkCounters | None:
     return LinkCounters(**known, rx_overruns=counted.get("rx_overruns"), tx_rejected=counted.get("tx_rejected"))
 
 
-def _engine_delays(counted: Mapping[str, Any]) -> Delays | None:
-    return _delays((counted.get("measured") or {}).get("delay_ns"))
+def _engine_delays(counted: Mapping[str, Any], name: str) -> Delays | None:
+    return _delays((counted.get("measured") or {}).get(name))
 
 
 def _delays(measured: Mapping[str, Any] | None, packets: int | None = None) -> Delays | None:

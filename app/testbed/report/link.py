@@ -23,6 +23,7 @@ _OTHERS: Final = {
     "rx_overruns": "overrun before the emulation engine",
     "tx_rejected": "rejected by the device",
 }
+_LATENESS: Final = "engine lateness"
 _SHOWN: Final = ("min", "p50", "p99", "max")
 
 
@@ -45,8 +46,23 @@ def requested_text(requested: Mapping[str, Any], impairment: Mapping[str, str]) 
     if requested.get("nd"):
         parts.append("neighbour discovery impaired")
     if any(impairment.values()) or requested.get("profile"):
-        parts.append(f"engine {requested['engine']}, seed {requested['seed']}")
+        parts.append(f"engine {requested['engine']}{_realtime(requested)}, seed {requested['seed']}")
     return "; ".join(parts)
+
+
+def _realtime(requested: Mapping[str, Any]) -> str:
+    realtime = requested.get("realtime", "auto")  # runs of earlier versions do not have it
+    return "" if realtime == "auto" else f", realtime {realtime}"
+
+
+def engine_text(links: Mapping[str, Link]) -> str:
+    """Return the emulation engines and how the user engine was scheduled; empty without an engine."""
+    engines = " and ".join(sorted({link.engine for link in links.values() if link.engine != "none"}))
+    found = {role: link.scheduling for role, link in links.items() if link.scheduling}
+    texts = list(dict.fromkeys(found.values()))
+    if len(texts) > 1:
+        texts = [f"{role}: {text}" for role, text in found.items()]
+    return f"engine {engines} ({'; '.join(texts)})" if texts else f"engine {engines}" if engines else ""
 
 
 def kernel_text(requested: Mapping[str, Any]) -> str:
@@ -75,13 +91,18 @@ def measured_texts(result: Result) -> list[str]:
 def _measured(link: Link) -> list[str]:
     requested = f"requested {link.requested}" if link.requested else "unimpaired at first"
     texts = [f"{requested}; {pluralize(link.changes, 'change')}" if link.changes else requested]
-    for name, delays in (("engine delay", link.engine_delays), ("one-way delay", link.one_way_delays)):
-        texts += [f"{name} {_delay_text(delays)}"] if delays else []
+    measured = (
+        ("engine delay", link.engine_delays),
+        (_LATENESS, link.engine_lateness),
+        ("one-way delay", link.one_way_delays),
+    )
+    for name, delays in measured:
+        texts += [f"{name} {_delay_text(delays, figures=2 if name == _LATENESS else 4)}"] if delays else []
     return [*texts, ", ".join(_counted(link.counters))] if link.counters else texts
 
 
-def _delay_text(delays: Delays) -> str:
-    shown = ", ".join(f"{name} {format_figures(delays.ms[name], 4)}" for name in _SHOWN if name in delays.ms)
+def _delay_text(delays: Delays, figures: int) -> str:
+    shown = ", ".join(f"{name} {format_figures(delays.ms[name], figures)}" for name in _SHOWN if name in delays.ms)
     return f"{shown} ms ({pluralize(delays.packets, 'packet')})"
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from testbed.analysis.events import Calls
 from testbed.report.chart import Glyphs, draw
-from testbed.report.link import kernel_text, measured_texts, requested_text
+from testbed.report.link import engine_text, kernel_text, measured_texts, requested_text
 from testbed.report.wrapping import WIDTH, wrapped
 from testbed.result import Finding, Result, Rtt
 from testbed.units import format_bytes, format_figures, format_rate, format_seconds, pluralize
@@ -76,16 +76,12 @@ def _rtt_text(rtt: Rtt | None) -> str:
     return f"round trip {middle} ms (min {least}, max {most}, {pluralize(rtt.samples, 'probe')})"
 
 
-def _engines(result: Result) -> str:
-    engines = sorted({link.engine for link in result.link.values() if link.engine != "none"})
-    return f"engine {' and '.join(engines)}, " if engines else ""
-
-
 def _measured(result: Result) -> list[str]:
     metrics = result.metrics
     machine = machine_text(result.machine)
     lines = [_row("machine", machine)] if machine else []
-    lines.append(_row("link", _engines(result) + _rtt_text(metrics.rtt_ms)))
+    engine = engine_text(result.link)
+    lines.append(_row("link", f"{engine}, {_rtt_text(metrics.rtt_ms)}" if engine else _rtt_text(metrics.rtt_ms)))
     lines += [_row("", text) for text in measured_texts(result)]
     if metrics.bytes_written is not None and metrics.write_s is not None:
         lines.append(

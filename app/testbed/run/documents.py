@@ -31,8 +31,12 @@ def run_document(
 
 def outcome_document(results: Sequence[Result]) -> dict[str, Any]:
     """Return what `run.json` contains in addition after the last cell."""
-    engines = {link.engine for result in results for link in result.link.values()}
-    return {"engines": sorted(engines), "statuses": {result.cell: result.status for result in results}}
+    links = [link for result in results for link in result.link.values()]
+    return {
+        "engines": sorted({link.engine for link in links}),
+        "scheduling": sorted({link.scheduling for link in links if link.scheduling is not None}),
+        "statuses": {result.cell: result.status for result in results},
+    }
 
 
 def cell_record(

@@ -20,7 +20,7 @@ def stopped(**host: Any) -> dict[str, Any]:
 
 def test_without_reports_nothing_is_known() -> None:
     assert host_state(record(client={}, server={"stopped": {"host": None}})) is None
-    assert timing_issues(None) is None
+    assert timing_issues(None, {}) is None
 
 
 def test_the_worse_of_both_ends_counts() -> None:
@@ -62,12 +62,12 @@ def test_samples_that_were_left_out_are_a_share_of_those_due() -> None:
     ],
 )
 def test_thresholds(facts: dict[str, Any], issue: str | None) -> None:
-    assert timing_issues(HostState(duration_s=1.0, **facts)) == ([] if issue is None else [issue])
+    assert timing_issues(HostState(duration_s=1.0, **facts), {}) == ([] if issue is None else [issue])
 
 
 def test_a_short_transfer_is_not_judged_by_shares_but_by_its_clock() -> None:
-    assert timing_issues(HostState(duration_s=0.1, cpu_pressure_share=1.0)) is None
-    assert timing_issues(HostState(duration_s=0.1, clock_offset_ns=(S, 2 * S))) == [
+    assert timing_issues(HostState(duration_s=0.1, cpu_pressure_share=1.0), {}) is None
+    assert timing_issues(HostState(duration_s=0.1, clock_offset_ns=(S, 2 * S)), {}) == [
         "the clocks of the two ends differ by 1 s at least"
     ]
 

@@ -8,7 +8,7 @@ import pytest
 from testbed.analysis.join.observation import End, Observation
 from testbed.analysis.packets.delays import OneWay
 from testbed.evaluation.link import counters, distribution, links
-from testbed.result import CellRecord
+from testbed.result import CellRecord, Delays
 from testbed.scenario.model import Cell
 
 NOT_OBSERVED = Observation(End("client"), End("server"))
@@ -46,12 +46,21 @@ def test_no_counters(counted: dict[str, Any]) -> None:
     assert counters(counted) is None
 
 
-def test_what_was_requested_and_what_came_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_the_end", ["", "ordinary: 200 ms without a pause under fifo 10"])
+def test_what_was_requested_and_what_came_of_it(tmp_path: Path, at_the_end: str) -> None:
     probe = {"family": "ipv4", "received": 19, "delay_ns": {"min": 1, "p50": 20_000_000, "p99": 3, "max": 4}}
     verified = {"probes": [probe | {"direction": "egress"}, probe | {"family": "ipv6", "direction": "egress"}]}
     delay = {"packets": 7, "min": 0, "p50": 20_100_000, "p99": 21_000_000, "max": 22_000_000}
-    stopped = {"counters": {"link": {"measured": MEASURED | {"delay_ns": delay}}}}
-    link = {"engine": "user", "reason": "requested", "readback": "x", "route": {"ipv4": {"mtu": 1400}}}
+    late = {"packets": 6, "p50": 30_000, "p99": 400_000, "max": 900_000}
+    counted = {"scheduling": at_the_end} if at_the_end else {}
+    stopped = {"counters": {"link": {"measured": MEASURED | {"delay_ns": delay, "lateness_ns": late}, **counted}}}
+    link = {
+        "engine": "user",
+        "scheduling": "fifo 10",
+        "reason": "requested",
+        "readback": "x",
+        "route": {"ipv4": {"mtu": 1400}},
+    }
     (tmp_path / "client").mkdir()
     (tmp_path / "client" / "link.json").write_text(json.dumps({"changes": [{}, {}]}))
     found = links(record({"link": link, "verified": verified, "stopped": stopped}), NOT_OBSERVED, tmp_path)
@@ -64,6 +73,8 @@ def test_what_was_requested_and_what_came_of_it(tmp_path: Path) -> None:
     assert client.engine_delays is not None
     assert (client.engine_delays.packets, client.engine_delays.ms["p50"]) == (7, 20.1)
     assert client.one_way_delays is None
+    assert client.scheduling == (at_the_end or "fifo 10")
+    assert client.engine_lateness == Delays(packets=6, ms={"p50": 0.03, "p99": 0.4, "max": 0.9})
 
 
 def test_the_server_suffers_what_the_client_sees_come_in(tmp_path: Path) -> None:
@@ -72,6 +83,7 @@ def test_the_server_suffers_what_the_client_sees_come_in(tmp_path: Path) -> None
     assert set(found) == {"server"}
     assert found["server"].probe_delays is not None
     assert found["server"].probe_delays.ms == {"p50": 7.0}
+    assert (found["server"].scheduling, found["server"].engine_lateness) == (None, None)
 
 
 def test_the_distribution_of_one_way_delays() -> None:

@@ -1,8 +1,11 @@
-from testbed.report.link import kernel_text, measured_texts, requested_text
+import pytest
+
+from testbed.report.link import engine_text, kernel_text, measured_texts, requested_text
 from testbed.result import Delays, Link, LinkCounters, Metrics, OneWayDelays, Result
 from testbed.scenario.model import Cell
 
 COUNTERS = LinkCounters(packets_in=102, dropped=3, dropped_loss=2, dropped_list=1, dropped_limit=0, duplicated=4)
+LATE = Delays(packets=80, ms={"p50": 0.01234, "p99": 0.2, "max": 0.3})
 HELD = Delays(packets=99, ms={"min": 20.01, "p50": 20.04, "p99": 21.5, "max": 30})
 ONE_WAY = OneWayDelays(packets=90, ms={"p1": 20.0, "p50": 20.1}, unmatched_sent=3, unmatched_received=0)
 
@@ -38,6 +41,46 @@ def test_requested_impairments() -> None:
     assert text.startswith("client to server: delay 5ms loss 1%; server to client: delay 1s; RTT +1.005 s; ")
 
 
+@pytest.mark.parametrize(
+    ("fields", "engine"),
+    [
+        ({}, "engine auto, seed 0"),
+        ({"realtime": "off"}, "engine auto, realtime off, seed 0"),
+        ({"realtime": "require", "engine": "user"}, "engine user, realtime require, seed 0"),
+    ],
+)
+def test_the_requested_engine(fields: dict[str, str], engine: str) -> None:
+    assert requested(latency="20ms", **fields).split("; ")[-1] == engine
+
+
+def test_the_request_of_an_earlier_version() -> None:
+    old = {name: value for name, value in Cell(latency="1ms").requested().items() if name != "realtime"}
+    text = requested_text(old, {"client": "delay 1ms", "server": "delay 1ms"})
+    assert text == "each way: delay 1ms; RTT +2 ms; engine auto, seed 0"
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        ((("none", None), ("none", None)), ""),
+        ((("kernel", None), ("kernel", None)), "engine kernel"),
+        ((("user", "fifo 10"), ("user", "fifo 10")), "engine user (fifo 10)"),
+        ((("user", "fifo 10"), ("none", None)), "engine user (fifo 10)"),
+        ((("user", "fifo 10"), ("kernel", None)), "engine kernel and user (fifo 10)"),
+        (
+            (("user", "fifo 10"), ("user", "ordinary: switched off")),
+            "engine user (client: fifo 10; server: ordinary: switched off)",
+        ),
+    ],
+)
+def test_the_engines_and_how_they_were_scheduled(ends: tuple[tuple[str, str | None], ...], text: str) -> None:
+    links = {
+        role: Link(engine=engine, scheduling=scheduling, requested="", readback="")
+        for role, (engine, scheduling) in zip(("client", "server"), ends, strict=True)
+    }
+    assert engine_text(links) == text
+
+
 def test_a_profile_is_announced() -> None:
     text = requested(profile=[{"at": "1s", "netem": "delay 5ms"}])
     assert text == "each way: unimpaired; changed by a profile; engine auto, seed 0"
@@ -50,9 +93,10 @@ def test_kernel_settings() -> None:
 
 
 def test_requested_and_measured() -> None:
-    assert shown(engine_delays=HELD, one_way_delays=ONE_WAY, counters=COUNTERS) == [
+    assert shown(engine_delays=HELD, engine_lateness=LATE, one_way_delays=ONE_WAY, counters=COUNTERS) == [
         "client to server: requested delay 20ms",
         "  engine delay min 20.01, p50 20.04, p99 21.5, max 30 ms (99 packets)",
+        "  engine lateness p50 0.012, p99 0.2, max 0.3 ms (80 packets)",
         "  one-way delay p50 20.1 ms (90 packets)",
         "  dropped 3 of 102 (2 by loss model, 1 by drop-list), 4 duplicated",
     ]

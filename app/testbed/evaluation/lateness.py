@@ -1,0 +1,46 @@
+"""Whether the link was punctual: how long after its due time the user engine passed a frame on."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from netem.spec import parse
+from testbed.result import Delays, Link
+from testbed.units import format_figures
+
+FEWEST_PACKETS: Final = 20
+"""Of fewer packets, p99 says as little as their maximum."""
+
+TOLERANCE_MS: Final = 1.0
+TOLERANCE_SHARE: Final = 0.01
+"""Of the requested delay, besides TOLERANCE_MS: what a real path varies by, too."""
+
+
+def late_ends(links: Mapping[str, Link]) -> Iterator[str]:
+    """Yield a clause, with its figures, for each end at which the link was late."""
+    for role, link in links.items():
+        lateness = _known(link)
+        if lateness is not None and lateness.ms["p99"] > _limit_ms(link):
+            yield f"the link was late: {_figures(lateness)} at the {role}'s end"
+
+
+def punctual(links: Mapping[str, Link]) -> str:
+    """Return the figures of the later end if every impaired end is known to have been punctual; empty if not."""
+    impaired = [link for link in links.values() if link.requested or link.changes]
+    known = [lateness for link in impaired if (lateness := _known(link)) is not None]
+    if not known or len(known) < len(impaired) or any(late_ends(links)):
+        return ""
+    return _figures(max(known, key=lambda lateness: lateness.ms["p99"]))
+
+
+def _known(link: Link) -> Delays | None:
+    lateness = link.engine_lateness
+    return lateness if lateness is not None and lateness.packets >= FEWEST_PACKETS else None
+
+
+def _limit_ms(link: Link) -> float:
+    delay = parse(link.requested).delay
+    return TOLERANCE_MS + (TOLERANCE_SHARE * delay.delay_ns / 1e6 if delay else 0.0)
+
+
+def _figures(lateness: Delays) -> str:
+    return ", ".join(f"{name} {format_figures(lateness.ms[name], 2)} ms" for name in ("p99", "max"))

@@ -1,0 +1,103 @@
+"""Whether the link was punctual: the figures of each end, and what follows for the timing."""
+
+from typing import Any
+
+import pytest
+
+from testbed.evaluation.host import timing_issues, timing_notes
+from testbed.evaluation.lateness import late_ends, punctual
+from testbed.result import Delays, HostState, Link
+
+PUNCTUAL = "the link was punctual (p99 0.3 ms, max 1.2 ms late), but the endpoints' programs may have waited"
+BUSY = "87 % of the time something waited for a CPU"
+STEAL = "20 % of the time the processors worked for other machines (steal)"
+
+
+def link(requested: str = "delay 10ms", p99: float | None = None, packets: int = 20, **facts: Any) -> Link:
+    lateness = None if p99 is None else Delays(packets=packets, ms={"p50": 0.01, "p99": p99, "max": 4 * p99})
+    return Link(requested=requested, readback="", engine_lateness=lateness, **{"engine": "user"} | facts)
+
+
+def busy(**facts: Any) -> HostState:
+    return HostState(**{"duration_s": 1.0, "cpu_pressure_share": 0.87} | facts)
+
+
+@pytest.mark.parametrize(
+    ("requested", "p99", "packets", "late"),
+    [
+        ("delay 10ms", 1.0, 20, False),
+        ("delay 10ms", 1.1, 20, False),
+        ("delay 10ms", 1.11, 20, True),
+        ("delay 10ms", 50.0, 19, False),
+        ("delay 200ms 10ms", 2.9, 20, False),
+        ("delay 200ms 10ms", 3.1, 20, True),
+        ("rate 1mbit", 1.01, 20, True),
+        ("", 1.01, 20, True),
+    ],
+)
+def test_an_end_is_late_beyond_a_millisecond_and_a_share_of_its_delay(
+    requested: str, p99: float, packets: int, late: bool
+) -> None:
+    assert bool(list(late_ends({"client": link(requested, p99, packets)}))) is late
+
+
+def test_the_figures_of_each_late_end() -> None:
+    links = {"client": link(p99=3.21), "server": link(p99=0.1)}
+    assert list(late_ends(links)) == ["the link was late: p99 3.2 ms, max 13 ms at the client's end"]
+    assert len(list(late_ends({"client": link(p99=3.2), "server": link(p99=4.0)}))) == 2
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "known"),
+    [
+        (link(p99=0.1), link(p99=0.3), "p99 0.3 ms, max 1.2 ms"),
+        (link(p99=0.3), link(p99=0.1), "p99 0.3 ms, max 1.2 ms"),
+        (link(p99=0.1), link("", engine="none"), "p99 0.1 ms, max 0.4 ms"),
+        (link(p99=0.1), link(), ""),
+        (link(p99=0.1), link(engine="kernel"), ""),
+        (link(p99=0.1), link(p99=0.1, packets=19), ""),
+        (link(p99=0.1), link("", engine="none", changes=2), ""),
+        (link(p99=0.1), link(p99=9.0), ""),
+        (link("", engine="none"), link("", engine="none"), ""),
+    ],
+)
+def test_punctual_is_known_only_if_each_impaired_end_has_measured_it(client: Link, server: Link, known: str) -> None:
+    assert punctual({"client": client, "server": server}) == known
+
+
+@pytest.mark.parametrize(
+    ("state", "links", "issues", "notes"),
+    [
+        (busy(), {}, [BUSY], []),
+        (busy(), {"client": link(engine="kernel")}, [BUSY], []),
+        (
+            busy(),
+            {"client": link(p99=0.3)},
+            [],
+            [f"{BUSY}; {PUNCTUAL}"],
+        ),
+        (
+            busy(),
+            {"client": link(p99=3.0)},
+            ["the link was late: p99 3 ms, max 12 ms at the client's end", BUSY],
+            [],
+        ),
+        (busy(cpu_pressure_share=0.5), {"client": link(p99=0.3)}, [], []),
+        (busy(cpu_pressure_share=None), {"client": link(p99=0.3)}, [], []),
+        (busy(cpu_pressure_share=0.1, steal_share=0.2), {"client": link(p99=0.3)}, [STEAL], []),
+        (busy(duration_s=0.1), {"client": link(p99=0.3)}, None, []),
+        (
+            busy(duration_s=0.1),
+            {"client": link(p99=3.0)},
+            ["the link was late: p99 3 ms, max 12 ms at the client's end"],
+            [],
+        ),
+        (None, {"client": link(p99=0.3)}, None, []),
+        (None, {"client": link(p99=3.0)}, ["the link was late: p99 3 ms, max 12 ms at the client's end"], []),
+    ],
+)
+def test_pressure_is_no_issue_where_the_link_is_known_to_have_been_punctual(
+    state: HostState | None, links: dict[str, Link], issues: list[str] | None, notes: list[str]
+) -> None:
+    assert timing_issues(state, links) == issues
+    assert timing_notes(state, links) == notes
