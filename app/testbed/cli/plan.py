@@ -62,7 +62,10 @@ def plan_lines(scenario: Scenario) -> list[str]:
         lines.append("  network: internal bridge, IPv4 from Docker's address pools, a random IPv6 /64")
         for role in ROLES:
             impairment = (cell.impairment(role) or "none") + (", also on neighbour discovery" if cell.nd else "")
-            lines.append(f"  {role}-netem: impairment of what the {role} sends: {impairment}; engine {cell.engine}")
+            realtime = "" if cell.realtime == "auto" else f", realtime {cell.realtime}"
+            lines.append(
+                f"  {role}-netem: impairment of what the {role} sends: {impairment}; engine {cell.engine}{realtime}"
+            )
             lines += [f"  {role}: {text}" for text in _kernel_lines(cell, role)]
         for role in ROLES:
             environment = endpoint_environment(cell, role)

@@ -92,6 +92,7 @@ def sidecar_environment(cell: Cell, role: Role, *, emulated: bool = False) -> di
     return {
         "NETEM_IMPAIRMENT": cell.impairment(role),
         "NETEM_ENGINE": cell.engine,
+        "NETEM_REALTIME": cell.realtime,
         "NETEM_SEED": str(sidecar_seed(cell.seed, role)),
         "NETEM_PEERS": "server" if role == "client" else "",
         "NETEM_FAMILIES": cell.family,

@@ -52,7 +52,7 @@ class PreparedImages:
         return {tag: image.id for tag, image in (self._netem, *self._programs.values())}
 
     def endpoints(self, planned: PlannedCell, *, emulated: bool, real_time: bool) -> dict[str, EndpointSpec]:
-        """Return the endpoints of a cell, for a machine that is emulated or not, with or without real time."""
+        """Return the endpoints of a cell, for a machine that is emulated or not, and grants real time or not."""
         specs: dict[str, EndpointSpec] = {}
         used = self.of_cell(planned)
         for role in ROLES:
@@ -64,7 +64,7 @@ class PreparedImages:
                 sidecar_environment=sidecar_environment(planned.cell, role, emulated=emulated),
                 sysctls=planned.cell.sysctls(role),
                 files=self._files,
-                real_time=real_time,
+                real_time=planned.cell.realtime == "require" or (planned.cell.realtime == "auto" and real_time),
             )
         return specs
 

@@ -168,6 +168,8 @@ class Run:
         try:
             attempt()
         except CapabilityError as error:
+            if planned.cell.realtime == "require":
+                raise
             machine.real_time = False
             self._observer.note(f"{error.message}; cells run without it")
             outcome.restart()

@@ -19,6 +19,9 @@ MAX_CELLS: Final = 10_000
 LISTS: Final = ("profile",)
 """Fields whose value is itself a list; several values are a list of lists."""
 
+_LATER_FIELDS: Final = ("realtime",)
+"""Fields that are younger than the ids: at their default they are no part of the digest, so that ids never change."""
+
 _NAMES_IN_ID: Final = ("client", "server", "family")
 
 
@@ -59,7 +62,8 @@ def _values(name: str, value: object) -> list[Any]:
 
 def _digest(cell: Cell) -> str:
     # The names of the model's fields are part of the digest: to rename one would change the ids of all cells.
-    text = json.dumps(cell.model_dump(), sort_keys=True)
+    later = {name for name in _LATER_FIELDS if getattr(cell, name) == Cell.model_fields[name].default}
+    text = json.dumps(cell.model_dump(exclude=later), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 

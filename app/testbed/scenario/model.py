@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from netem.contract import limits
 from netem.contract.route_metrics import METRIC_NAMES
-from netem.contract.settings import EngineChoice, Family, OnEngineDeath
+from netem.contract.settings import EngineChoice, Family, OnEngineDeath, RealtimeChoice
 from netem.spec import Impairment, kernel_obstacles
 from netem.spec import parse as parse_impairment
 from testbed.peer.contract import I32_MAX, MAX_BUFFER_BYTES, MAX_CALL_BYTES, MAX_READ_DELAY_US, U32_MAX
@@ -166,6 +166,9 @@ class Cell(BaseModel):
     profile: Profile = Field([], description="changes of the impairment over time; netem applies until the first one")
     nd: bool = Field(default=False, description="also impair ARP and neighbour discovery")
     engine: EngineChoice = Field("auto", description="emulation engine")
+    realtime: RealtimeChoice = Field(
+        "auto", description="real-time policy of the user engine: auto (where granted), off, require"
+    )
     on_engine_death: OnEngineDeath = Field(
         "closed", description="link state if the engine dies: closed (drop all) or open (unimpaired)"
     )

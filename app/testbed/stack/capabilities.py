@@ -13,7 +13,7 @@ LINK: Final = ("NET_ADMIN", "NET_RAW")
 REAL_TIME: Final = "SYS_NICE"
 """What lets a sidecar run the path of the frames under a real-time policy."""
 
-REFUSED_HINT: Final = "allow containers the capability SYS_NICE; without it, links are late on a busy machine"
+REFUSED_HINT: Final = "allow containers this capability; without it (--realtime auto) a link is late on a busy machine"
 
 # Docker from 23 on refuses at the creation, earlier ones at the start; plug-ins and other engines have their own words.
 _REASON: Final = re.compile(r"invalid CapAdd.*|unable to apply caps: [\w ]+|authorization denied.*")

@@ -118,10 +118,10 @@ def _rows_of_sidecar(
 ) -> Iterator[Row]:
     refused = None
     try:
-        exit_, output = _run_sidecar_doctor(engine, labels, image, devices, realtime=True)
+        exit_, output = _run_sidecar_doctor(engine, labels, image, devices, real_time=True)
     except CapabilityError as error:
         refused = error
-        exit_, output = _run_sidecar_doctor(engine, labels, image, devices, realtime=False)
+        exit_, output = _run_sidecar_doctor(engine, labels, image, devices, real_time=False)
     yield from _sidecar_rows(exit_, output, refused)
 
 
@@ -147,7 +147,7 @@ def _sidecar_rows(exit_: Exit | None, output: str, refused: CapabilityError | No
 
 
 def _run_sidecar_doctor(
-    engine: DockerEngine, labels: ResourceLabels, image: str, devices: tuple[str, ...], *, realtime: bool
+    engine: DockerEngine, labels: ResourceLabels, image: str, devices: tuple[str, ...], *, real_time: bool
 ) -> tuple[Exit | None, str]:
     name = f"testbed-doctor-{labels.owner.pid}"
     tags = labels.for_role("netem")
@@ -167,11 +167,11 @@ def _run_sidecar_doctor(
             environment={},
             network=name,
             command=("doctor",),
-            capabilities=sidecar_capabilities(realtime=realtime),
+            capabilities=sidecar_capabilities(real_time=real_time),
             devices=devices,
             tmpfs=("/run", "/tmp"),  # noqa: S108 - paths in the container
         )
-        with capability_attempt(realtime=realtime):
+        with capability_attempt(real_time=real_time):
             container = engine.create_container(spec)
             follow = engine.attach(container, on_output)
             engine.start(container)

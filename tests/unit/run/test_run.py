@@ -312,6 +312,29 @@ def test_the_failure_of_a_guest_replaces_all_others(bench: Bench) -> None:
 
 @pytest.mark.parametrize("attempt", ["create", "start"])
 @pytest.mark.parametrize("keep", ["never", "always"])
+def test_a_cell_that_requires_real_time_fails_where_the_engine_refuses_it(
+    bench: Bench, attempt: str, keep: Keep
+) -> None:
+    bench.engine.refuses_capability = attempt
+    report = bench.run(keep=keep, realtime=["auto", "require", "off"])
+    assert [result.status for result in report.results] == ["failed", "error", "failed"]
+    reason = "the container engine refuses the capability SYS_NICE: unable to apply caps: operation not permitted"
+    assert report.results[1].reason == reason
+    assert report.failures[1] is not None
+    assert "--realtime auto" in report.failures[1].hint
+    assert len(bench.observer.notes) == 1
+    assert len(bench.engine.resources) == (14 if keep == "always" else 0)
+
+
+def test_a_cell_without_real_time_requests_no_capability(bench: Bench) -> None:
+    bench.engine.refuses_capability = "start"
+    report = bench.run(realtime="off")
+    assert report.results[0].status == "failed"
+    assert bench.observer.notes == []
+
+
+@pytest.mark.parametrize("attempt", ["create", "start"])
+@pytest.mark.parametrize("keep", ["never", "always"])
 def test_a_refused_capability_is_noted_once_and_the_cells_run_without_it(
     bench: Bench, attempt: str, keep: Keep
 ) -> None:

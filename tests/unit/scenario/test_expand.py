@@ -49,6 +49,11 @@ def test_an_id_never_changes(fields: dict[str, Any], id_: str) -> None:
     assert cell_id(Cell(**fields)) == id_
 
 
+def test_a_later_field_is_part_of_an_id_unless_it_has_its_default() -> None:
+    assert cell_id(Cell(realtime="auto")) == cell_id(Cell())
+    assert len({cell_id(Cell(realtime=choice)) for choice in ("auto", "off", "require")}) == 3
+
+
 def test_an_id_is_a_name_for_folders_and_containers() -> None:
     planned = expand({"client": "example.org:5000/Team/Image:1.2@x", "netem": ["loss 1%", "rate 1mbit"]})
     assert all(set(cell.id) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-") for cell in planned)
