@@ -2,9 +2,10 @@
 # Linux 6.18: SCHED_FLAG_RECLAIM gives a lone SCHED_DEADLINE thread a fraction of the core, not the unused rest.
 #
 # As sched_setattr(2) says, the flag lets a thread reclaim bandwidth that other real-time threads do not use. The only
-# such thread could expect 95 % of a core, whatever its own bandwidth. But when ordinary programs want the core too, the kernel's fair server
-# (50 ms of 1 s) is one more active reservation, and the rule (GRUB) divides unused bandwidth in proportion. With the
-# bandwidth u = runtime / period on n CPUs the thread gets 0.95 u / (0.05 + u / n), at most 0.95, and less beside other deadline threads. Needs root.
+# such thread could expect 95 % of a core, whatever its own bandwidth. But when ordinary programs want the core too, the
+# kernel's fair server (50 ms of 1 s) is one more active reservation, and the rule (GRUB) divides unused bandwidth in
+# proportion. With the bandwidth u = runtime / period on n CPUs the thread gets 0.95 u / (0.05 + u / n), at most 0.95,
+# and less beside other deadline threads. Needs root.
 set -eu
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
