@@ -2,18 +2,18 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 WORDS: Final = ("--latency", "20ms", "--engine", "user", "--json")
 _LATE: Final = "more than expected"
 """Part of the sentence of a link whose probes are late."""
-_OF_THE_LINK: Final = re.compile(r"\b(link|engine|frames?)\b", re.IGNORECASE)
+_OF_THE_LINK: Final = re.compile(r"\blink\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class CellRun:
     timing_issues: tuple[str, ...]
     lateness_p99_ms: float | None
     """The worse of both engines; None if neither reports it."""
+    real_time: bool
+    """Whether both engines ran under real time."""
 
     @property
     def passed(self) -> bool:
@@ -42,42 +44,42 @@ class CellRun:
         return [issue for issue in self.timing_issues if _OF_THE_LINK.search(issue)]
 
 
-def start_cell(folder: str, *more: str, new_session: bool = False) -> subprocess.Popen[str]:
-    """Start a cell with a run folder of its own."""
-    output = tempfile.mkdtemp(prefix="cell-", dir=folder)
-    argv = [sys.executable, "-m", "testbed", "run", *WORDS, *more, "--output", output]
-    return subprocess.Popen(
-        argv, text=True, start_new_session=new_session, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+class Cell:
+    """A cell that runs in a process of its own."""
+
+    def __init__(self, folder: str, *, new_session: bool = False) -> None:
+        """Start it, with a run folder of its own in `folder`."""
+        output = tempfile.mkdtemp(prefix="cell-", dir=folder)
+        argv = [sys.executable, "-m", "testbed", "run", *WORDS, "--output", output]
+        self._process = subprocess.Popen(
+            argv, text=True, start_new_session=new_session, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def interrupt(self) -> None:
+        """Make it remove what it has made, and end."""
+        self._process.send_signal(signal.SIGINT)
+
+    def result(self, timeout_s: float | None = None) -> CellRun:
+        """Wait for its end."""
+        out, error = self._process.communicate(timeout=timeout_s)
+        document: dict[str, Any] = json.loads(out) if out.startswith("{") else {}
+        if "results" not in document:
+            return CellRun("error", f"{out}{error}".strip()[-1000:], (), None, real_time=False)
+        return from_result(document["results"][0])
 
 
-def finished(cell: "subprocess.Popen[str]", timeout_s: float | None = None) -> CellRun:
-    """Wait for a cell and return its result."""
-    out, error = cell.communicate(timeout=timeout_s)
-    try:
-        document: dict[str, Any] = json.loads(out)
-    except ValueError:
-        return CellRun("error", error.strip()[-1000:], (), None)
-    records = Path(document["folder"]).glob("*/cell.json")
-    return from_documents(document["results"][0], (json.loads(path.read_text()) for path in records))
-
-
-def from_documents(result: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> CellRun:
-    """Return what a result and the records of its run say about the link."""
-    late_ns = [
-        lateness["p99"]
-        for record in records
-        for events in record["sidecars"].values()
-        if (lateness := _measured(events).get("lateness_ns"))
-    ]
+def from_result(result: Mapping[str, Any]) -> CellRun:
+    """Return what a result says about the link."""
+    links = result["link"].values()
+    late_ms = [float(late["ms"]["p99"]) for link in links if (late := link.get("engine_lateness"))]
     return CellRun(
-        result["status"],
-        result["reason"],
-        tuple(result["timing_issues"]),
-        max(late_ns) / 1e6 if late_ns else None,
+        status=result["status"],
+        reason=result["reason"],
+        timing_issues=tuple(result["timing_issues"]),
+        lateness_p99_ms=max(late_ms, default=None),
+        real_time=bool(links) and all(_is_real_time(link.get("scheduling")) for link in links),
     )
 
 
-def _measured(events: Mapping[str, Any]) -> Mapping[str, Any]:
-    counters = (events.get("stopped") or {}).get("counters") or {}
-    return (counters.get("link") or {}).get("measured") or {}
+def _is_real_time(scheduling: str | None) -> bool:
+    return scheduling is not None and not scheduling.startswith("ordinary")
