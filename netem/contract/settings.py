@@ -54,7 +54,7 @@ class Settings:
         metadata=choice(
             "NETEM_REALTIME",
             get_args(RealtimeChoice),
-            "real-time policy for the user engine and, until `ready`, for the probes; `auto` = where it is granted; "
+            "real-time policy for the process of the user engine; `auto` = where it is granted; "
             "`require` = an `error` where it is not",
         ),
     )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from netem.probe.delays import Delays
 
-_PROBE = struct.Struct("!4sBxxxQIqqq20x")
+_PROBE = struct.Struct("!4sBxxxQIqqqIq8x")
 PROBE_BYTES = _PROBE.size
 _MAGIC = b"tbp1"
 PROBE, ECHO = 1, 2
@@ -20,7 +20,11 @@ FRAME_OVERHEAD_BYTES = {"ipv4": 14 + 20 + 8, "ipv6": 14 + 40 + 8}
 
 
 class Probe(NamedTuple):
-    """A probe or its echo; timestamps are CLOCK_MONOTONIC of the one host, 0 while unknown."""
+    """A probe or its echo; timestamps are CLOCK_MONOTONIC of the one host, 0 while unknown.
+
+    `previous` is the sequence number of the datagram that its sender sent before this one, and `previous_ns` the time
+    at which the kernel sent it.
+    """
 
     kind: int
     session: int
@@ -28,6 +32,8 @@ class Probe(NamedTuple):
     sent_ns: int
     received_ns: int = 0
     echoed_ns: int = 0
+    previous: int = 0
+    previous_ns: int = 0
 
 
 class Command(StrEnum):

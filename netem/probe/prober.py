@@ -84,8 +84,11 @@ class Prober:
     def _send(self, outgoing: Iterable[Outgoing]) -> None:
         """Send the pending datagrams of the series, then wait for its next deadline."""
         for channel, data in outgoing:
-            if self._socket is not None:
-                send(self._socket, data, (self._address, self._ports[channel]))
+            if self._socket is None:
+                continue
+            sent_ns = send(self._socket, data, (self._address, self._ports[channel]))
+            if channel is Channel.PROBE and sent_ns is not None:
+                self.series.on_sent(sent_ns)
         if self.done:
             self.close()
             self._on_done(self)

@@ -58,8 +58,11 @@ class Responder:
         while (datagram := receive(opened)) is not None:
             probe = decode_probe(datagram.data)
             echo = self._sessions.echo(probe, datagram.received_ns, time.monotonic_ns()) if probe else None
-            if echo is not None:
-                send(opened, encode_probe(echo), datagram.address)
+            if echo is None:
+                continue
+            sent_ns = send(opened, encode_probe(echo), datagram.address)
+            if sent_ns is not None:
+                self._sessions.on_sent(echo, sent_ns)
 
     def _reply(self, opened: socket.socket) -> None:
         while (datagram := receive(opened)) is not None:

@@ -33,6 +33,7 @@ from netem.probe.message import (
     encode_request,
 )
 from netem.probe.model import Plan, plan
+from netem.probe.send_times import Sent
 from netem.spec import Impairment, SpecError, parse
 
 FIRST_HELLO_PAUSE_NS, MAX_HELLO_PAUSE_NS = 5_000_000, 50_000_000
@@ -64,6 +65,7 @@ class ProbeRound:
         self._plan = Plan(0, 0)
         self._models: tuple[DirectionModel, ...] = ()
         self._sent_ns: list[int] = []
+        self._last_sent = Sent()
         self._echoes = Echoes()
         self._report_requested_ns = 0
         self._ingress_tolerance_ns = config.delay_tolerance_ns
@@ -112,6 +114,11 @@ class ProbeRound:
             self.next_deadline_ns = None
         return []
 
+    def on_sent(self, sent_ns: int) -> None:
+        """Record when the kernel sent the last probe: it replaces the time at which it was to be sent."""
+        self._sent_ns[-1] = sent_ns
+        self._last_sent = Sent(len(self._sent_ns) - 1, sent_ns)
+
     def _request(self, command: Command) -> Outgoing:
         return Outgoing(Channel.CONTROL, encode_request(Request(command, self._session)))
 
@@ -146,7 +153,9 @@ class ProbeRound:
         else:
             self.state = RoundState.AWAITING_ECHOES
             self.next_deadline_ns = now_ns + self._longest_ns + GRACE_NS
-        return Outgoing(Channel.PROBE, encode_probe(Probe(PROBE, self._session, sequence, now_ns)))
+        previous, previous_ns = self._last_sent
+        probe = Probe(PROBE, self._session, sequence, now_ns, previous=previous, previous_ns=previous_ns)
+        return Outgoing(Channel.PROBE, encode_probe(probe))
 
     def _on_echo(self, echo: Probe, received_ns: int, now_ns: int) -> list[Outgoing]:
         """Record an echo; once all probes have come back, request the report without further delay."""
@@ -183,6 +192,6 @@ class ProbeRound:
                 self._ingress_tolerance_ns,
             ),
             self._longest_ns,
-            self._echoes.round_trips_ns,
+            self._echoes.round_trips_ns(self._sent_ns),
             (report.monotonic_ns - received_ns, report.monotonic_ns - self._report_requested_ns),
         )

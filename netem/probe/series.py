@@ -92,6 +92,10 @@ class ProbeSeries:
                 self.state, self._deadline_ns = SeriesState.FINISHED, None
         return []
 
+    def on_sent(self, sent_ns: int) -> None:
+        """Record when the kernel sent the last probe; call it after each datagram of the channel PROBE."""
+        self._round.on_sent(sent_ns)
+
     def _next_round(self) -> None:
         self._rounds += 1
         self._session = self._new_session()

@@ -4,17 +4,32 @@ from collections import OrderedDict
 
 from netem.probe.delays import summarize
 from netem.probe.message import ECHO, PROBE, Command, Egress, Probe, Reply, Request
+from netem.probe.send_times import SendTimes, Sent
 
 MAX_SESSIONS = 64
 MAX_PROBES = 100_000
 """Bounds on the memory that unsolicited datagrams can make this process use."""
 
 
+class _Session:
+    """The probes of one round: when each was sent and received, and the echo sent last."""
+
+    def __init__(self) -> None:
+        self.received_ns: dict[int, int] = {}
+        self.probes = SendTimes()
+        self.last_echo = Sent()
+
+    @property
+    def delays_ns(self) -> list[int]:
+        """The one-way delays of the probes."""
+        return [at_ns - self.probes[sequence] for sequence, at_ns in self.received_ns.items()]
+
+
 class ProbeSessions:
     """Record probes by session; an old session makes room for a new one."""
 
     def __init__(self) -> None:
-        self._delays_ns: OrderedDict[int, dict[int, int]] = OrderedDict()
+        self._sessions: OrderedDict[int, _Session] = OrderedDict()
         self._finished: set[int] = set()
 
     @property
@@ -26,16 +41,22 @@ class ProbeSessions:
         """Record a probe and return its echo; None for a duplicate, an echo, or a probe beyond the bound."""
         if probe.kind != PROBE:
             return None
-        delays_ns = self._session(probe.session)
-        if probe.sequence in delays_ns or len(delays_ns) >= MAX_PROBES:
+        session = self._session(probe.session)
+        if probe.sequence in session.received_ns or len(session.received_ns) >= MAX_PROBES:
             return None
-        delays_ns[probe.sequence] = received_ns - probe.sent_ns
-        return Probe(ECHO, probe.session, probe.sequence, probe.sent_ns, received_ns, now_ns)
+        session.received_ns[probe.sequence] = received_ns
+        session.probes.add(probe, probe.sent_ns)
+        return Probe(ECHO, probe.session, probe.sequence, probe.sent_ns, received_ns, now_ns, *session.last_echo)
+
+    def on_sent(self, echo: Probe, sent_ns: int) -> None:
+        """Record when the kernel sent an echo, for the next one to carry."""
+        self._session(echo.session).last_echo = Sent(echo.sequence, sent_ns)
 
     def reply(self, request: Request, egress: Egress, now_ns: int) -> Reply:
         """Return the reply to a control request."""
-        delays_ns = self._delays_ns.get(request.session, {})
-        return Reply(request.command, request.session, egress, len(delays_ns), summarize(delays_ns.values()), now_ns)
+        session = self._sessions.get(request.session)
+        delays_ns = session.delays_ns if session is not None else []
+        return Reply(request.command, request.session, egress, len(delays_ns), summarize(delays_ns), now_ns)
 
     def finish(self, request: Request) -> bool:
         """Record the end of a series; return whether this is new, because a peer repeats its request."""
@@ -45,10 +66,9 @@ class ProbeSessions:
         self._finished.add(request.session)
         return True
 
-    def _session(self, session: int) -> dict[int, int]:
-        """Return the one-way delays of a session by sequence number."""
-        if session not in self._delays_ns:
-            if len(self._delays_ns) >= MAX_SESSIONS:
-                self._delays_ns.popitem(last=False)
-            self._delays_ns[session] = {}
-        return self._delays_ns[session]
+    def _session(self, number: int) -> _Session:
+        if number not in self._sessions:
+            if len(self._sessions) >= MAX_SESSIONS:
+                self._sessions.popitem(last=False)
+            self._sessions[number] = _Session()
+        return self._sessions[number]

@@ -1,4 +1,8 @@
-"""UDP sockets with the time at which the kernel received a datagram, not the time at which Python read it."""
+"""UDP sockets with the times at which the kernel sent and received a datagram, not those at which Python did.
+
+Numbers are from include/uapi/asm-generic/socket.h and include/uapi/linux/net_tstamp.h; the kernel describes them in
+Documentation/networking/timestamping.rst.
+"""
 
 import errno
 import socket
@@ -9,7 +13,9 @@ from typing import Any, NamedTuple
 from netem.contract.errors import from_os_error
 from netem.contract.settings import Family
 
-_SO_TIMESTAMPNS = 35  # include/uapi/asm-generic/socket.h
+_SO_TIMESTAMPNS, _SO_TIMESTAMPING = 35, 37
+_TX_SCHED, _SOFTWARE, _OPT_TSONLY = 1 << 8, 1 << 4, 1 << 11
+"""Stamp a datagram before the queueing discipline and the redirect to the engine; report the time without the data."""
 _TIMESPEC = struct.Struct("@qq")
 _MAX_DATAGRAM_BYTES = 65_536
 _RECEIVE_BUFFER_BYTES = 1 << 20
@@ -43,6 +49,7 @@ def open_socket(family: Family, port: int) -> socket.socket | None:
         raise from_os_error(attempt, error) from error
     try:
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _TX_SCHED | _SOFTWARE | _OPT_TSONLY)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         if family == "ipv6":
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -61,21 +68,39 @@ def receive(opened: socket.socket) -> Datagram | None:
         try:
             data, ancillary, _, address = opened.recvmsg(_MAX_DATAGRAM_BYTES, 64)
         except BlockingIOError:
+            # A send time that came late would keep the descriptor ready.
+            _take_send_time_ns(opened)
             return None
         except OSError as error:
             if error.errno in _UNREACHABLE:
                 continue
             raise
-        return Datagram(data, address, _receive_time_ns(ancillary))
+        return Datagram(data, address, _kernel_time_ns(ancillary, _SO_TIMESTAMPNS) or time.monotonic_ns())
 
 
-def send(opened: socket.socket, data: bytes, address: Any) -> None:  # noqa: ANN401 - the form depends on the family
-    """Send a datagram; one that cannot be sent now counts as lost."""
+def send(opened: socket.socket, data: bytes, address: Any) -> int | None:  # noqa: ANN401 - the form depends on the family
+    """Send a datagram, and return when the kernel did, None if it does not report that.
+
+    A datagram that cannot be sent now counts as lost.
+    """
     try:
         opened.sendto(data, address)
     except OSError as error:
         if error.errno not in _UNREACHABLE and error.errno not in (errno.EAGAIN, errno.ENOBUFS):
             raise
+        return None
+    return _take_send_time_ns(opened)
+
+
+def _take_send_time_ns(opened: socket.socket) -> int | None:
+    """Empty the error queue, and return the newest send time in it: it is there when sendto returns."""
+    found = None
+    while True:
+        try:
+            _, ancillary, _, _ = opened.recvmsg(0, 256, socket.MSG_ERRQUEUE)
+        except OSError:
+            return found
+        found = _kernel_time_ns(ancillary, _SO_TIMESTAMPING) or found
 
 
 def both_clocks() -> tuple[int, int]:
@@ -94,12 +119,12 @@ def both_clocks() -> tuple[int, int]:
     return monotonic_ns, realtime_ns
 
 
-def _receive_time_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """Return the kernel's timestamp, converted from CLOCK_REALTIME to CLOCK_MONOTONIC."""
-    monotonic_ns, realtime_ns = both_clocks()
+def _kernel_time_ns(ancillary: list[tuple[int, int, bytes]], wanted: int) -> int | None:
+    """Return the kernel's timestamp of this kind, converted from CLOCK_REALTIME to CLOCK_MONOTONIC; None without it."""
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
+        if level == socket.SOL_SOCKET and kind == wanted and len(data) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            monotonic_ns, realtime_ns = both_clocks()
             age_ns: int = realtime_ns - (seconds * 1_000_000_000 + nanoseconds)
             return monotonic_ns - max(0, age_ns)
-    return monotonic_ns
+    return None

@@ -22,11 +22,10 @@ from netem.sidecar.ports import (
     MonitorPort,
     ResponderPort,
     SamplerPort,
-    SchedulingPort,
     VerificationPort,
 )
-from netem.sidecar.punctuality import ProbeScheduling
 from netem.spec import Impairment
+from netem.system import capabilities
 from netem.system.reactor import Reactor
 from netem.system.route import set_route_metrics
 from netem.system.sysctls import read_sysctls
@@ -82,9 +81,9 @@ class SystemParts:
             on_failure=on_failure,
         )
 
-    def scheduling(self) -> SchedulingPort:
-        """Make the scheduling of this process."""
-        return ProbeScheduling(self._settings.realtime)
+    def drop_privileges(self) -> None:
+        """Give up the capability for a real-time policy: the engine's process has used it."""
+        capabilities.drop(capabilities.SYS_NICE)
 
     def responder(
         self, describe: Callable[[], str], delay_tolerance_ns: int, on_finished: Callable[[], None]

@@ -61,16 +61,6 @@ class VerificationPort(Protocol):
         """Stop the probers that still run."""
 
 
-class SchedulingPort(Protocol):
-    """The scheduling policy of the supervisor itself."""
-
-    def begin(self) -> None:
-        """Become punctual, if the settings and the system allow it."""
-
-    def end(self) -> None:
-        """Become an ordinary process again."""
-
-
 class SamplerPort(Protocol):
     """The sampler of the endpoint's sockets; every method may raise SidecarError."""
 
@@ -119,8 +109,8 @@ class Parts(Protocol):
     def capture(self, on_ready: Callable[[], None], on_failure: Callable[[SidecarError], None]) -> CapturePort:
         """Make the capture."""
 
-    def scheduling(self) -> SchedulingPort:
-        """Make the scheduling of this process; nothing changes yet."""
+    def drop_privileges(self) -> None:
+        """Give up what only the start of the link needs."""
 
     def responder(
         self, describe: Callable[[], str], delay_tolerance_ns: int, on_finished: Callable[[], None]

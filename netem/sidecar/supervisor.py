@@ -19,7 +19,7 @@ from netem.contract.settings import Settings
 from netem.engines.link import Link
 from netem.probe.verdict import delay_tolerance_ns
 from netem.sidecar.impairment import ActiveImpairment, ChangeHandler, read_impairment
-from netem.sidecar.ports import CapturePort, MonitorPort, Parts, ResponderPort, SchedulingPort, VerificationPort
+from netem.sidecar.ports import CapturePort, MonitorPort, Parts, ResponderPort, VerificationPort
 from netem.sidecar.profile import ProfileRunner, read_profile
 from netem.sidecar.readiness import Readiness
 from netem.sidecar.summary import Summary
@@ -43,7 +43,6 @@ class Running:
     capture: CapturePort
     monitor: MonitorPort
     profile: ProfileRunner
-    scheduling: SchedulingPort
 
 
 class Supervisor:
@@ -92,11 +91,11 @@ class Supervisor:
         link, capture = self._start_link(teardown, impairment, changes)
         active = ActiveImpairment(link, self._events, impairment, impair_nd=settings.impair_nd)
         profile = ProfileRunner(self._reactor, changes, active.change)
-        scheduling = self._start_probes(teardown, active, link)
+        self._start_probes(teardown, active, link)
         control = self._parts.control(ChangeHandler(active, profile.stop).handle)
         teardown.add(control.close)
         monitor = self._start_sampler(teardown)
-        running = Running(link, capture, monitor, profile, scheduling)
+        running = Running(link, capture, monitor, profile)
         self._readiness.call_when_reached(partial(self._become_ready, running))
 
     def _prepare_folders(self) -> None:
@@ -121,6 +120,7 @@ class Supervisor:
         link.make_devices()
         capture = self._start_capture(teardown, link)
         link.start()
+        self._parts.drop_privileges()
         teardown.add(partial(self._summary.count_link, link))
         self._events.emit(
             "link",
@@ -143,10 +143,8 @@ class Supervisor:
         capture.start(link.capture_points)
         return capture
 
-    def _start_probes(self, teardown: Teardown, active: ActiveImpairment, link: Link) -> SchedulingPort:
-        """Answer the peers' probes and send our own, punctually."""
-        scheduling = self._parts.scheduling()
-        scheduling.begin()
+    def _start_probes(self, teardown: Teardown, active: ActiveImpairment, link: Link) -> None:
+        """Answer the peers' probes and send our own."""
         tolerance_ns = delay_tolerance_ns(self._settings.delay_tolerance_ms, realtime=link.realtime)
         responder = self._parts.responder(active.text, tolerance_ns, self._readiness.check)
         teardown.add(responder.close)
@@ -157,7 +155,6 @@ class Supervisor:
             # The impairment must not change while a peer probes, and its probes use up draws.
             self._readiness.require(partial(self._peers_awaited, responder))
         verification.start()
-        return scheduling
 
     def _start_sampler(self, teardown: Teardown) -> MonitorPort:
         monitor = self._parts.monitor()
@@ -187,7 +184,6 @@ class Supervisor:
         running.capture.mark()
         running.monitor.start(sampling=self._settings.sample_interval_ms > 0)
         gc.freeze()
-        running.scheduling.end()
         self._ready_file.touch()
         running.profile.start(self._events.emit("ready"))
 

@@ -17,14 +17,18 @@ from dataclasses import dataclass
 from netem.contract.settings import RealtimeChoice
 from netem.system import capabilities
 
-RUNTIME_NS, PERIOD_NS = 50_000, 2_000_000
-"""2.5 % of a processor: a processor has room for 38 such tasks, and lends a busy one nearly all of its time."""
+RUNTIME_NS, PERIOD_NS = 100_000, 2_000_000
+"""5 % of a processor, so that each has room for 19 such tasks. A busy one borrows what others leave idle: beside the
+kernel's own server for ordinary tasks (5 %) that is two thirds of one of two processors, and more of one of many."""
 FIFO_PRIORITY = 10
 RTTIME_LIMIT_US = 200_000
 """Time on a processor without a pause, after which a task under SCHED_FIFO becomes an ordinary one."""
 HINT = (
     "give the sidecar the capability SYS_NICE and all processors, or set NETEM_REALTIME=auto (testbed run: --realtime)"
 )
+
+ORDINARY = "ordinary: "
+"""The begin of the text of what was obtained, before the reason."""
 
 _SCHED_DEADLINE = 6
 _RESET_ON_FORK, _RECLAIM = 0x01, 0x02  # linux/sched.h SCHED_FLAG_...
@@ -51,7 +55,7 @@ class Scheduling:
     def __str__(self) -> str:
         """Return the present state: a task under SCHED_FIFO may have become ordinary."""
         if self.realtime and os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER:
-            return f"ordinary: {RTTIME_LIMIT_US // 1000} ms without a pause under {self.obtained}"
+            return f"{ORDINARY}{RTTIME_LIMIT_US // 1000} ms without a pause under {self.obtained}"
         return self.obtained
 
 
@@ -94,7 +98,7 @@ def _first_granted(guard: Callable[[], None]) -> Scheduling:
 
 
 def _ordinary(reason: str) -> Scheduling:
-    return Scheduling(os.SCHED_OTHER, f"ordinary: {reason}")
+    return Scheduling(os.SCHED_OTHER, f"{ORDINARY}{reason}")
 
 
 def _use_deadline() -> str:

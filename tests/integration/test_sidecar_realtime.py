@@ -15,7 +15,7 @@ from tests.support.sidecar import Bed, Sidecar, bed
 
 SCHED_DEADLINE = 6
 SYS_NICE = 1 << 23
-DEADLINE = "deadline 0.05 ms of 2 ms"
+DEADLINE = "deadline 0.1 ms of 2 ms"
 
 # Of every process in this container: its command, its policy and its permitted capabilities; see proc_pid_stat(5).
 LOOK = """

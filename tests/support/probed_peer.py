@@ -30,6 +30,7 @@ class Machine(Protocol):
     def start(self, now_ns: int) -> list[Outgoing]: ...
     def on_deadline(self, now_ns: int) -> list[Outgoing]: ...
     def on_datagram(self, data: bytes, received_ns: int, now_ns: int) -> list[Outgoing]: ...
+    def on_sent(self, sent_ns: int) -> None: ...
 
 
 def config(text: str = "", probes: int = 5, delay_tolerance_ns: int = 2 * MS) -> ProbeConfig:
@@ -60,6 +61,8 @@ class Network:
         self._machine = machine
         self.describe = describe
         self.peer_tolerance_ns = 0
+        self.preempted_ns = 0
+        """How long after their stamps the kernel sends probes and echoes."""
         self._delays_ns = {"probe": there_ns, "echo": back_ns}
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -94,13 +97,21 @@ class Network:
         for _, data in outgoing:
             self.sent.append((name_of(data), self.now_ns - START_NS))
             self._transmit(data, self._serve)
+            if self.preempted_ns and decode_probe(data) is not None:
+                self._machine.on_sent(self.now_ns + self.preempted_ns)
 
     def _transmit(self, data: bytes, deliver: Callable[[bytes], None]) -> None:
         name = name_of(data)
         if self.lose[name]:
             self.lose[name] -= 1
             return
-        at_ns = self.now_ns + self._delays_ns.get(name.split(" ")[0], CONTROL_NS) + self.extra_ns.pop(name, 0)
+        preempted_ns = self.preempted_ns if decode_probe(data) is not None else 0
+        at_ns = (
+            self.now_ns
+            + preempted_ns
+            + self._delays_ns.get(name.split(" ")[0], CONTROL_NS)
+            + self.extra_ns.pop(name, 0)
+        )
         for _ in range(1 + self.copies.pop(name, 0)):
             heapq.heappush(self._events, (at_ns, next(self._order), lambda: deliver(data)))
 
@@ -109,6 +120,8 @@ class Network:
         probe, request = decode_probe(data), decode_request(data)
         if probe is not None and (echo := self.sessions.echo(probe, self.now_ns, self.now_ns)) is not None:
             self._transmit(encode_probe(echo), self.inject)
+            if self.preempted_ns:
+                self.sessions.on_sent(echo, self.now_ns + self.preempted_ns)
         if request is not None:
             egress = Egress(self.describe(), self.peer_tolerance_ns)
             self._transmit(encode_reply(self.sessions.reply(request, egress, self.now_ns)), self.inject)

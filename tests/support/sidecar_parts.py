@@ -151,17 +151,6 @@ class FakeControl:
         self._calls.note("control.close")
 
 
-class FakeScheduling:
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-
-    def begin(self) -> None:
-        self._calls.note("scheduling.begin")
-
-    def end(self) -> None:
-        self._calls.note("scheduling.end")
-
-
 class FakeSampler:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -228,8 +217,8 @@ class FakeParts:
         self.capture_made = FakeCapture(self.calls, on_ready, on_failure)
         return self.capture_made
 
-    def scheduling(self) -> FakeScheduling:
-        return FakeScheduling(self.calls)
+    def drop_privileges(self) -> None:
+        self.calls.note("drop_privileges")
 
     def responder(
         self, describe: Callable[[], str], delay_tolerance_ns: int, on_finished: Callable[[], None]

@@ -20,6 +20,7 @@ from netem.engines.user.worker import MAX_MESSAGE_BYTES, Worker, build_pipelines
 from netem.pipeline import wants_segments
 from netem.spec import Impairment, format_impairment
 from netem.system import scheduling, tc
+from netem.system.scheduling import ORDINARY
 
 TAP = "netem0"
 PROBE_TAP = "netem1"
@@ -75,11 +76,11 @@ class UserEngine:
         self._redirected = True
 
     def _check_scheduling(self) -> None:
-        state = self._request({"op": "describe"})
-        self.scheduling, self.realtime = state["scheduling"], state["realtime"]
+        obtained: str = self._request({"op": "describe"})["scheduling"]
+        self.scheduling, self.realtime = obtained, not obtained.startswith(ORDINARY)
         if self._realtime_choice == "require" and not self.realtime:
             attempt = "run the user engine under a real-time policy"
-            raise SidecarError(attempt, self.scheduling.removeprefix("ordinary: "), scheduling.HINT)
+            raise SidecarError(attempt, obtained.removeprefix(ORDINARY), scheduling.HINT)
 
     def readback(self) -> dict[str, Any]:
         """Return impairment and data path of the worker, and the target devices of the kernel's redirect."""

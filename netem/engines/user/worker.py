@@ -161,7 +161,6 @@ class Worker:
             "impairment": format_impairment(self._impairment),
             "data_path": "python" if self._fixed_delays(self._impairment) is None else "c",
             "scheduling": str(self._scheduling),
-            "realtime": self._scheduling.realtime,
             "measured": measured,
             "probes": probes,
             "tx_rejected": self._sender.tx_rejected + (self._c_path.tx_rejected if self._c_path else 0),

@@ -15,7 +15,17 @@ def test_a_round_trip_leaves_out_the_turnaround() -> None:
     echoes = Echoes()
     echoes.add(echo(0, 100, 110, 150), 155)
     assert echoes.delays_ns == [5]
-    assert echoes.round_trips_ns == (15,)
+    assert echoes.round_trips_ns([100]) == (15,)
+
+
+def test_the_kernels_send_times_replace_the_programs() -> None:
+    """The peer was preempted for 30 ns before it sent the echo of probe 1, this end for 40 ns before probe 0."""
+    echoes = Echoes()
+    echoes.add(echo(1, 200, 212, 213), 250)
+    echoes.add(echo(0, 100, 150, 151)._replace(previous=1, previous_ns=243), 158)
+    assert echoes.delays_ns == [7, 7]
+    assert echoes.round_trips_ns([140, 200]) == (19, 17)
+    assert echoes.sent_ns([140, 200], report(2, 12)) == [151, 243]
 
 
 def test_the_first_echo_of_a_probe_counts() -> None:

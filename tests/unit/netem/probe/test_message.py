@@ -22,7 +22,7 @@ from netem.probe.message import (
 
 
 def test_a_probe_and_back() -> None:
-    for probe in (Probe(PROBE, 2**63 - 1, 2**32 - 1, 5), Probe(ECHO, 0, 0, 1, 2, 3)):
+    for probe in (Probe(PROBE, 2**63 - 1, 2**32 - 1, 5), Probe(ECHO, 0, 0, 1, 2, 3, 2**32 - 1, 4)):
         datagram = encode_probe(probe)
         assert len(datagram) == PROBE_BYTES == 64
         assert decode_probe(datagram) == probe
@@ -39,11 +39,9 @@ def test_a_probe_cut_or_longer_or_of_another_kind_is_none() -> None:
 
 def test_the_layout_of_a_probe() -> None:
     """Sidecars of different versions must agree on it."""
-    datagram = encode_probe(Probe(ECHO, 1, 2, 3, 4, 5))
-    assert (
-        datagram.hex()
-        == ("7462703102000000000000000000000100000002000000000000000300000000000000040000000000000005") + "00" * 20
-    )
+    datagram = encode_probe(Probe(ECHO, 1, 2, 3, 4, 5, 6, 7))
+    fields = "746270310200000000000000000000010000000200000000000000030000000000000004000000000000000500000006"
+    assert datagram.hex() == fields + "0000000000000007" + "00" * 8
 
 
 @pytest.mark.parametrize("command", list(Command))

@@ -216,3 +216,16 @@ def test_the_way_back_has_the_tolerance_of_the_peers_engine(own_ns: int, peer_ns
     link.run()
     found = measured(probing)
     assert (found.egress.delay_tolerance_ns, found.ingress.delay_tolerance_ns) == (own_ns, ingress_ns)
+
+
+def test_what_delays_the_programs_is_not_the_links_delay() -> None:
+    """The kernel's time of the last datagram of each direction is carried by none."""
+    probing, link = network(there_ns=20 * MS, back_ns=10 * MS)
+    link.preempted_ns = 3 * MS
+    link.run()
+    found = measured(probing)
+    for direction, delay_ns in ((found.egress, 20 * MS), (found.ingress, 10 * MS)):
+        assert direction.delays is not None
+        assert (direction.delays.min, direction.delays.p50) == (delay_ns, delay_ns)
+        assert direction.delays.max == delay_ns + 3 * MS
+    assert sorted(found.round_trips_ns) == [30 * MS] * 4 + [33 * MS]

@@ -25,6 +25,23 @@ def test_a_reply_summarizes_the_probes_of_its_session() -> None:
     assert known.reply(Request(Command.HELLO, 6), EGRESS, 300) == Reply(Command.HELLO, 6, EGRESS, 0, None, 300)
 
 
+def test_an_echo_carries_the_send_time_of_the_one_before() -> None:
+    known = ProbeSessions()
+    first = known.echo(Probe(PROBE, 5, 3, 100), 130, 140)
+    assert first is not None
+    known.on_sent(first, 145)
+    assert known.echo(Probe(PROBE, 5, 1, 200), 230, 240) == Probe(ECHO, 5, 1, 200, 230, 240, 3, 145)
+    assert known.echo(Probe(PROBE, 6, 1, 200), 230, 240) == Probe(ECHO, 6, 1, 200, 230, 240)
+
+
+def test_the_next_probe_corrects_when_one_was_sent() -> None:
+    known = ProbeSessions()
+    known.echo(Probe(PROBE, 5, 0, 100), 130, 140)
+    known.echo(Probe(PROBE, 5, 1, 200, previous=0, previous_ns=120), 210, 240)
+    reply = known.reply(Request(Command.REPORT, 5), EGRESS, 300)
+    assert reply.delays == Delays(10, 10, 10, 10)
+
+
 def test_a_series_finishes_once() -> None:
     known = ProbeSessions()
     assert not known.finish(Request(Command.REPORT, 5))

@@ -95,10 +95,11 @@ def test_the_lifecycle_in_order(make: Make) -> None:
     assert lab.run() == 0
     assert names(lab) == ["link", "verified", "ready", "stopped"]
     assert lab.calls.made == [
-        *("route", "link", "link.make_devices", "capture", "capture.start", "link.start", "link.readback", "sysctls"),
-        *("scheduling.begin", "responder", "verification delay 5ms", "verification.start", "control"),
+        *("route", "link", "link.make_devices", "capture", "capture.start", "link.start"),
+        *("drop_privileges", "link.readback", "sysctls"),
+        *("responder", "verification delay 5ms", "verification.start", "control"),
         *("monitor", "sampler", "sampler.start"),
-        *("link.restart", "capture.mark", "monitor.start sampling=True", "scheduling.end"),
+        *("link.restart", "capture.mark", "monitor.start sampling=True"),
         *STOP,
     ]
     (link,) = lab.named("link")
