@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from netem.contract.settings import RealtimeChoice
 from netem.system import capabilities
 
-RUNTIME_NS, PERIOD_NS = 100_000, 2_000_000
-"""5 % of a processor, so that each has room for 19 such tasks. A busy one borrows what others leave idle: beside the
-kernel's own server for ordinary tasks (5 %) that is two thirds of one of two processors, and more of one of many."""
+PERIOD_NS = 2_000_000
+SHARES_NS = ((200_000, 1_800_000), (100_000, 800_000), (50_000, 50_000))
+"""Runtimes to request for each period, and the room that must be left for it. A busy task borrows what others leave
+idle: with 10 % nearly a whole processor beside busy programs, with 5 % two thirds of one of two, with 2.5 % a third.
+So a few tasks take 10 %, and two processors still have room for 34."""
 FIFO_PRIORITY = 10
 RTTIME_LIMIT_US = 200_000
 """Time on a processor without a pause, after which a task under SCHED_FIFO becomes an ordinary one."""
@@ -101,15 +103,38 @@ def _ordinary(reason: str) -> Scheduling:
     return Scheduling(os.SCHED_OTHER, f"{ORDINARY}{reason}")
 
 
+def largest_share(reserve: Callable[[int], None]) -> int:
+    """Reserve the largest runtime that leaves room for others, and return it.
+
+    `reserve` raises OSError; EBUSY means that the tasks would not fit. The last attempt's error is raised.
+    """
+    *larger, (last_ns, _) = SHARES_NS
+    for runtime_ns, room_ns in larger:
+        try:
+            reserve(room_ns)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+        else:
+            reserve(runtime_ns)
+            return runtime_ns
+    reserve(last_ns)
+    return last_ns
+
+
 def _use_deadline() -> str:
     library = ctypes.CDLL(None, use_errno=True)
     if not hasattr(library, "sched_setattr"):
         raise OSError(errno.ENOSYS, "sched_setattr")
-    flags = _RESET_ON_FORK | _RECLAIM
-    attributes = _SCHED_ATTR.pack(_SCHED_ATTR.size, _SCHED_DEADLINE, flags, 0, 0, RUNTIME_NS, PERIOD_NS, PERIOD_NS)
-    if library.sched_setattr(0, attributes, 0):
-        raise OSError(ctypes.get_errno(), "sched_setattr")
-    return f"deadline {RUNTIME_NS / 1e6:g} ms of {PERIOD_NS / 1e6:g} ms"
+
+    def reserve(runtime_ns: int) -> None:
+        flags = _RESET_ON_FORK | _RECLAIM
+        attributes = _SCHED_ATTR.pack(_SCHED_ATTR.size, _SCHED_DEADLINE, flags, 0, 0, runtime_ns, PERIOD_NS, PERIOD_NS)
+        if library.sched_setattr(0, attributes, 0):
+            raise OSError(ctypes.get_errno(), "sched_setattr")
+
+    runtime_ns = largest_share(reserve)
+    return f"deadline {runtime_ns / 1e6:g} ms of {PERIOD_NS / 1e6:g} ms"
 
 
 def _use_fifo(guard: Callable[[], None]) -> str:

@@ -1,5 +1,6 @@
 """Each test runs in a process of its own: capabilities and policies cannot be given back."""
 
+import errno
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netem.system.scheduling import Scheduling
+from netem.system.scheduling import PERIOD_NS, SHARES_NS, Scheduling, largest_share
 
 HEADER = """
 import json, os, signal
@@ -81,3 +82,48 @@ def test_a_policy_that_was_lost_is_reported() -> None:
     lost = Scheduling(os.SCHED_FIFO, "fifo 10")
     assert str(lost) == "ordinary: 200 ms without a pause under fifo 10"
     assert lost.realtime
+
+
+class Processors:
+    """Admit tasks as the kernel does: 95 % of each processor."""
+
+    def __init__(self, count: int) -> None:
+        self.free_ns = count * PERIOD_NS * 95 // 100
+
+    def admit(self) -> int:
+        """Let one more task reserve what it can."""
+        held_ns = 0
+
+        def reserve(runtime_ns: int) -> None:
+            nonlocal held_ns
+            if runtime_ns - held_ns > self.free_ns:
+                raise OSError(errno.EBUSY, "no room")
+            self.free_ns -= runtime_ns - held_ns
+            held_ns = runtime_ns
+
+        return largest_share(reserve)
+
+
+@pytest.mark.parametrize(("processors", "large", "medium", "small"), [(1, 1, 8, 14), (2, 11, 9, 14), (8, 68, 9, 14)])
+def test_the_first_tasks_get_the_largest_share_and_many_get_one(
+    processors: int, large: int, medium: int, small: int
+) -> None:
+    machine = Processors(processors)
+    given = [machine.admit() for _ in range(large + medium + small)]
+    assert given == [
+        runtime_ns for (runtime_ns, _), n in zip(SHARES_NS, (large, medium, small), strict=True) for _ in range(n)
+    ]
+    with pytest.raises(OSError, match="no room"):
+        machine.admit()
+
+
+def test_a_refusal_is_not_tried_again() -> None:
+    tried: list[int] = []
+
+    def reserve(runtime_ns: int) -> None:
+        tried.append(runtime_ns)
+        raise PermissionError(errno.EPERM, "not allowed")
+
+    with pytest.raises(PermissionError):
+        largest_share(reserve)
+    assert len(tried) == 1
