@@ -104,7 +104,7 @@ class Processors:
         return largest_share(reserve)
 
 
-@pytest.mark.parametrize(("processors", "large", "medium", "small"), [(1, 1, 8, 14), (2, 11, 9, 14), (8, 68, 9, 14)])
+@pytest.mark.parametrize(("processors", "large", "medium", "small"), [(1, 1, 10, 14), (2, 11, 9, 14), (8, 68, 9, 14)])
 def test_the_first_tasks_get_the_largest_share_and_many_get_one(
     processors: int, large: int, medium: int, small: int
 ) -> None:
