@@ -10,7 +10,10 @@
     pipeline.stats().as_dict()           # counters per impairment, packets_queued, delay_ns {packets, min, p50, p99,
                                          # max}, lateness_ns {packets, p50, p99, max}
     pipeline.drain()                     # all queued frames, now
-    fixed_delay(impairment)              # what a simpler data path has to do instead of a pipeline, None if it cannot
+
+Another data path replaces a pipeline while `is_portable(impairment)`. It takes over `exempts_nd`, the numbers of
+`portable_stages`, `export_queue()`, `counters`, `delays` and `lateness`, and returns them before anyone uses the
+pipeline again: the stages' state by `import_state`, the queue by `import_queue`.
 
 Call `pop_due` after a batch of `push`: frames that are exempt (ARP, neighbour discovery, not matched by the filter) or
 not delayed are due at once. `now_ns` is any clock that does not run backwards. The pipeline owns the memory of a
@@ -18,25 +21,28 @@ frame until it is popped. `wants_segments(impairment)` is true when the TAP must
 same seed and arrivals give the same result for every packet, however late the pops are.
 """
 
-from netem.pipeline.fixed_delay import FixedDelay, fixed_delay
+from netem.pipeline.delay import DelayStage
 from netem.pipeline.lateness import BUCKETS as LATENESS_BUCKETS
 from netem.pipeline.lateness import Lateness
 from netem.pipeline.packet import Entry, Frame
 from netem.pipeline.pipeline import Pipeline, wants_segments
-from netem.pipeline.stage import Resources
+from netem.pipeline.portable import is_portable
+from netem.pipeline.stage import PortableStage, Resources, State
 from netem.pipeline.statistics import Counters, EngineDelay, Statistics
 
 __all__ = [
     "LATENESS_BUCKETS",
     "Counters",
+    "DelayStage",
     "EngineDelay",
     "Entry",
-    "FixedDelay",
     "Frame",
     "Lateness",
     "Pipeline",
+    "PortableStage",
     "Resources",
+    "State",
     "Statistics",
-    "fixed_delay",
+    "is_portable",
     "wants_segments",
 ]

@@ -18,7 +18,7 @@ class CorruptStage:
         self._counters = context.counters
         self._start = context.frame_start
         true = context.impairment.extension.true_correlation
-        self._draw = source(context.rng, config.correlation, true_correlation=true)
+        self._draw = source(context.rng, config.correlation, true_correlation=true).draw
 
     def apply(self, packet: Packet) -> None:
         """Corrupt a copy of the frame; count and skip a super-packet, whose checksums the kernel would renew."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from netem.pipeline.correlation import source
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import Resources, StageContext
+from netem.pipeline.stage import Resources, StageContext, State
 from netem.pipeline.tables import SCALE, table
 from netem.spec.model import Delay
 
@@ -32,15 +32,17 @@ class DelayStage:
         self._delay_ns = delay.delay_ns
         self._jitter_ns = delay.jitter_ns
         self._span_ns = 2 * delay.jitter_ns
-        self._offsets = offsets(delay.distribution, delay.jitter_ns, context.resources)
+        self.offsets = offsets(delay.distribution, delay.jitter_ns, context.resources)
+        """What the entries of the table add to the delay, None for a uniform draw."""
         true = context.impairment.extension.true_correlation
-        self._draw = source(context.rng, delay.correlation, true_correlation=true)
+        self._source = source(context.rng, delay.correlation, true_correlation=true)
+        self._draw = self._source.draw
 
     def apply(self, packet: Packet) -> None:
         """Add the drawn delay; the sum may be negative, and the packet then overtakes others."""
         delay_ns = self._delay_ns
         if self._span_ns:
-            drawn, table_offsets = self._draw(), self._offsets
+            drawn, table_offsets = self._draw(), self.offsets
             if table_offsets is None:
                 delay_ns += drawn % self._span_ns - self._jitter_ns
             else:
@@ -48,3 +50,11 @@ class DelayStage:
         packet.due_ns += delay_ns
         if delay_ns > 0:
             self._counters.delayed += 1
+
+    def export_state(self) -> State:
+        """Return configuration, state and draws."""
+        return self._source.export_state() | {"delay_ns": self._delay_ns, "jitter_ns": self._jitter_ns}
+
+    def import_state(self, state: State) -> None:
+        """Continue the draws."""
+        self._source.import_state(state)

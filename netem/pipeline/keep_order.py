@@ -1,7 +1,7 @@
 """Jitter without reordering (an extension): no packet is due before an earlier one."""
 
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import StageContext
+from netem.pipeline.stage import StageContext, State
 
 
 class KeepOrderStage:
@@ -16,3 +16,11 @@ class KeepOrderStage:
         queued_ns = self._queue.last_due_ns()
         latest_ns = self._last_due_ns if queued_ns is None else max(self._last_due_ns, queued_ns)
         self._last_due_ns = packet.due_ns = max(packet.due_ns, latest_ns)
+
+    def export_state(self) -> State:
+        """Return the last due time."""
+        return {"last_due_ns": self._last_due_ns}
+
+    def import_state(self, state: State) -> None:
+        """Continue from the last due time."""
+        self._last_due_ns = state["last_due_ns"]

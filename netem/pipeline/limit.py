@@ -1,7 +1,7 @@
 """Tail drop: the queue holds at most `limit` packets."""
 
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import StageContext
+from netem.pipeline.stage import StageContext, State
 from netem.spec.kernel import limit_packets
 
 
@@ -20,3 +20,10 @@ class LimitStage:
             if len(queue) >= self._limit_packets:
                 packet.copies = 0
                 packet.dropped_by = "dropped_limit"
+
+    def export_state(self) -> State:
+        """Return the configuration."""
+        return {"limit_packets": self._limit_packets}
+
+    def import_state(self, state: State) -> None:
+        """Do nothing: the queue moves separately."""

@@ -3,24 +3,25 @@
 `now_ns` never decreases between calls. A fixed delay takes a fast path; everything else goes through the stages.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from random import Random
+from typing import cast
 
-from netem.pipeline.fixed_delay import fixed_delay
 from netem.pipeline.frame import is_neighbour_discovery, matches, wire_bytes
 from netem.pipeline.lateness import LatenessHistogram
 from netem.pipeline.packet import EXEMPT, Entry, Frame, Packet
 from netem.pipeline.queue import TimeQueue
 from netem.pipeline.registry import ADMISSION, ENTRY, STAGES, TIMING
 from netem.pipeline.slot import SlotGate
-from netem.pipeline.stage import Resources, Stage, StageContext
+from netem.pipeline.stage import PortableStage, Resources, Stage, StageContext
 from netem.pipeline.statistics import Counters, DelayRecorder, Statistics
 from netem.spec.kernel import limit_packets
-from netem.spec.model import Impairment
+from netem.spec.model import Delay, Impairment
 
 _IPV4_HIGH_BYTE = 0x08
 _IPV4_LOW_BYTE = 0x00
+_FIXED = frozenset({"delay", "limit"})
 _NO_RESOURCES = Resources()
 
 
@@ -95,9 +96,15 @@ class Pipeline:
         self._timing = [stages[name] for name in TIMING if name in stages]
         self._filter = impairment.extension.filter
         self._exempts_nd = not impairment.extension.impair_nd
-        fixed = fixed_delay(impairment)
-        self._fixed_delay_ns = None if fixed is None else fixed.delay_ns
+        self._fixed_delay_ns = self._fixed_delay_of(impairment)
         self._limit_packets = limit_packets(impairment)
+
+    def _fixed_delay_of(self, impairment: Impairment) -> int | None:
+        """Return the delay that is all there is to do, apart from the limit, None if there is more."""
+        delay = impairment.delay or Delay(0)
+        if self._gate is not None or self._filter is not None or delay.jitter_ns or not set(self._stages) <= _FIXED:
+            return None
+        return delay.delay_ns
 
     def push(self, frame: Frame, now_ns: int) -> None:
         """Add a frame that arrives now; it is not copied, so its memory must not be reused before it is popped."""
@@ -133,6 +140,7 @@ class Pipeline:
         self._queue.ready.append((now_ns, EXEMPT, size, frame))
 
     def _push_staged(self, frame: Frame, size: int, now_ns: int) -> None:
+        self._note_queue_length()  # a stage may release packets that no pop has seen
         if self._filter is not None and not matches(frame, self._start, self._filter):
             self._push_exempt(frame, size, now_ns)
             return
@@ -180,14 +188,14 @@ class Pipeline:
             queue.ready.append(entry)
             return
         queue.add(entry)
-        self._counters.queue_packets_max = max(self._counters.queue_packets_max, len(queue))
+        self._note_queue_length()
         if self._gate is not None:
             self._gate.arrived(queue, packet.arrived_ns)
 
     def pop_due(self, now_ns: int) -> list[Frame]:
         """Return the frames due by now, in order."""
         queue = self._queue
-        self._counters.queue_packets_max = max(self._counters.queue_packets_max, len(queue))
+        self._note_queue_length()
         if self._gate is not None:
             self._gate.advance(queue, now_ns)
         else:
@@ -206,6 +214,9 @@ class Pipeline:
             self._delays.record_batch(now_ns, impaired)
             self._lateness.record_batch(now_ns, impaired)
         return [entry[3] for entry in entries]
+
+    def _note_queue_length(self) -> None:
+        self._counters.queue_packets_max = max(self._counters.queue_packets_max, len(self._queue))
 
     def next_due_ns(self) -> int | None:
         """Return when to pop next, None if the queue is empty; a time in the past means at once."""
@@ -248,6 +259,7 @@ class Pipeline:
 
     def export_queue(self) -> tuple[list[Entry], list[Entry]]:
         """Remove and return the entries that are ready to be popped and those that are queued, each in order."""
+        self._note_queue_length()
         queue = self._queue
         ready, queued = list(queue.ready), [queue.pop() for _ in range(len(queue))]
         queue.ready.clear()
@@ -260,6 +272,16 @@ class Pipeline:
         self._has_exempt = any(entry[1] == EXEMPT for entry in self._queue.ready)
         for entry in queued:
             self._queue.add(entry)
+
+    @property
+    def exempts_nd(self) -> bool:
+        """Whether neighbour discovery is exempt."""
+        return self._exempts_nd
+
+    @property
+    def portable_stages(self) -> Mapping[str, PortableStage]:
+        """The stages by name, for another data path to apply; only if the impairment is portable."""
+        return cast("dict[str, PortableStage]", self._stages)
 
     @property
     def counters(self) -> Counters:

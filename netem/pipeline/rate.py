@@ -1,7 +1,7 @@
 """A link of finite rate: `sch_netem.c packet_time_ns` and the reference to the last packet queued."""
 
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import StageContext
+from netem.pipeline.stage import StageContext, State
 from netem.spec.model import Rate
 
 _NS_BITS = 8 * 10**9
@@ -28,3 +28,15 @@ class RateStage:
         if last_ns is not None and last_ns > packet.arrived_ns:
             packet.due_ns = max(packet.due_ns, last_ns)
         packet.due_ns += line_bytes(packet.wire_bytes, self._rate) * _NS_BITS // self._rate.rate_bps
+
+    def export_state(self) -> State:
+        """Return the configuration."""
+        return {
+            "rate_bps": self._rate.rate_bps,
+            "overhead_bytes": self._rate.overhead_bytes,
+            "cell_bytes": self._rate.cell_bytes,
+            "cell_overhead_bytes": self._rate.cell_overhead_bytes,
+        }
+
+    def import_state(self, state: State) -> None:
+        """Do nothing: the queue moves separately."""

@@ -35,20 +35,25 @@ STAGES: dict[str, StageSpec] = {
         lambda given: given.duplicate and (given.duplicate, given.extension.true_correlation),
         DuplicateStage,
         originals_only=True,
+        portable=True,
     ),
-    "loss": StageSpec(lambda given: given.loss and (given.loss, given.extension.true_correlation), LossStage),
+    "loss": StageSpec(
+        lambda given: given.loss and (given.loss, given.extension.true_correlation), LossStage, portable=True
+    ),
     "drop-list": StageSpec(lambda given: given.extension.drop_list or None, DropListStage, originals_only=True),
     "blackhole": StageSpec(lambda given: given.extension.blackholes or None, BlackholeStage, originals_only=True),
     "ecn": StageSpec(lambda given: given.ecn or None, EcnStage),
     "corrupt": StageSpec(
         lambda given: given.corrupt and (given.corrupt, given.extension.true_correlation), CorruptStage
     ),
-    "limit": StageSpec(limit_packets, LimitStage),
+    "limit": StageSpec(limit_packets, LimitStage, portable=True),
     "reorder": StageSpec(
-        lambda given: given.reorder and (given.reorder, given.extension.true_correlation), ReorderStage
+        lambda given: given.reorder and (given.reorder, given.extension.true_correlation), ReorderStage, portable=True
     ),
-    "delay": StageSpec(lambda given: given.delay and (given.delay, given.extension.true_correlation), DelayStage),
-    "rate": StageSpec(lambda given: given.rate, RateStage),
+    "delay": StageSpec(
+        lambda given: given.delay and (given.delay, given.extension.true_correlation), DelayStage, portable=True
+    ),
+    "rate": StageSpec(lambda given: given.rate, RateStage, portable=True),
     "trace": StageSpec(lambda given: given.extension.trace, TraceStage),
-    "keep-order": StageSpec(lambda given: given.extension.keep_order or None, KeepOrderStage),
+    "keep-order": StageSpec(lambda given: given.extension.keep_order or None, KeepOrderStage, portable=True),
 }

@@ -2,7 +2,7 @@
 
 from netem.pipeline.correlation import source
 from netem.pipeline.packet import Packet
-from netem.pipeline.stage import StageContext
+from netem.pipeline.stage import StageContext, State
 from netem.spec.model import Reorder
 from netem.spec.quantity import fixed_point
 
@@ -17,7 +17,8 @@ class ReorderStage:
         self._delayed = 0
         self._counters = context.counters
         true = context.impairment.extension.true_correlation
-        self._draw = source(context.rng, config.correlation, true_correlation=true)
+        self._source = source(context.rng, config.correlation, true_correlation=true)
+        self._draw = self._source.draw
 
     def apply(self, packet: Packet) -> None:
         """Mark the packet as overtaking; do not draw inside the gap."""
@@ -27,3 +28,12 @@ class ReorderStage:
         self._delayed = 0
         packet.overtakes = True
         self._counters.reordered += 1
+
+    def export_state(self) -> State:
+        """Return configuration, state and draws."""
+        return self._source.export_state() | {"threshold": self._threshold, "gap": self._gap, "delayed": self._delayed}
+
+    def import_state(self, state: State) -> None:
+        """Continue the draws and the gap."""
+        self._source.import_state(state)
+        self._delayed = state["delayed"]

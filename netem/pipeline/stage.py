@@ -36,11 +36,25 @@ class StageContext:
     """Offset of the Ethernet header in a frame."""
 
 
+State = dict[str, Any]
+"""Configuration and state of a portable stage by name: integers, and tuples of them."""
+
+
 class Stage(Protocol):
     """One impairment: it inspects a packet and writes its decision into it."""
 
     def apply(self, packet: Packet) -> None:
         """Decide about `packet`, which has just arrived. It neither raises nor blocks."""
+
+
+class PortableStage(Stage, Protocol):
+    """A stage that the data path in C applies as well, packet for packet. It has no state but the one it exports."""
+
+    def export_state(self) -> State:
+        """Return the numbers that the other data path needs: those of its structure for this stage."""
+
+    def import_state(self, state: State) -> None:
+        """Continue where the other data path stopped; `state` has the names of the export."""
 
 
 ConfigOf = Callable[[Impairment], Any]
@@ -56,3 +70,5 @@ class StageSpec:
     build: Callable[[StageContext], Stage]
     originals_only: bool = False
     """Whether copies made by `duplicate` skip this stage."""
+    portable: bool = False
+    """Whether it builds a `PortableStage`."""

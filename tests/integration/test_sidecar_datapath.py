@@ -20,7 +20,7 @@ def made(testbed_images: Images) -> Iterator[Bed]:
 
 def test_the_path_is_reported_and_both_count_alike(made: Bed, family: str) -> None:
     counted = {}
-    for path, text in (("c", "delay 20ms limit 500"), ("python", "delay 20ms 1us limit 500")):
+    for path, text in (("c", "delay 20ms 1us limit 500"), ("python", "delay 20ms 1us limit 500 drop-list 4000000")):
         pair = made.pair(engine="user", server_impairment="", client_impairment=text)
         assert pair[0].events("link")[0]["readback"]["data_path"] == path
         assert len(datagrams(pair, family, 100)) == 100
@@ -45,7 +45,8 @@ def test_nothing_is_lost_when_one_path_follows_the_other(made: Bed, family: str)
     pair = made.pair(engine="user", server_impairment="", client_impairment="delay 300ms limit 20000")
     sending = start_datagrams(pair, family, count, gap_s=0.002)
     sending.wait_sending()
-    for text in ("delay 300ms 1us", "delay 300ms", "delay 350ms", "delay 301ms 1us", "delay 300ms nd"):
+    python = "delay 301ms 1us drop-list 4000000"
+    for text in (python, "delay 300ms", "delay 350ms", "delay 301ms 1us duplicate 0%", python, "delay 300ms nd"):
         status, answer = pair[0].netem("change", f"{text} limit 20000")
         assert status == 0, answer
     arrived = sending.arrived()

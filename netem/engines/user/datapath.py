@@ -1,7 +1,7 @@
-"""The data path in C: the same lanes as in Python, for a fixed delay or none (`netem.pipeline.fixed_delay`).
+"""The data path in C: the same lanes as in Python, for portable impairments (`netem.pipeline.is_portable`).
 
-It loads queues and statistics from the pipelines. The pipelines stay the reference: their statistics are synchronized
-before anyone reads them. The image build compiles the library from `c/`.
+It loads queues, stages and statistics from the pipelines. The pipelines stay the reference: their stages and statistics
+are synchronized before anyone uses them. The image build compiles the library from `c/`.
 """
 
 import ctypes
@@ -10,26 +10,11 @@ from pathlib import Path
 
 from netem.contract.errors import from_os_error
 from netem.engines.user.devices import MAX_FRAME_BYTES
-from netem.pipeline import LATENESS_BUCKETS, Entry, FixedDelay, Pipeline
+from netem.engines.user.lane_state import MAX_DUE_NS, CLaneState, LaneState
+from netem.pipeline import Entry, Pipeline
 
 LIBRARY = Path(__file__).with_name("libdatapath.so")
-_MAX_SAMPLES = 4096
-_COUNTERS = ("packets_in", "bytes_in", "packets_out", "exempt", "delayed", "dropped_limit", "queue_packets_max")
-_DELAYS = ("packets", "min_ns", "max_ns", "stride", "until_next")
-_CONFIGURATION = ("delay_ns", "limit_packets", "exempts_nd")
 _Times = ctypes.c_int64 * 3
-
-
-class _LaneState(ctypes.Structure):
-    """Mirror `struct lane_state` of c/lane.h."""
-
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in (*_CONFIGURATION, *_COUNTERS)),
-        *((f"delay_{name}", ctypes.c_int64) for name in (*_DELAYS, "sample_count")),
-        ("samples", ctypes.c_int64 * _MAX_SAMPLES),
-        ("lateness_max_ns", ctypes.c_int64),
-        ("lateness_buckets", ctypes.c_int64 * LATENESS_BUCKETS),
-    ]
 
 
 def _load(library: Path) -> ctypes.CDLL:
@@ -39,7 +24,7 @@ def _load(library: Path) -> ctypes.CDLL:
     for name, result, arguments in (
         ("open", pointer, [ctypes.POINTER(ctypes.c_int), ctypes.c_int, ctypes.c_int]),
         ("close", None, [pointer]),
-        ("state", ctypes.POINTER(_LaneState), [pointer, lane]),
+        ("state", ctypes.POINTER(CLaneState), [pointer, lane]),
         ("queued", ctypes.c_int64, [pointer, lane]),
         ("tx_rejected", ctypes.c_int64, [pointer]),
         ("next_due", ctypes.c_int64, [pointer, lane]),
@@ -66,7 +51,7 @@ class DataPath:
             _check(0 if self._path else -ctypes.get_errno())
         except OSError as error:
             raise from_os_error("open the data path", error) from error
-        self._states = [self._c.datapath_state(self._path, lane).contents for lane in range(len(taps))]
+        self._states = [LaneState(self._c.datapath_state(self._path, lane).contents) for lane in range(len(taps))]
         self._frame = ctypes.create_string_buffer(MAX_FRAME_BYTES)
 
     def close(self) -> None:
@@ -110,38 +95,21 @@ class DataPath:
             frames.append(ctypes.string_at(self._frame, length))
         return frames
 
-    def load(self, lane: int, pipeline: Pipeline, fixed: FixedDelay) -> None:
-        """Load configuration, statistics and queue of a pipeline into a lane, and empty the pipeline's queue."""
-        state, delays = self._states[lane], pipeline.delays
-        for name in _CONFIGURATION:
-            setattr(state, name, getattr(fixed, name))
-        for name in _COUNTERS:
-            setattr(state, name, getattr(pipeline.counters, name))
-        for name in _DELAYS:
-            setattr(state, f"delay_{name}", getattr(delays, name))
-        state.delay_sample_count = len(delays.samples)
-        state.samples[: len(delays.samples)] = delays.samples
-        state.lateness_max_ns = pipeline.lateness.max_ns
-        state.lateness_buckets[:] = pipeline.lateness.buckets
+    def load(self, lane: int, pipeline: Pipeline) -> None:
+        """Load stages, statistics and queue of a pipeline into a lane, and empty the pipeline's queue."""
+        self._states[lane].load(pipeline)
         ready, queued = pipeline.export_queue()
         self._import(lane, ready, is_ready=True)
         self._import(lane, queued, is_ready=False)
 
     def _import(self, lane: int, entries: list[Entry], *, is_ready: bool) -> None:
         for due_ns, arrived_ns, wire_bytes, frame in entries:
-            times = _Times(due_ns, arrived_ns, wire_bytes)
+            times = _Times(min(due_ns, MAX_DUE_NS), arrived_ns, wire_bytes)
             _check(self._c.datapath_import(self._path, lane, is_ready, times, bytes(frame), len(frame)))
 
-    def sync_counters(self, lane: int, pipeline: Pipeline) -> None:
-        """Copy counters, recorded delays and lateness of a lane to its pipeline; the frames stay here."""
-        state, delays = self._states[lane], pipeline.delays
-        for name in _COUNTERS:
-            setattr(pipeline.counters, name, getattr(state, name))
-        for name in _DELAYS:
-            setattr(delays, name, getattr(state, f"delay_{name}"))
-        delays.samples[:] = state.samples[: state.delay_sample_count]
-        pipeline.lateness.max_ns = state.lateness_max_ns
-        pipeline.lateness.buckets[:] = state.lateness_buckets
+    def sync(self, lane: int, pipeline: Pipeline) -> None:
+        """Copy the state of the stages and the statistics of a lane to its pipeline; the frames stay here."""
+        self._states[lane].sync(pipeline)
 
     def unload(self, lane: int, pipeline: Pipeline) -> None:
         """Move the queue of a lane to its pipeline."""

@@ -21,7 +21,7 @@ from netem.engines.user.devices import VNET_HEADER_BYTES, announce_offloads
 from netem.engines.user.loop import Lane, Loop, Sender
 from netem.engines.user.overrun import guard_overruns
 from netem.engines.user.timer import DeadlineTimer
-from netem.pipeline import FixedDelay, Pipeline, fixed_delay, wants_segments
+from netem.pipeline import Pipeline, is_portable, wants_segments
 from netem.spec import Impairment, SpecError, format_impairment, parse
 from netem.system.scheduling import obtain
 
@@ -46,7 +46,7 @@ def build_pipelines(impairment: Impairment, seed: int) -> tuple[Pipeline, Pipeli
 class Worker:
     """Serve two lanes (the measured traffic, the probes) until the supervisor closes its socket.
 
-    The data path in C queues the frames while the delay is fixed and the library exists; otherwise the pipelines do.
+    While the impairment is portable and the library exists, the data path in C takes the frames, else the pipelines.
     """
 
     def __init__(
@@ -82,29 +82,27 @@ class Worker:
         self._scheduling = obtain(self._realtime, lambda: guard_overruns(self._library))
         self._loop.set_control(control.fileno(), lambda: self._handle_and_stop_loop(control))
         while not self._stopped:
-            delays = self._fixed_delays(self._impairment)
-            if self._c_path is not None and delays is not None:
-                self._serve_in_c(self._c_path, delays, control)
+            if self._c_path is not None and self._c_serves(self._impairment):
+                self._serve_in_c(self._c_path, control)
             else:
                 self._unload_c_path()
                 self._loop.run()
 
-    def _serve_in_c(self, path: DataPath, delays: tuple[FixedDelay, ...], control: socket.socket) -> None:
+    def _serve_in_c(self, path: DataPath, control: socket.socket) -> None:
         """Let the data path in C serve until the next request, then handle it."""
-        for lane, (pipeline, delay) in enumerate(zip(self._pipelines, delays, strict=True)):
-            path.load(lane, pipeline, delay)
+        for lane, pipeline in enumerate(self._pipelines):
+            path.load(lane, pipeline)
         self._c_has_frames = True
         path.run()
         for lane, pipeline in enumerate(self._pipelines):
-            path.sync_counters(lane, pipeline)
+            path.sync(lane, pipeline)
         self._handle_request(control)
 
-    def _fixed_delays(self, impairment: Impairment) -> tuple[FixedDelay, ...] | None:
-        """Return the fixed delay of each lane for the data path in C, None if it cannot serve this impairment."""
+    def _c_serves(self, impairment: Impairment) -> bool:
+        """Return whether the data path in C serves this impairment, in both lanes."""
         if self._c_path is None or self._sender.blocked:
-            return None
-        delays = [delay for each in (impairment, for_probes(impairment)) if (delay := fixed_delay(each)) is not None]
-        return tuple(delays) if len(delays) == len(self._pipelines) else None
+            return False
+        return is_portable(impairment) and is_portable(for_probes(impairment))
 
     def _unload_c_path(self) -> None:
         if self._c_path is None or not self._c_has_frames:
@@ -143,7 +141,7 @@ class Worker:
         try:
             impairment = parse(text)
             resources = read_resources(impairment)
-            if self._fixed_delays(impairment) is None:
+            if not self._c_serves(impairment):
                 self._unload_c_path()
             for pipeline, each in zip(self._pipelines, (impairment, for_probes(impairment)), strict=True):
                 pipeline.change(each, time.monotonic_ns(), resources=resources)
@@ -159,8 +157,8 @@ class Worker:
         times = os.times()
         return {
             "impairment": format_impairment(self._impairment),
-            "data_path": "python" if self._fixed_delays(self._impairment) is None else "c",
             "scheduling": str(self._scheduling),
+            "data_path": "c" if self._c_serves(self._impairment) else "python",
             "measured": measured,
             "probes": probes,
             "tx_rejected": self._sender.tx_rejected + (self._c_path.tx_rejected if self._c_path else 0),

@@ -1,5 +1,5 @@
-/* The data path of the user engine in C, for a link with a fixed delay or none: read frames from the TAPs, queue them
- * in the lanes, send those that are due. datapath.py calls it through ctypes. */
+/* The data path of the user engine in C: read frames from the TAPs, impair and queue them in the lanes, send those that
+ * are due. datapath.py calls it through ctypes. */
 #define _GNU_SOURCE
 #include "lane.h"
 
@@ -108,7 +108,7 @@ static int watch(struct datapath *path, int operation, int fd, uint32_t events)
 /* Send the frames that are due, arm the timer for the next one, and watch the device while frames wait for it. */
 static void send_due(struct datapath *path)
 {
-    int64_t next_ns = INT64_MAX;
+    int64_t next_ns = NO_TIME;
     for (int i = 0; i < LANES; i++) {
         lane_pop(&path->lanes[i], monotonic_ns(), &path->outgoing);
         int64_t due_ns = lane_next_due(&path->lanes[i]);
@@ -116,7 +116,7 @@ static void send_due(struct datapath *path)
     }
     send_outgoing(path);
     if (next_ns != path->armed_ns) {
-        int64_t at_ns = next_ns == INT64_MAX ? 0 : next_ns > 0 ? next_ns : 1; /* 0 disarms */
+        int64_t at_ns = next_ns == NO_TIME ? 0 : next_ns > 0 ? next_ns : 1; /* 0 disarms */
         struct itimerspec at = {.it_value = {at_ns / 1000000000, at_ns % 1000000000}};
         timerfd_settime(path->timer, TFD_TIMER_ABSTIME, &at, NULL);
         path->armed_ns = next_ns;
@@ -141,7 +141,7 @@ int datapath_run(struct datapath *path)
             int fd = events[i].data.fd, error = 0;
             uint64_t expired;
             if (fd == path->timer && read(fd, &expired, sizeof expired) > 0)
-                path->armed_ns = INT64_MAX;
+                path->armed_ns = NO_TIME;
             for (int lane = 0; lane < LANES && error == 0; lane++)
                 if (fd == path->taps[lane])
                     error = receive(path, lane);
@@ -183,7 +183,7 @@ struct datapath *datapath_open(const int taps[LANES], int out, int control)
     path->out = out;
     path->control = control;
     path->timer = path->poll = -1;
-    path->armed_ns = INT64_MAX;
+    path->armed_ns = NO_TIME;
     path->outgoing.end = &path->outgoing.first;
     for (int i = 0; i < LANES; i++) {
         path->taps[i] = taps[i];

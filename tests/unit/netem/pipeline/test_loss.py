@@ -4,7 +4,7 @@ from statistics import fmean
 
 import pytest
 
-from netem.pipeline.loss import gilbert_elliott_model, random_model, state_model
+from netem.pipeline.loss import GilbertElliottModel, Model, RandomModel, StateModel
 from netem.spec.model import GilbertElliottLoss, RandomLoss, StateLoss
 from tests.support.frames import send_numbered
 
@@ -12,8 +12,8 @@ PACKETS = 200_000
 Z = 4.0  # standard errors
 
 
-def outcomes(model) -> list[bool]:
-    return [model() for _ in range(PACKETS)]
+def outcomes(model: Model) -> list[bool]:
+    return [model.lost() for _ in range(PACKETS)]
 
 
 def bursts(lost: list[bool]) -> list[int]:
@@ -27,12 +27,12 @@ def within(share: float, memory: float = 0.0) -> float:
 
 @pytest.mark.parametrize("probability", [0.0, 0.001, 0.01, 0.3, 1.0])
 def test_random_loss(probability: float) -> None:
-    lost = outcomes(random_model(RandomLoss(probability), Random(1), true_correlation=False))
+    lost = outcomes(RandomModel(RandomLoss(probability), Random(1), true_correlation=False))
     assert fmean(lost) == pytest.approx(probability, abs=within(probability))
 
 
 def test_random_losses_come_alone() -> None:
-    lost = outcomes(random_model(RandomLoss(0.1), Random(1), true_correlation=False))
+    lost = outcomes(RandomModel(RandomLoss(0.1), Random(1), true_correlation=False))
     lengths = bursts(lost)
     assert fmean(lengths) == pytest.approx(1 / 0.9, abs=Z * (0.1**0.5 / 0.9) / len(lengths) ** 0.5)
 
@@ -41,13 +41,13 @@ def test_random_losses_come_alone() -> None:
     ("probability", "rho", "effective"), [(0.1, 0.25, 0.017), (0.25, 0.25, 0.167), (0.1, 0.5, 0.001)]
 )
 def test_the_kernels_correlation_drops_less_than_requested(probability: float, rho: float, effective: float) -> None:
-    lost = outcomes(random_model(RandomLoss(probability, rho), Random(1), true_correlation=False))
+    lost = outcomes(RandomModel(RandomLoss(probability, rho), Random(1), true_correlation=False))
     assert fmean(lost) == pytest.approx(effective, rel=0.06, abs=0.0005)
 
 
 @pytest.mark.parametrize(("probability", "rho"), [(0.01, 0.25), (0.1, 0.25), (0.1, 0.5), (0.3, 0.8)])
 def test_true_correlation_has_the_requested_mean_and_lag(probability: float, rho: float) -> None:
-    lost = outcomes(random_model(RandomLoss(probability, rho), Random(1), true_correlation=True))
+    lost = outcomes(RandomModel(RandomLoss(probability, rho), Random(1), true_correlation=True))
     share = fmean(lost)
     assert share == pytest.approx(probability, abs=within(probability, rho))
     both = fmean(a and b for a, b in pairwise(lost))
@@ -61,7 +61,7 @@ def test_true_correlation_has_the_requested_mean_and_lag(probability: float, rho
     ("p", "r", "bad", "good"), [(0.01, 0.25, 1.0, 0.0), (0.05, 0.5, 0.7, 0.01), (0.3, 0.1, 1.0, 0.0)]
 )
 def test_gilbert_elliott(p: float, r: float, bad: float, good: float) -> None:
-    lost = outcomes(gilbert_elliott_model(GilbertElliottLoss(p, r, bad, good), Random(1)))
+    lost = outcomes(GilbertElliottModel(GilbertElliottLoss(p, r, bad, good), Random(1)))
     expected = (p * bad + r * good) / (p + r)
     assert fmean(lost) == pytest.approx(expected, abs=within(expected, 1 - p - r))
     if (bad, good) == (1.0, 0.0):
@@ -93,13 +93,13 @@ def stationary(loss: StateLoss) -> list[float]:
     ],
 )
 def test_four_states(loss: StateLoss) -> None:
-    lost = outcomes(state_model(loss, Random(1)))
+    lost = outcomes(StateModel(loss, Random(1)))
     _, _, burst, alone = stationary(loss)
     assert fmean(lost) == pytest.approx(burst + alone, abs=within(burst + alone, 0.8))
 
 
 def test_a_two_state_chain_has_bursts_of_one_over_p31() -> None:
-    lengths = bursts(outcomes(state_model(StateLoss(0.02, 0.25), Random(1))))
+    lengths = bursts(outcomes(StateModel(StateLoss(0.02, 0.25), Random(1))))
     assert fmean(lengths) == pytest.approx(4.0, abs=Z * (0.75**0.5 / 0.25) / len(lengths) ** 0.5)
 
 

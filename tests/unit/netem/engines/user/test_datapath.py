@@ -1,5 +1,6 @@
 """The data path in C against the pipeline, and its loop with socket pairs for the TAPs and the packet socket."""
 
+import ctypes
 import os
 import resource
 import socket
@@ -8,27 +9,40 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
 
 from netem.contract.errors import SidecarError
 from netem.engines.user.datapath import DataPath
 from netem.engines.user.devices import MAX_FRAME_BYTES, VNET_HEADER_BYTES
-from netem.pipeline import Pipeline, fixed_delay
-from netem.spec import parse
-from tests.support.datapath import build, compare
+from netem.engines.user.lane_state import MAX_DUE_NS
+from netem.pipeline import Pipeline, is_portable
+from netem.spec import format_impairment, parse
+from tests.support.datapath import Both, build, compare, random_impairment
 from tests.support.frames import numbered
 
+GRAMMAR = Path(__file__).resolve().parents[4] / "vectors" / "netem" / "grammar.tsv"
+FRAME = bytes(VNET_HEADER_BYTES) + numbered(1)
 ROOT = Path(__file__).resolve().parents[5]
+STEPS = st.tuples(
+    st.sampled_from([0, 0, 1000, 200_000, 900_000]),
+    st.sampled_from(["push"] * 12 + ["pop"] * 4 + ["change", "move", "restart"]),
+    st.integers(0, 2**32 - 1),
+)
+"""A pause, what happens, and the seed of a frame or an impairment."""
 SANITIZE = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 SANITIZED = """
 import sys
 from pathlib import Path
+from random import Random
 from tests.support.datapath import compare
 from tests.unit.netem.engines.user.test_datapath import Bench
 for seed in range(98, 105):
     bench = Bench(Path(sys.argv[1]))
-    assert compare(bench.path, seed) > 300
+    assert compare(bench.path, Random(seed)) > 100
     bench.load("")
     bench.kernel.send(bytes(60_000))
     bench.kernel.send(bytes(60))
@@ -54,15 +68,11 @@ class Bench:
             each.setblocking(False)
         taps = (self.tap.fileno(), self.probes.fileno())
         self.path = DataPath(taps, self.out.fileno(), self.control.fileno(), library)
-        self.pipeline = Pipeline(parse(""), frame_start=VNET_HEADER_BYTES)
         self.load("")
 
     def load(self, text: str) -> None:
-        fixed = fixed_delay(parse(text))
-        assert fixed is not None
         for lane in (0, 1):
-            self.path.load(lane, Pipeline(parse(""), frame_start=VNET_HEADER_BYTES), fixed)
-        self.path.sync_counters(0, self.pipeline)
+            self.path.load(lane, Pipeline(parse(text), frame_start=VNET_HEADER_BYTES))
 
     def run_once(self) -> None:
         """Run the loop until it has handled all input, then return for the control message."""
@@ -100,23 +110,113 @@ def bench(library: Path) -> Iterator[Bench]:
     made.close()
 
 
-@pytest.mark.parametrize("seed", range(14))
+@pytest.mark.parametrize("seed", range(10))
 def test_same_arrivals_same_result_as_in_the_pipeline(bench: Bench, seed: int) -> None:
-    assert compare(bench.path, seed) > 300
+    assert compare(bench.path, Random(seed)) > 100
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32), st.lists(STEPS, max_size=80))
+def test_any_impairment_and_change_gives_the_same_in_both_data_paths(
+    library: Path, seed: int, steps: list[tuple[int, str, int]]
+) -> None:
+    bench = Bench(library)
+    both = Both(bench.path, random_impairment(Random(seed)))
+    both.load()
+    now_ns = 10**12
+    for pause_ns, action, choice in steps:
+        now_ns += pause_ns
+        note(f"{now_ns}: {action} {format_impairment(both.impairment)}")
+        both.act(action, now_ns, choice)
+    both.act("pop", now_ns, 0)
+    both.unload()
+    both.act("pop", 2**62, 0)
+    bench.close()
+
+
+def test_the_generator_is_that_of_python(library: Path) -> None:
+    loaded, rng = ctypes.CDLL(str(library)), Random(5)
+    loaded.mt_bits.restype, loaded.mt_uniform.restype = ctypes.c_uint32, ctypes.c_double
+    for draws in (0, 1, 623, 624):
+        [rng.random() for _ in range(draws)]
+        words = (ctypes.c_uint32 * 625)(*rng.getstate()[1])
+        for _ in range(1000):
+            assert loaded.mt_bits(words) == rng.getrandbits(32)
+            assert loaded.mt_uniform(words) == rng.random()
+        assert tuple(words) == rng.getstate()[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "delay 9ms 8ms loss 20% duplicate 10% limit 1000",
+        "delay 9ms 2ms distribution mine loss gemodel 1% 10% 90% 1% reorder 10% gap 3 nd",
+        "delay 9ms 2ms 30% distribution normal loss 30% 40% duplicate 20% 10%",
+        "delay 9ms 2ms 30% distribution normal loss 30% 40% reorder 20% 10% correlation true",
+        "delay 9ms 1ms limit 3 duplicate 30%",
+        "loss state 3% 30% 10% 40% 2% rate 100mbit 14 48 5 delay 1ms 5ms keep-order",
+    ],
+)
+def test_thousands_of_draws_are_the_same(bench: Bench, text: str) -> None:
+    """So many that the generators refill their words several times."""
+    assert compare(bench.path, Random(1), steps=4000, text=text, may_change=False) > 500
+
+
+def test_the_texts_of_the_grammar_give_the_same(bench: Bench) -> None:
+    rows = [line.split("\t") for line in GRAMMAR.read_text().splitlines() if not line.startswith("#")]
+    texts = [text for _, ours, text, *_ in rows if ours == "yes" and "nosuchtable" not in text]
+    portable = [text for text in texts if is_portable(parse(text))]
+    assert len(portable) > 50
+    for text in portable:
+        compare(bench.path, Random(1), steps=100, text=text, may_change=False)
+
+
+@pytest.mark.parametrize(
+    "text", ["delay 9223372036854775807ns", "delay 9223372036854775807ns 1s", "rate 8bit 2147483647 1 2147483647"]
+)
+def test_a_time_beyond_64_bits_is_the_latest(bench: Bench, text: str) -> None:
+    bench.load(text)
+    for _ in range(3):
+        bench.path.push(0, FRAME, MAX_DUE_NS - 10**9)
+        assert bench.path.pop_due(0, MAX_DUE_NS - 1) == []
+    assert bench.path.next_due_ns(0) == MAX_DUE_NS
+    assert len(bench.path.pop_due(0, MAX_DUE_NS)) == 3
+
+
+def test_a_time_beyond_64_bits_of_the_pipeline_becomes_the_latest(bench: Bench) -> None:
+    pipeline = Pipeline(parse("delay 9223372036854775807ns 1s keep-order"), frame_start=VNET_HEADER_BYTES)
+    pipeline.push(FRAME, 10**12)
+    bench.path.load(0, pipeline)
+    assert bench.path.next_due_ns(0) == MAX_DUE_NS
+    bench.path.sync(0, pipeline)
+    bench.path.unload(0, pipeline)
+    assert pipeline.next_due_ns() == MAX_DUE_NS
+
+
+def test_what_is_ready_moves_as_ready(bench: Bench) -> None:
+    pipeline = Pipeline(parse("delay 5ms reorder 50%"), frame_start=VNET_HEADER_BYTES)
+    for number in range(9):
+        pipeline.push(bytes(VNET_HEADER_BYTES) + numbered(number), 7)
+    bench.path.load(0, pipeline)
+    assert bench.path.next_due_ns(0) == 7
+    assert bench.path.queued(0) == 9
+    bench.path.sync(0, pipeline)
+    bench.path.unload(0, pipeline)
+    assert pipeline.next_due_ns() == 7
+    assert 0 < len(pipeline.pop_due(7)) == pipeline.stats().counters.reordered < 9
 
 
 def test_samples_of_many_delays_are_thinned_alike(bench: Bench) -> None:
-    reference = Pipeline(parse("delay 1ms"), frame_start=VNET_HEADER_BYTES)
+    reference, synced = (Pipeline(parse("delay 1ms"), frame_start=VNET_HEADER_BYTES) for _ in range(2))
     bench.load("delay 1ms")
-    frame = bytes(VNET_HEADER_BYTES) + numbered(1)
     for number in range(20_000):
         now_ns = number * 300_000 + number % 7
-        reference.push(frame, now_ns)
-        bench.path.push(0, frame, now_ns)
+        reference.push(FRAME, now_ns)
+        bench.path.push(0, FRAME, now_ns)
         assert len(bench.path.pop_due(0, now_ns)) == len(reference.pop_due(now_ns))
-    bench.path.sync_counters(0, bench.pipeline)
-    assert bench.pipeline.stats().delay_ns == reference.stats().delay_ns
-    assert bench.pipeline.delays.samples == reference.delays.samples
+    bench.path.sync(0, synced)
+    assert synced.stats().delay_ns == reference.stats().delay_ns
+    assert synced.delays.samples == reference.delays.samples
 
 
 def test_nothing_is_out_of_bounds_or_undefined(tmp_path: Path) -> None:
