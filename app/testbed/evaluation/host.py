@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from testbed.evaluation.lateness import late_ends, punctual
+from testbed.evaluation.lateness import late, punctual
 from testbed.result import CellRecord, HostState, Link
 from testbed.units import format_seconds, percent
 
@@ -64,10 +64,10 @@ def timing_issues(state: HostState | None, links: Mapping[str, Link]) -> list[st
 
     That tasks waited for a CPU is no such reason if the link is known to have been punctual nevertheless.
     """
-    late = list(late_ends(links))
+    found = [sentence] if (sentence := late(links)) else []
     if state is None:
-        return late or None
-    found = late + list(_clock(state))
+        return found or None
+    found += _clock(state)
     if state.duration_s < SHORTEST_S:
         return found or None
     return found + list(_busy(state, known_punctual=bool(punctual(links))))

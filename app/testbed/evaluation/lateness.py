@@ -1,6 +1,6 @@
 """Whether the link was punctual: how long after its due time the user engine passed a frame on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from netem.spec import parse
@@ -15,19 +15,21 @@ TOLERANCE_SHARE: Final = 0.01
 """Of the requested delay, besides TOLERANCE_MS: what a real path varies by, too."""
 
 
-def late_ends(links: Mapping[str, Link]) -> Iterator[str]:
-    """Yield a clause, with its figures, for each end at which the link was late."""
-    for role, link in links.items():
-        lateness = _known(link)
-        if lateness is not None and lateness.ms["p99"] > _limit_ms(link):
-            yield f"the link was late: {_figures(lateness)} at the {role}'s end"
+def late(links: Mapping[str, Link]) -> str:
+    """Return a clause with the figures of each end at which the link was late; empty if there is none."""
+    ends = [
+        f"{_figures(lateness)} at the {role}'s end"
+        for role, link in sorted(links.items())
+        if (lateness := _known(link)) is not None and lateness.ms["p99"] > _limit_ms(link)
+    ]
+    return f"the link was late: {', '.join(ends)}" if ends else ""
 
 
 def punctual(links: Mapping[str, Link]) -> str:
     """Return the figures of the later end if every impaired end is known to have been punctual; empty if not."""
     impaired = [link for link in links.values() if link.requested or link.changes]
     known = [lateness for link in impaired if (lateness := _known(link)) is not None]
-    if not known or len(known) < len(impaired) or any(late_ends(links)):
+    if not known or len(known) < len(impaired) or late(links):
         return ""
     return _figures(max(known, key=lambda lateness: lateness.ms["p99"]))
 

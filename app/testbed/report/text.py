@@ -133,7 +133,7 @@ def result_lines(result: Result, transfers: Mapping[str, Calls], glyphs: Glyphs,
 def _doubts(result: Result, indent: int, width: int) -> list[list[str]]:
     """Return why the result may mislead: timing issues and notes."""
     unreliable = f"Timing unreliable: {'; '.join(result.timing_issues)}."
-    notes = [f"{' ' * indent}note: {note}" for note in result.notes]
+    notes = [line for note in result.notes for line in wrapped(note, indent + 2, f"{' ' * indent}note: ", width)]
     return ([wrapped(unreliable, indent, width=width)] if result.timing_issues else []) + ([notes] if notes else [])
 
 
