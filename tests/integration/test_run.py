@@ -1,6 +1,7 @@
 """Run cells with Docker: the requested link, the slow reader, the run folder, least privilege."""
 
 import json
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,21 @@ def test_the_output_of_a_run(command: Command) -> None:
     for words in ("chunk 10k = 10240 bytes", "passed", "round trip", "goodput", "run folder: "):
         assert words in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("choice", "scheduling"), [("auto", "deadline |fifo |ordinary: "), ("off", "ordinary: switched off")]
+)
+def test_how_the_link_was_scheduled_is_never_silent(command: Command, choice: str, scheduling: str) -> None:
+    done = command("run", "--latency", "5ms", "--engine", "user", "--realtime", choice)
+    assert done.returncode == 0, done.stderr
+    for link in command.result()["link"].values():
+        assert re.match(scheduling, link["scheduling"])
+        assert f"engine user ({link['scheduling']})" in done.stdout
+        assert link["engine_lateness"]["packets"] > 0
+    assert done.stdout.count("engine lateness p50") == 2
+    document = json.loads((command.output / command.runs()[0] / "run.json").read_text())
+    assert document["scheduling"] == [command.result()["link"]["client"]["scheduling"]]
 
 
 def test_a_matrix(command: Command, tmp_path: Path) -> None:
