@@ -50,6 +50,9 @@ class Link(Protocol):
     def bypass(self) -> None:
         """Restore the plain egress of the device after the engine has died."""
 
+    def block(self) -> None:
+        """Drop what the device sends, after the engine has died; what it impaired is dropped in any case."""
+
     def abandon(self) -> None:
         """Do the minimum before the network namespace ends together with the sidecar."""
 
@@ -96,6 +99,9 @@ class PlainLink:
 
     def bypass(self) -> None:
         """Do nothing: the link is plain."""
+
+    def block(self) -> None:
+        """Do nothing: there is no engine that could die."""
 
     def abandon(self) -> None:
         """Do nothing."""

@@ -209,6 +209,7 @@ class Supervisor:
             self._errors.report(error)
         else:
             self._fail(error)
+            self._errors.attempt(link.block)
 
     def _fail(self, error: SidecarError) -> None:
         self._errors.report(error)

@@ -73,16 +73,20 @@ def first_error(stderr: str) -> str:
     return (known or lines or ["no message"])[0]
 
 
-def batch(attempt: str, lines: list[str]) -> None:
-    """Run tc commands in one process, up to the first that fails.
+def batch(attempt: str, lines: list[str]) -> list[Any]:
+    """Run tc commands in one process, up to the first that fails; return what `qdisc show` among them printed.
 
     Raises SidecarError with `attempt`, the failed command, tc's message and a hint.
     """
-    completed = run(["tc", "-batch", "-"], text="".join(f"{line}\n" for line in lines))
+    completed = run(["tc", "-j", "-s", "-batch", "-"], text="".join(f"{line}\n" for line in lines))
     if completed.status:
         message = first_error(completed.stderr)
         command = _failed_line(completed.stderr, lines)
         raise SidecarError(attempt, f"{message} (tc {command})" if command else message, hint_for(message, command))
+    try:
+        return [json.loads(line) for line in completed.stdout.splitlines() if line]
+    except ValueError as error:
+        raise SidecarError(attempt, f"tc printed invalid JSON: {error}") from error
 
 
 def _failed_line(stderr: str, lines: list[str]) -> str:

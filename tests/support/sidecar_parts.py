@@ -68,6 +68,9 @@ class FakeLink:
     def bypass(self) -> None:
         self._calls.note("link.bypass")
 
+    def block(self) -> None:
+        self._calls.note("link.block")
+
     def abandon(self) -> None:
         self._calls.note("link.abandon")
 

@@ -122,6 +122,9 @@ class KernelEngine:
             self._installed = False
             tc.batch(f"restore the plain egress of {self._device}", commands.remove(self._device))
 
+    def block(self) -> None:
+        """Do nothing: there is no process that could die."""
+
     def abandon(self) -> None:
         """Do nothing: everything goes when the namespace ends."""
 

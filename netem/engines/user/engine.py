@@ -1,7 +1,8 @@
 """The user engine for the supervisor: create the devices, start the worker, redirect the traffic, and tear down.
 
 The order matters: the redirect is installed last and removed first, so that no frame of the endpoint is redirected to
-a device without a reader.
+a device without a reader. While the impairment does nothing, frames are not redirected at all. An impairment that
+begins is in force in the process before the redirect is; one that ends remains so until the redirect has ended.
 """
 
 import contextlib
@@ -14,12 +15,13 @@ from typing import Any
 from netem.contract.errors import SidecarError, from_os_error
 from netem.contract.settings import RealtimeChoice
 from netem.engines.link import CapturePoint
-from netem.engines.user import redirect
 from netem.engines.user.devices import interface_statistic, make_persistent, open_packet_socket, open_tap
+from netem.engines.user.egress import Egress
+from netem.engines.user.plain import is_plain
 from netem.engines.user.worker import MAX_MESSAGE_BYTES, Worker, build_pipelines
 from netem.pipeline import wants_segments
 from netem.spec import Impairment, format_impairment
-from netem.system import scheduling, tc
+from netem.system import scheduling
 from netem.system.scheduling import ORDINARY
 
 TAP = "netem0"
@@ -40,12 +42,12 @@ class UserEngine:
         self.scheduling: str | None = None
         self.realtime = False
         self._realtime_choice = realtime
-        self.capture_points: tuple[CapturePoint, ...] = (CapturePoint(TAP), CapturePoint(device, inbound_only=True))
+        self.capture_points: tuple[CapturePoint, ...] = (CapturePoint(TAP), CapturePoint(device))
         self._device = device
         self._impairment = impairment
         self._seed = seed
         self._taps: list[int] = []
-        self._redirected = False
+        self._egress = Egress(device, TAP, PROBE_TAP)
         self._control: socket.socket | None = None
         self._pid = 0
         self.death_fd: int | None = None
@@ -69,11 +71,7 @@ class UserEngine:
         self._control = control
         self.death_fd = control.fileno()
         self._check_scheduling()
-        tc.batch(
-            f"redirect the egress of {self._device} to the user engine",
-            redirect.install(self._device, TAP, PROBE_TAP),
-        )
-        self._redirected = True
+        self._egress.install(redirected=not is_plain(self._impairment))
 
     def _check_scheduling(self) -> None:
         obtained: str = self._request({"op": "describe"})["scheduling"]
@@ -83,37 +81,43 @@ class UserEngine:
             raise SidecarError(attempt, obtained.removeprefix(ORDINARY), scheduling.HINT)
 
     def readback(self) -> dict[str, Any]:
-        """Return impairment and data path of the worker, and the target devices of the kernel's redirect."""
-        filters = tc.show("filter", "show", "dev", self._device, "egress")
-        actions = [action for rule in filters for action in rule.get("options", {}).get("actions", [])]
-        targets = sorted({action["to_dev"] for action in actions if "to_dev" in action})
-        if targets != [TAP, PROBE_TAP]:
-            raise SidecarError("read the redirect back", f"the egress of {self._device} is redirected to {targets}")
+        """Return impairment and data path in force, and the target devices of the kernel's redirect."""
+        targets = self._egress.targets()
         state = self._request({"op": "describe"})
-        return {"impairment": state["impairment"], "data_path": state["data_path"], "redirect": targets}
+        return {"impairment": state["impairment"], "data_path": self._data_path(state), "redirect": targets}
 
     def change(self, impairment: Impairment) -> None:
-        """Replace the impairment; queued frames keep their times."""
+        """Replace the impairment; queued frames keep their times. Raises SidecarError and then changes nothing."""
+        plain = is_plain(impairment)
+        if plain:
+            self._egress.end_redirect()
         response = self._request({"op": "change", "text": format_impairment(impairment)})
         if "error" in response:
             raise SidecarError("change the impairment", str(response["error"]))
+        if not plain:
+            self._egress.begin_redirect()
         self._impairment = impairment
 
     def restart(self) -> None:
         """Reset draws, packet numbers and statistics."""
         self._request({"op": "restart"})
+        self._egress.restart()
 
     def counters(self) -> dict[str, Any]:
-        """Return the worker's statistics and the frames that overran the TAP before it."""
+        """Return the worker's statistics, the frames that overran the TAP before it and those that did not meet it."""
         response = self._request({"op": "describe"})
+        response["data_path"] = self._data_path(response)
         response["rx_overruns"] = interface_statistic(TAP, "tx_dropped")
+        response["bypassed"] = self._egress.bypassed()
         return response
 
     def bypass(self) -> None:
         """Remove the redirect."""
-        if self._redirected:
-            self._redirected = False
-            tc.batch(f"remove the redirect of {self._device}", redirect.remove(self._device))
+        self._egress.remove()
+
+    def block(self) -> None:
+        """Redirect everything to the device that nobody reads any more."""
+        self._egress.begin_redirect()
 
     def abandon(self) -> None:
         """Remove the redirect and end the worker; the devices go with the namespace, which ends soon."""
@@ -142,6 +146,9 @@ class UserEngine:
             os.close(self._taps.pop())
         if failure is not None:
             raise failure
+
+    def _data_path(self, state: dict[str, Any]) -> str:
+        return str(state["data_path"]) if self._egress.redirected else "kernel"
 
     def _fork_worker(self, out: socket.socket, control: socket.socket, worker_end: socket.socket) -> None:
         pipelines = build_pipelines(self._impairment, self._seed)

@@ -278,7 +278,16 @@ def test_a_dead_engine_with_a_closed_link_ends_the_sidecar(make: Make) -> None:
     (error,) = lab.named("error")
     assert error["message"] == "the emulation engine died; the link is closed from now on"
     assert "link.bypass" not in lab.calls.made
+    assert lab.calls.made.index("link.block") < lab.calls.made.index("capture.stop")
     assert lab.calls.made[-1] == "link.close"
+
+
+def test_a_link_that_cannot_be_closed_does_not_hide_the_death(make: Make) -> None:
+    lab = make(on_engine_death="closed")
+    lab.fail("link.block")
+    lab.script(lab.become_ready, lab.let_engine_die())
+    assert lab.run() == 1
+    assert [error["attempt"] for error in lab.named("error")] == ["forward frames"]
 
 
 def test_a_dead_engine_with_an_open_link_leaves_the_sidecar_serving(make: Make) -> None:
@@ -290,6 +299,7 @@ def test_a_dead_engine_with_an_open_link_leaves_the_sidecar_serving(make: Make) 
     (error,) = lab.named("error")
     assert error["message"] == "the emulation engine died; the link is open from now on"
     assert lab.calls.made.count("link.bypass") == 1
+    assert "link.block" not in lab.calls.made
     assert lab.calls.made[-1] == "link.close"
 
 

@@ -86,6 +86,15 @@ def test_a_failed_batch_names_attempt_command_and_hint(monkeypatch: pytest.Monke
     assert "sch_prio" in caught.value.hint
 
 
+def test_a_batch_returns_what_its_commands_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = '[{"kind":"clsact","packets":3}]\n[]\n'
+    monkeypatch.setattr(tc, "run", lambda argv, text: Completed(0, printed, ""))
+    assert tc.batch("look", ["filter add", "qdisc show", "qdisc show"]) == [[{"kind": "clsact", "packets": 3}], []]
+    monkeypatch.setattr(tc, "run", lambda argv, text: Completed(0, "{\n", ""))
+    with pytest.raises(SidecarError, match="JSON"):
+        tc.batch("look", ["qdisc show"])
+
+
 def test_show_reads_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tc, "run", lambda argv: Completed(0, '[{"kind":"netem"}]', ""))
     assert tc.show("qdisc", "show") == [{"kind": "netem"}]

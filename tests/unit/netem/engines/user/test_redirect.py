@@ -2,14 +2,25 @@ from netem.contract.ports import CONTROL_PORT, PROBE_PORT
 from netem.engines.user import redirect
 
 
-def test_the_redirect_of_everything_comes_last() -> None:
-    lines = redirect.install("eth0", "netem0", "netem1")
-    assert lines[0] == "qdisc add dev eth0 clsact"
-    assert lines[-1].endswith("protocol all u32 match u32 0 0 action mirred egress redirect dev netem0")
+def test_everything_else_is_decided_last() -> None:
+    (line,) = redirect.begin("eth0", "netem0")
+    assert line.endswith("protocol all u32 match u32 0 0 action mirred egress redirect dev netem0")
+    assert preference(line) > max(preference(rule) for rule in redirect.install("eth0", "netem1")[1:])
+
+
+def test_the_end_names_exactly_the_rule_of_the_beginning() -> None:
+    (begin,), (end,) = redirect.begin("eth0", "netem0"), redirect.end("eth0")
+    assert begin.replace("filter add", "filter del").startswith(f"{end} u32")
+
+
+def preference(rule: str) -> int:
+    words = rule.split()
+    return int(words[words.index("prio") + 1])
 
 
 def test_probes_have_their_own_device_and_control_messages_pass() -> None:
-    lines = redirect.install("eth0", "netem0", "netem1")[1:-1]
+    hook, *lines = redirect.install("eth0", "netem1")
+    assert hook == "qdisc add dev eth0 clsact"
     control = [line for line in lines if f"match u16 {CONTROL_PORT} " in line]
     probes = [line for line in lines if f"match u16 {PROBE_PORT} " in line]
     assert len(control) == len(probes) == 4
@@ -20,7 +31,7 @@ def test_probes_have_their_own_device_and_control_messages_pass() -> None:
 
 def test_a_preference_holds_one_protocol() -> None:
     protocols: dict[str, set[str]] = {}
-    for line in redirect.install("eth0", "netem0", "netem1")[1:]:
+    for line in [*redirect.install("eth0", "netem1")[1:], *redirect.begin("eth0", "netem0")]:
         words = line.split()
         protocols.setdefault(words[words.index("prio") + 1], set()).add(words[words.index("protocol") + 1])
     assert all(len(names) == 1 for names in protocols.values())
