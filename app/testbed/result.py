@@ -103,6 +103,11 @@ class LinkCounters(_Record):
     ce_marked: int | None = None
     packets_queued: int | None = Field(default=None, description="still waiting at the end")
     queue_packets_max: int | None = Field(default=None, description="most packets that waited at once")
+    packets_bypassed: int | None = Field(
+        default=None,
+        description="segments that stayed in the kernel while nothing was impaired, of all the device sent",
+    )
+    bytes_bypassed: int | None = Field(default=None, description="of `packets_bypassed`, as on the wire")
     rx_overruns: int | None = Field(default=None, description="frames that arrived faster than the engine read them")
     tx_rejected: int | None = Field(default=None, description="frames that the device did not accept")
 

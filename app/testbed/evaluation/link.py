@@ -76,6 +76,7 @@ def counters(counted: Mapping[str, Any]) -> LinkCounters | None:
         return LinkCounters(**found)
     known = {name: measured[name] for name in LinkCounters.model_fields if name in measured}
     known["dropped"] = sum(measured.get(name, 0) for name in _DROPS)
+    known |= {f"{name}_bypassed": count for name, count in (counted.get("bypassed") or {}).items()}
     return LinkCounters(**known, rx_overruns=counted.get("rx_overruns"), tx_rejected=counted.get("tx_rejected"))
 
 

@@ -20,6 +20,7 @@ _OTHERS: Final = {
     "corrupted": "corrupted",
     "reordered": "reordered",
     "ce_marked": "CE-marked",
+    "packets_bypassed": "stayed in the kernel",
     "rx_overruns": "overrun before the emulation engine",
     "tx_rejected": "rejected by the device",
 }

@@ -34,6 +34,15 @@ def test_the_counters_of_the_user_engine() -> None:
     assert (found.rx_overruns, found.tx_rejected, found.dropped_list) == (4, 0, None)
 
 
+def test_what_stayed_in_the_kernel() -> None:
+    found = counters({"measured": MEASURED, "bypassed": {"packets": 5, "bytes": 400}})
+    assert found is not None
+    assert (found.packets_bypassed, found.bytes_bypassed, found.packets_in) == (5, 400, 10)
+    found = counters({"measured": MEASURED})
+    assert found is not None
+    assert (found.packets_bypassed, found.bytes_bypassed) == (None, None)
+
+
 def test_the_counters_of_the_kernel_engine() -> None:
     found = counters({"measured": {"packets": 7, "bytes": 900, "drops": 3, "dropped": 2, "ecn_marked": 1, "qlen": 0}})
     assert found is not None

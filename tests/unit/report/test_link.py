@@ -102,6 +102,11 @@ def test_requested_and_measured() -> None:
     ]
 
 
+def test_what_stayed_in_the_kernel_is_counted_apart() -> None:
+    counters = LinkCounters(packets_in=5, dropped=0, packets_bypassed=12)
+    assert shown(changes=1, counters=counters)[-1] == "  dropped 0 of 5, 12 stayed in the kernel"
+
+
 def test_an_unimpaired_link_is_not_described() -> None:
     assert shown(requested="", engine_delays=HELD, counters=COUNTERS) == []
 
