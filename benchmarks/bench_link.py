@@ -101,6 +101,7 @@ def _cost(made: Bed, build: Build) -> Iterator[Figure]:
     """Measure the cost of all processes of a sidecar, idle and busy, and the lateness of this machine's timers."""
     observing = {"capture": 1, "sample_interval_ms": 20}
     ends = pair(made, "cost", build, engine="user", impairment="delay 10ms limit 100000", **observing)
+    yield Figure("idle sidecar, engine under real time", float(ends.real_time), "", least=1)
     lateness_ns = ends.client.netem("doctor")[1]["timer_lateness_ns"]
     yield Figure("timers of this machine late, p50", lateness_ns["p50"] / 1e6, "ms")
     yield Figure("timers of this machine late, p99", lateness_ns["p99"] / 1e6, "ms")

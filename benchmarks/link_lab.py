@@ -90,6 +90,12 @@ class Pair:
         """The name that the server's end has in the network."""
         return f"server-{self.name}"
 
+    @property
+    def real_time(self) -> bool:
+        """Whether the engine obtained a real-time policy."""
+        scheduling = self.client.wait("link").get("scheduling")
+        return scheduling is not None and not str(scheduling).startswith("ordinary")
+
     def change(self, impairment: str) -> None:
         """Change what the client's end does to the frames that it sends."""
         status, answer = self.client.netem("change", impairment)
