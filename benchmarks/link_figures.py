@@ -121,8 +121,9 @@ def _paths(value: Value) -> list[str]:
     tcp = f"TCP, {bench_paths.TCP_FLOWS} flows"
     rates = [f"{number(of(tcp, path))} Gbit/s" for path in paths]
     rows.append([tcp, *rates, number(of(tcp, bench_paths.RATIO))])
-    cpu = "CPU time per frame"
-    rows.append([f"{cpu} of the engine", *(f"{number(of(cpu, path))} us" for path in paths), ""])
+    user, kernel = (f"CPU time per frame, {mode}" for mode in ("user", "kernel"))
+    both = [f"{number(of(user, path))} us and {number(of(kernel, path))} us" for path in paths]
+    rows.append(["CPU time per datagram, user and kernel", *both, ""])
     return _table(*rows)
 
 

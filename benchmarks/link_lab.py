@@ -15,7 +15,7 @@ from typing import Any, Final
 from docker import DockerClient
 from docker.models.containers import Container
 
-from benchmarks.link_programs import BUSY, COUNT, FLOOD
+from benchmarks.link_programs import BUSY, COUNT, CPU_TICKS, FLOOD
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import CHECKOUT, Images
 from tests.support.link_traffic import wait_for_line
@@ -168,6 +168,12 @@ def use_congestion_control(sidecar: Sidecar, name: str) -> None:
 def received_bytes(sidecar: Sidecar) -> int:
     """Return how many bytes this end has received."""
     return int(output_of(sidecar.container, ["cat", "/sys/class/net/eth0/statistics/rx_bytes"]))
+
+
+def cpu_s(sidecar: Sidecar) -> tuple[float, float]:
+    """Return the CPU time of all processes of a sidecar so far, in user and in kernel mode."""
+    ticks = json.loads(output_of(sidecar.container, ["python3", "-c", CPU_TICKS]))
+    return ticks["user"] / ticks["per_s"], ticks["system"] / ticks["per_s"]
 
 
 def output_of(container: Container, words: list[str]) -> str:

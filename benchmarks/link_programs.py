@@ -67,23 +67,22 @@ print(json.dumps([(version, number, stamp_ns) for (version, number), stamp_ns in
 """
 
 FLOOD: Final = """
-import ctypes, socket, struct, sys, time
+import socket, sys, time
 host, size, end = sys.argv[1], int(sys.argv[2]), time.monotonic() + float(sys.argv[3])
 source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-source.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
 source.connect(socket.getaddrinfo(host, 9001, socket.AF_INET, socket.SOCK_DGRAM)[0][4])
-source.setblocking(True)
-BATCH = 64
-payload = ctypes.create_string_buffer(size)
-vector = ctypes.create_string_buffer(struct.pack("@PN", ctypes.addressof(payload), size))
-message = struct.pack("@PIPNPNiI", 0, 0, ctypes.addressof(vector), 1, 0, 0, 0, 0)
-assert len(message) == 56
-messages = ctypes.create_string_buffer((message + bytes(8)) * BATCH)  # struct mmsghdr: its length is padded
-send = ctypes.CDLL(None, use_errno=True).sendmmsg
+source.setsockopt(socket.IPPROTO_UDP, 103, size)  # UDP_SEGMENT
+datagrams = bytes(size * min(64, 65000 // size))
 while time.monotonic() < end:
-    send(source.fileno(), messages, BATCH, 0)
+    try:
+        source.send(datagrams)
+    except OSError:
+        pass  # refused until the other end is bound, or no buffer
 """
-"""Sends batches of datagrams: a call for each would make this program the bottleneck. Errors are not its concern."""
+"""Lets the kernel split one buffer into datagrams: one call for each would make this program the bottleneck.
+
+A TAP announces no segmentation of UDP, so that the engine gets the datagrams one by one.
+"""
 
 COUNT: Final = """
 import json, socket, sys, time
@@ -105,6 +104,16 @@ time.sleep(seconds)
 after = received()
 elapsed_s, packets, bytes_ = (b - a for a, b in zip(before, after))
 print(json.dumps({"packets_per_s": packets / elapsed_s, "bits_per_s": bytes_ * 8 / elapsed_s}))
+"""
+
+CPU_TICKS: Final = """
+import json, os
+user = system = 0
+for process in filter(str.isdecimal, os.listdir("/proc")):
+    if int(process) != os.getpid():
+        fields = open(f"/proc/{process}/stat").read().rpartition(")")[2].split()
+        user, system = user + int(fields[11]), system + int(fields[12])
+print(json.dumps({"user": user, "system": system, "per_s": os.sysconf("SC_CLK_TCK")}))
 """
 
 BUSY: Final = "while True: pass"

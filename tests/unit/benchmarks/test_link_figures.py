@@ -33,7 +33,8 @@ def names() -> list[str]:
     ]
     columns = (*bench_paths.PATHS.values(), bench_paths.RATIO)
     sizes = [f"{size}{what}" for size in bench_paths.SIZES for what in ("", ", frames", ", rate")]
-    rows = (*sizes, f"TCP, {bench_paths.TCP_FLOWS} flows", "CPU time per frame")
+    cpu = [f"CPU time per frame, {mode}" for mode in ("user", "kernel")]
+    rows = (*sizes, f"TCP, {bench_paths.TCP_FLOWS} flows", *cpu)
     cost = [
         f"{what}, {each}"
         for what in ("idle sidecar", "sidecar at 1 Gbit/s")
@@ -64,7 +65,7 @@ def test_every_table_is_complete() -> None:
     assert "| 4 busy loops, IPv6, build before |  | 1.5 / 1.5 | 1.5 / 1.5 | 1.5 / 1.5 |" in text
     assert "| cubic, IPv6 | 1.5 Gbit/s | 1.50 | 1.5 Gbit/s | 1.50 |" in text
     assert "| `rate 1gbit` |  | 1.5 Gbit/s |" in text
-    assert "| CPU time per frame of the engine | 1.5 us | 1.5 us |  |" in text
+    assert "| CPU time per datagram, user and kernel | 1.5 us and 1.5 us | 1.5 us and 1.5 us |  |" in text
 
 
 @pytest.mark.parametrize("name", [names()[0], names()[-1]])
