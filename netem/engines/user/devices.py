@@ -1,9 +1,10 @@
 """The devices of the user engine: a TAP that delivers the kernel's frames, and a packet socket that sends them.
 
 Both use the 10-byte virtio-net header, so checksum and segmentation offload survive the path through user space and a
-64 kB super-packet stays one frame. Numbers are from linux/if_tun.h, linux/sockios.h and linux/if_packet.h.
+64 kB super-packet stays one frame. Numbers are from if_tun.h, sockios.h, if_packet.h and ethtool.h below linux/.
 """
 
+import ctypes
 import fcntl
 import os
 import socket
@@ -33,6 +34,8 @@ _SOL_PACKET, _PACKET_VNET_HDR, _PACKET_QDISC_BYPASS = 263, 15, 20
 _SO_SNDBUFFORCE = 32
 _SEND_BUFFER_BYTES = 16 * 1024 * 1024
 _NAME_FLAGS = struct.Struct("16sH14x")
+_SIOCETHTOOL, _ETHTOOL_GTSO = 0x8946, 0x1E
+_NAME_POINTER = struct.Struct("@16sP16x")
 _NAME_NUMBER = struct.Struct("16si12x")
 
 _TUN_HINT = "start the container with the device /dev/net/tun and the capability NET_ADMIN"
@@ -61,6 +64,19 @@ def announce_offloads(fd: int, *, super_packets: bool) -> None:
     """
     segmentation = _TUN_F_TSO4 | _TUN_F_TSO6 | _TUN_F_TSO_ECN if super_packets else 0
     fcntl.ioctl(fd, _TUNSETOFFLOAD, _TUN_F_CSUM | segmentation)
+
+
+def can_segment(device: str) -> bool:
+    """Return whether a device segments super-packets itself; past the queueing discipline nothing else would."""
+    request = struct.pack("=II", _ETHTOOL_GTSO, 0)
+    memory = ctypes.create_string_buffer(request, len(request))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        try:
+            fcntl.ioctl(control, _SIOCETHTOOL, _NAME_POINTER.pack(device.encode(), ctypes.addressof(memory)))
+        except OSError:
+            return False
+    _, segments = struct.unpack("=II", memory.raw)
+    return bool(segments)
 
 
 def make_persistent(fd: int) -> None:

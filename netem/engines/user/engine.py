@@ -15,7 +15,7 @@ from typing import Any
 from netem.contract.errors import SidecarError, from_os_error
 from netem.contract.settings import RealtimeChoice
 from netem.engines.link import CapturePoint
-from netem.engines.user.devices import interface_statistic, make_persistent, open_packet_socket, open_tap
+from netem.engines.user.devices import can_segment, interface_statistic, make_persistent, open_packet_socket, open_tap
 from netem.engines.user.egress import Egress
 from netem.engines.user.plain import is_plain
 from netem.engines.user.worker import MAX_MESSAGE_BYTES, Worker, build_pipelines
@@ -48,13 +48,15 @@ class UserEngine:
         self._seed = seed
         self._taps: list[int] = []
         self._egress = Egress(device, TAP, PROBE_TAP)
+        self._device_segments = False
         self._control: socket.socket | None = None
         self._pid = 0
         self.death_fd: int | None = None
 
     def make_devices(self) -> None:
         """Create the TAPs, so that a capture can start on them. Raises SidecarError."""
-        super_packets = not wants_segments(self._impairment)
+        self._device_segments = can_segment(self._device)
+        super_packets = self._device_segments and not wants_segments(self._impairment)
         for name in (TAP, PROBE_TAP):
             self._taps.append(open_tap(name, super_packets=super_packets))
 
@@ -163,7 +165,15 @@ class UserEngine:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             taps = (self._taps[0], self._taps[1])
-            Worker(self._impairment, taps, pipelines, out, realtime=self._realtime_choice).serve(worker_end)
+            worker = Worker(
+                self._impairment,
+                taps,
+                pipelines,
+                out,
+                realtime=self._realtime_choice,
+                device_segments=self._device_segments,
+            )
+            worker.serve(worker_end)
             status = 0
         finally:
             os._exit(status)

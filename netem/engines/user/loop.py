@@ -12,13 +12,24 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from netem.engines.user.devices import MAX_FRAME_BYTES
+from netem.engines.user.devices import MAX_FRAME_BYTES, VNET_HEADER_BYTES
 from netem.engines.user.timer import DeadlineTimer
 from netem.pipeline import Frame, Pipeline
+from netem.pipeline.frame import is_super_packet
 
 _BURST_FRAMES = 64
 """Frames read in a row from one lane before the timer and the other lanes get their turn."""
 _TRANSIENT = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
+
+
+def _must_wait(error: OSError, frame: Frame) -> bool:
+    """Return whether the device may accept a frame later.
+
+    ENOBUFS for a super-packet is final: the device cannot segment it, and past its queueing discipline nothing does.
+    """
+    if error.errno == errno.ENOBUFS and is_super_packet(frame, VNET_HEADER_BYTES):
+        return False
+    return error.errno in _TRANSIENT
 
 
 class Lane:
@@ -55,7 +66,7 @@ class Sender:
             try:
                 send(frame)
             except OSError as error:
-                if error.errno in _TRANSIENT:
+                if _must_wait(error, frame):
                     self._waiting.extend(frames[index:])
                     return
                 self.tx_rejected += 1

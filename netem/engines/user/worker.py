@@ -57,6 +57,7 @@ class Worker:
         out: socket.socket,
         *,
         realtime: RealtimeChoice = "off",
+        device_segments: bool = True,
         library: Path = LIBRARY,
     ) -> None:
         self._impairment = impairment
@@ -65,6 +66,7 @@ class Worker:
         self._sender = Sender(out)
         self._out_fd = out.fileno()
         self._realtime = realtime
+        self._device_segments = device_segments
         self._library = library
         self._c_path: DataPath | None = None
         self._c_has_frames = False
@@ -149,7 +151,7 @@ class Worker:
             return {"error": str(error)}
         self._impairment = impairment
         for tap in self._taps:
-            announce_offloads(tap, super_packets=not wants_segments(impairment))
+            announce_offloads(tap, super_packets=self._device_segments and not wants_segments(impairment))
         return self._describe()
 
     def _describe(self) -> dict[str, Any]:

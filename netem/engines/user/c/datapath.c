@@ -55,13 +55,20 @@ static int64_t monotonic_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* ENOBUFS for a super-packet is final: the device cannot segment it, and past its queueing discipline nothing does. */
+static bool must_wait(int error, const struct buffer *buffer)
+{
+    bool super_packet = buffer->length > 1 && buffer->data[1] != 0;
+    return error == EAGAIN || error == ENOMEM || (error == ENOBUFS && !super_packet);
+}
+
 /* Send in order. A frame that the device cannot accept at the moment stays, and goes first next time. */
 static void send_outgoing(struct datapath *path)
 {
     struct buffer *buffer;
     while ((buffer = path->outgoing.first) != NULL) {
         if (send(path->out, buffer->data, buffer->length, 0) < 0) {
-            if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
+            if (must_wait(errno, buffer))
                 return;
             path->tx_rejected++;
         }

@@ -29,7 +29,7 @@ class FakeProcess:
 
     log: Path
 
-    def __init__(self, impairment: Impairment, *_: object, realtime: str) -> None:
+    def __init__(self, impairment: Impairment, *_: object, **__: object) -> None:
         self._text = format_impairment(impairment)
 
     def serve(self, control: socket.socket) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from netem.engines.user.devices import VNET_HEADER_BYTES
 from netem.engines.user.loop import Lane, Loop, Sender
 from netem.pipeline import Frame
 
@@ -142,6 +143,16 @@ def test_a_frame_that_the_device_cannot_accept_now_waits_in_order(code: int) -> 
     sender.send([b"5"])
     assert refusing.sent == [b"1", b"2", b"3", b"4", b"5"]
     assert sender.tx_rejected == 0
+
+
+def test_a_super_packet_that_the_device_cannot_segment_does_not_block_the_others() -> None:
+    """The kernel answers ENOBUFS each time, so it would wait for ever."""
+    super_packet = bytes((0, 1)) + bytes(VNET_HEADER_BYTES)
+    refusing = Refusing(0, errno.ENOBUFS)
+    sender = Sender(refusing)  # type: ignore[arg-type]
+    sender.send([super_packet])
+    assert not sender.blocked
+    assert sender.tx_rejected == 1
 
 
 def test_a_frame_that_the_device_rejects_is_counted(bench: Bench) -> None:
