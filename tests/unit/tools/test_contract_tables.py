@@ -25,8 +25,8 @@ def test_each_variable_of_the_sidecar_has_its_row() -> None:
     assert found["NETEM_PROBES"][1:3] == ["20", "an integer from 0 to 100000"]
     assert found["NETEM_FAMILIES"][1] == "`ipv4 ipv6`"
     assert found["NETEM_CAPTURE"][1] == "1"
-    assert found["NETEM_DELAY_TOLERANCE_MS"][1] == "2"
-    assert found["NETEM_ROUTE_MTU"][1] == found["NETEM_PEERS"][1] == ""
+    assert found["NETEM_REALTIME"][1:3] == ["`auto`", "one of auto, off, require"]
+    assert found["NETEM_ROUTE_MTU"][1] == found["NETEM_PEERS"][1] == found["NETEM_DELAY_TOLERANCE_MS"][1] == ""
 
 
 def test_each_event_has_its_row() -> None:
