@@ -57,7 +57,7 @@ def made(testbed_images: Images) -> Iterator[Bed]:
     client.close()
 
 
-def test_a_super_packet_that_nobody_can_segment_is_rejected_and_the_next_frame_leaves(made: Bed) -> None:
+def test_a_super_packet_that_cannot_be_segmented_is_rejected_and_the_next_frame_leaves(made: Bed) -> None:
     holder = made.sidecar("alone")
     program = made.program(holder, ["python3", "-c", PROGRAM], capabilities=("NET_ADMIN", "NET_RAW"))
     assert program.wait(timeout=START_S)["StatusCode"] == 0, program.logs().decode()
