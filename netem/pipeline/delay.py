@@ -1,6 +1,7 @@
 """Delay and jitter: `sch_netem.c tabledist`."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from netem.pipeline.correlation import source
 from netem.pipeline.packet import Packet
@@ -20,7 +21,13 @@ def offsets(distribution: str | None, jitter_ns: int, resources: Resources) -> S
     """Return what each entry of the table adds to the delay, None for a draw without a table."""
     if distribution in (None, "uniform"):
         return None
-    return [scaled(jitter_ns, value) for value in table(str(distribution), resources.tables)]
+    return _scaled_table(jitter_ns, tuple(table(str(distribution), resources.tables)))
+
+
+@lru_cache(maxsize=8)
+def _scaled_table(jitter_ns: int, values: tuple[int, ...]) -> list[int]:
+    """Return the scaled table; a profile that changes another number of the impairment must not scale it again."""
+    return [scaled(jitter_ns, value) for value in values]
 
 
 class DelayStage:
@@ -52,9 +59,11 @@ class DelayStage:
             self._counters.delayed += 1
 
     def export_state(self) -> State:
-        """Return configuration, state and draws."""
-        return self._source.export_state() | {"delay_ns": self._delay_ns, "jitter_ns": self._jitter_ns}
+        """Return the configuration and, where they matter, the draws."""
+        draws = self._source.export_state() if self._span_ns else {}
+        return draws | {"delay_ns": self._delay_ns, "jitter_ns": self._jitter_ns}
 
     def import_state(self, state: State) -> None:
         """Continue the draws."""
-        self._source.import_state(state)
+        if self._span_ns:
+            self._source.import_state(state)

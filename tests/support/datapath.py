@@ -129,7 +129,7 @@ class Both:
         """Compare the statistics; before a pop the longest queue may not have been counted yet."""
         reference = self.reference.stats()
         if self.loaded:
-            self.path.sync(0, self.pipeline)
+            self.path.sync_statistics(0, self.pipeline)
             assert self.path.queued(0) == reference.packets_queued
         else:
             assert self.pipeline.stats().packets_queued == reference.packets_queued
@@ -145,24 +145,20 @@ class Both:
 
     def unload(self) -> None:
         if self.loaded:
-            self.path.sync(0, self.pipeline)
             self.path.unload(0, self.pipeline)
             self.loaded = False
 
     def change(self, impairment: Impairment, now_ns: int) -> None:
         if not is_portable(impairment):
             self.unload()
-        elif self.loaded:
-            self.path.sync(0, self.pipeline)
         self.impairment = impairment
-        for each in (self.reference, self.pipeline):
-            each.change(impairment, now_ns)
+        self.reference.change(impairment, now_ns)
         if self.loaded:
-            self.load()
+            self.path.change(0, self.pipeline, lambda: self.pipeline.change(impairment, now_ns))
+        else:
+            self.pipeline.change(impairment, now_ns)
 
     def restart(self) -> None:
-        if self.loaded:
-            self.path.sync(0, self.pipeline)
         for each in (self.reference, self.pipeline):
             each.restart()
         if self.loaded:

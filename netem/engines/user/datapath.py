@@ -6,6 +6,7 @@ are synchronized before anyone uses them. The image build compiles the library f
 
 import ctypes
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from netem.contract.errors import from_os_error
@@ -97,7 +98,8 @@ class DataPath:
 
     def load(self, lane: int, pipeline: Pipeline) -> None:
         """Load stages, statistics and queue of a pipeline into a lane, and empty the pipeline's queue."""
-        self._states[lane].load(pipeline)
+        self._states[lane].load_stages(pipeline)
+        self._states[lane].load_statistics(pipeline)
         ready, queued = pipeline.export_queue()
         self._import(lane, ready, is_ready=True)
         self._import(lane, queued, is_ready=False)
@@ -107,12 +109,22 @@ class DataPath:
             times = _Times(min(due_ns, MAX_DUE_NS), arrived_ns, wire_bytes)
             _check(self._c.datapath_import(self._path, lane, is_ready, times, bytes(frame), len(frame)))
 
-    def sync(self, lane: int, pipeline: Pipeline) -> None:
-        """Copy the state of the stages and the statistics of a lane to its pipeline; the frames stay here."""
-        self._states[lane].sync(pipeline)
+    def change(self, lane: int, pipeline: Pipeline, change: Callable[[], None]) -> None:
+        """Change the impairment of a pipeline by `change`: from the state of its lane, and then in the lane as well."""
+        self._states[lane].sync_stages(pipeline)
+        try:
+            change()
+        finally:
+            self._states[lane].load_stages(pipeline)
+
+    def sync_statistics(self, lane: int, pipeline: Pipeline) -> None:
+        """Copy the statistics of a lane to its pipeline."""
+        self._states[lane].sync_statistics(pipeline)
 
     def unload(self, lane: int, pipeline: Pipeline) -> None:
-        """Move the queue of a lane to its pipeline."""
+        """Move queue, stages and statistics of a lane to its pipeline."""
+        self._states[lane].sync_stages(pipeline)
+        self._states[lane].sync_statistics(pipeline)
         pipeline.import_queue(self._export(lane, is_ready=True), self._export(lane, is_ready=False))
 
     def _export(self, lane: int, *, is_ready: bool) -> list[Entry]:

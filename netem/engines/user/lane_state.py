@@ -4,6 +4,7 @@ The numbers of a stage have the same names in its structure as in its export (`n
 """
 
 import ctypes
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ MAX_DUE_NS = 2**63 - 2
 """Of c/timing.h: Python's times are unbounded; later ones, 292 years ahead, become this."""
 _MAX_SAMPLES = 4096
 _MT_WORDS = 624
+_GENERATOR = struct.Struct(f"={_MT_WORDS + 1}I")
+"""The words and the position of a generator; this is faster than arrays of ctypes."""
 _LOSS_THRESHOLDS = 5
 _COUNTERS = (
     "packets_in",
@@ -127,23 +130,21 @@ class LaneState:
         self._c_offsets: ctypes.Array[ctypes.c_int64] | None = None
         """The memory that the lane reads them from."""
 
-    def load(self, pipeline: Pipeline) -> None:
-        """Copy everything but the queue from a pipeline whose impairment is portable."""
+    def load_stages(self, pipeline: Pipeline) -> None:
+        """Copy the stages of a pipeline whose impairment is portable."""
         state, stages = self._c, pipeline.portable_stages
         state.exempts_nd = pipeline.exempts_nd
         for name in _STAGES:
             _load_stage(getattr(state, name), stages.get(name))
         delay = stages.get("delay")
         self._load_offsets(delay.offsets if isinstance(delay, DelayStage) else None)
-        self._load_statistics(pipeline)
 
-    def sync(self, pipeline: Pipeline) -> None:
-        """Copy back everything but the queue."""
+    def sync_stages(self, pipeline: Pipeline) -> None:
+        """Copy the state of the stages back."""
         stages = pipeline.portable_stages
         for name in _STAGES:
             if name in stages:
                 stages[name].import_state(_numbers(getattr(self._c, name)))
-        self._sync_statistics(pipeline)
 
     def _load_offsets(self, offsets: Sequence[int] | None) -> None:
         if offsets is not self._offsets:
@@ -152,7 +153,8 @@ class LaneState:
         self._c.delay.offsets = self._c_offsets
         self._c.delay.offset_count = 0 if offsets is None else len(offsets)
 
-    def _load_statistics(self, pipeline: Pipeline) -> None:
+    def load_statistics(self, pipeline: Pipeline) -> None:
+        """Copy the statistics of a pipeline."""
         state, delays = self._c, pipeline.delays
         for name in _COUNTERS:
             setattr(state, name, getattr(pipeline.counters, name))
@@ -163,7 +165,8 @@ class LaneState:
         state.lateness_max_ns = pipeline.lateness.max_ns
         state.lateness_buckets[:] = pipeline.lateness.buckets
 
-    def _sync_statistics(self, pipeline: Pipeline) -> None:
+    def sync_statistics(self, pipeline: Pipeline) -> None:
+        """Copy the statistics back."""
         state, delays = self._c, pipeline.delays
         for name in _COUNTERS:
             setattr(pipeline.counters, name, getattr(state, name))
@@ -171,14 +174,17 @@ class LaneState:
             setattr(delays, name, getattr(state, f"delay_{name}"))
         delays.samples[:] = state.samples[: state.delay_sample_count]
         pipeline.lateness.max_ns = state.lateness_max_ns
-        pipeline.lateness.buckets[:] = state.lateness_buckets
+        pipeline.lateness.buckets[:] = memoryview(state.lateness_buckets).cast("B").cast("q").tolist()
 
 
 def _load_stage(structure: Any, stage: PortableStage | None) -> None:  # noqa: ANN401 - any of the structures above
     structure.on = stage is not None
     if stage is not None:
         for name, value in stage.export_state().items():
-            setattr(structure, name, value if isinstance(value, tuple) else min(value, MAX_DUE_NS))
+            if name == "rng":
+                _GENERATOR.pack_into(structure.rng, 0, *value)
+            else:
+                setattr(structure, name, value if isinstance(value, tuple) else min(value, MAX_DUE_NS))
 
 
 def _numbers(structure: Any) -> State:  # noqa: ANN401 - any of the structures above
@@ -186,8 +192,10 @@ def _numbers(structure: Any) -> State:  # noqa: ANN401 - any of the structures a
     found: State = {}
     for name, _ in structure._fields_:
         value = getattr(structure, name)
-        if isinstance(value, ctypes.Structure):
+        if name == "rng":
+            found[name] = _GENERATOR.unpack(value)
+        elif isinstance(value, ctypes.Structure):
             found |= _numbers(value)
         else:
-            found[name] = tuple(value) if isinstance(value, ctypes.Array) else value
+            found[name] = value
     return found

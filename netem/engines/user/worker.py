@@ -21,7 +21,7 @@ from netem.engines.user.devices import VNET_HEADER_BYTES, announce_offloads
 from netem.engines.user.loop import Lane, Loop, Sender
 from netem.engines.user.overrun import guard_overruns
 from netem.engines.user.timer import DeadlineTimer
-from netem.pipeline import Pipeline, is_portable, wants_segments
+from netem.pipeline import Pipeline, Resources, is_portable, wants_segments
 from netem.spec import Impairment, SpecError, format_impairment, parse
 from netem.system.scheduling import obtain
 
@@ -69,7 +69,8 @@ class Worker:
         self._device_segments = device_segments
         self._library = library
         self._c_path: DataPath | None = None
-        self._c_has_frames = False
+        self._c_loaded = False
+        """Whether queue, stages and statistics are in C."""
         self._stopped = False
         lanes = [Lane(tap, pipeline) for tap, pipeline in zip(taps, pipelines, strict=True)]
         self._loop = Loop(lanes, self._sender, self._out_fd, DeadlineTimer())
@@ -92,13 +93,15 @@ class Worker:
 
     def _serve_in_c(self, path: DataPath, control: socket.socket) -> None:
         """Let the data path in C serve until the next request, then handle it."""
+        if not self._c_loaded:
+            self._load_c_path(path)
+        path.run()
+        self._handle_request(control)
+
+    def _load_c_path(self, path: DataPath) -> None:
+        self._c_loaded = True
         for lane, pipeline in enumerate(self._pipelines):
             path.load(lane, pipeline)
-        self._c_has_frames = True
-        path.run()
-        for lane, pipeline in enumerate(self._pipelines):
-            path.sync(lane, pipeline)
-        self._handle_request(control)
 
     def _c_serves(self, impairment: Impairment) -> bool:
         """Return whether the data path in C serves this impairment, in both lanes."""
@@ -107,9 +110,9 @@ class Worker:
         return is_portable(impairment) and is_portable(for_probes(impairment))
 
     def _unload_c_path(self) -> None:
-        if self._c_path is None or not self._c_has_frames:
+        if self._c_path is None or not self._c_loaded:
             return
-        self._c_has_frames = False
+        self._c_loaded = False
         for lane, pipeline in enumerate(self._pipelines):
             self._c_path.unload(lane, pipeline)
         self._sender.send(list(self._c_path.pop_unsent()))
@@ -135,9 +138,14 @@ class Worker:
         if operation == "change":
             return self._change(request["text"])
         if operation == "restart":
-            for pipeline in self._pipelines:
-                pipeline.restart()
+            self._restart()
         return self._describe()
+
+    def _restart(self) -> None:
+        for pipeline in self._pipelines:
+            pipeline.restart()
+        if self._c_path is not None and self._c_loaded:
+            self._load_c_path(self._c_path)
 
     def _change(self, text: str) -> dict[str, Any]:
         try:
@@ -145,14 +153,23 @@ class Worker:
             resources = read_resources(impairment)
             if not self._c_serves(impairment):
                 self._unload_c_path()
-            for pipeline, each in zip(self._pipelines, (impairment, for_probes(impairment)), strict=True):
-                pipeline.change(each, time.monotonic_ns(), resources=resources)
+            for lane, each in enumerate((impairment, for_probes(impairment))):
+                self._change_lane(lane, each, resources)
         except (SpecError, SidecarError) as error:
             return {"error": str(error)}
         self._impairment = impairment
         for tap in self._taps:
             announce_offloads(tap, super_packets=self._device_segments and not wants_segments(impairment))
-        return self._describe()
+        return {}
+
+    def _change_lane(self, lane: int, impairment: Impairment, resources: Resources) -> None:
+        def change() -> None:
+            self._pipelines[lane].change(impairment, time.monotonic_ns(), resources=resources)
+
+        if self._c_path is not None and self._c_loaded:
+            self._c_path.change(lane, self._pipelines[lane], change)
+        else:
+            change()
 
     def _describe(self) -> dict[str, Any]:
         measured, probes = (self._statistics(lane) for lane in range(len(self._pipelines)))
@@ -169,6 +186,9 @@ class Worker:
 
     def _statistics(self, lane: int) -> dict[str, object]:
         """Return the statistics of a lane, including the frames queued in C."""
+        queued = 0
+        if self._c_path is not None and self._c_loaded:
+            queued = self._c_path.queued(lane)
+            self._c_path.sync_statistics(lane, self._pipelines[lane])
         statistics = self._pipelines[lane].stats()
-        queued = self._c_path.queued(lane) if self._c_path is not None else 0
         return replace(statistics, packets_queued=statistics.packets_queued + queued).as_dict()

@@ -188,7 +188,6 @@ def test_a_time_beyond_64_bits_of_the_pipeline_becomes_the_latest(bench: Bench) 
     pipeline.push(FRAME, 10**12)
     bench.path.load(0, pipeline)
     assert bench.path.next_due_ns(0) == MAX_DUE_NS
-    bench.path.sync(0, pipeline)
     bench.path.unload(0, pipeline)
     assert pipeline.next_due_ns() == MAX_DUE_NS
 
@@ -200,7 +199,6 @@ def test_what_is_ready_moves_as_ready(bench: Bench) -> None:
     bench.path.load(0, pipeline)
     assert bench.path.next_due_ns(0) == 7
     assert bench.path.queued(0) == 9
-    bench.path.sync(0, pipeline)
     bench.path.unload(0, pipeline)
     assert pipeline.next_due_ns() == 7
     assert 0 < len(pipeline.pop_due(7)) == pipeline.stats().counters.reordered < 9
@@ -214,7 +212,7 @@ def test_samples_of_many_delays_are_thinned_alike(bench: Bench) -> None:
         reference.push(FRAME, now_ns)
         bench.path.push(0, FRAME, now_ns)
         assert len(bench.path.pop_due(0, now_ns)) == len(reference.pop_due(now_ns))
-    bench.path.sync(0, synced)
+    bench.path.sync_statistics(0, synced)
     assert synced.stats().delay_ns == reference.stats().delay_ns
     assert synced.delays.samples == reference.delays.samples
 
