@@ -192,6 +192,17 @@ def test_a_time_beyond_64_bits_of_the_pipeline_becomes_the_latest(bench: Bench) 
     assert pipeline.next_due_ns() == MAX_DUE_NS
 
 
+@pytest.mark.parametrize("text", ["delay 3ms reorder {}%", "loss {}%", "duplicate {}%"])
+def test_what_cannot_happen_takes_no_draws(bench: Bench, text: str) -> None:
+    both = Both(bench.path, parse(text.format(0)))
+    both.load()
+    for number in range(400):
+        if number == 200:
+            both.change(parse(text.format(50)), number)
+        both.act("push", number, number)
+        both.act("pop", number, 0)
+
+
 def test_what_is_ready_moves_as_ready(bench: Bench) -> None:
     pipeline = Pipeline(parse("delay 5ms reorder 50%"), frame_start=VNET_HEADER_BYTES)
     for number in range(9):
