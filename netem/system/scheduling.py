@@ -13,6 +13,7 @@ import signal
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from netem.contract.settings import RealtimeChoice
 from netem.system import capabilities
@@ -31,6 +32,10 @@ HINT = (
 
 ORDINARY = "ordinary: "
 """The begin of the text of what was obtained, before the reason."""
+
+UID_MAP = Path("/proc/self/uid_map")
+_ALL_UIDS = ["0", "0", "4294967295"]
+"""The map of the first user namespace, see user_namespaces(7): the kernel asks there for the capability."""
 
 _SCHED_DEADLINE = 6
 _RESET_ON_FORK, _RECLAIM = 0x01, 0x02  # linux/sched.h SCHED_FLAG_...
@@ -83,6 +88,8 @@ def guard_in_python() -> None:
 
 
 def _first_granted(guard: Callable[[], None]) -> Scheduling:
+    if UID_MAP.read_text().split() != _ALL_UIDS:
+        return _ordinary("CAP_SYS_NICE has no effect in a user namespace (rootless)")
     if not capabilities.holds(capabilities.SYS_NICE):
         return _ordinary("the container has no CAP_SYS_NICE")
     refusals = []

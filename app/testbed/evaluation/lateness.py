@@ -8,7 +8,8 @@ from testbed.result import Delays, Link
 from testbed.units import format_figures
 
 FEWEST_PACKETS: Final = 20
-"""Of fewer packets, p99 says as little as their maximum."""
+PACKETS_FOR_P99: Final = 100
+"""Of fewer packets, p99 is their maximum: a single late one. Their median decides instead."""
 
 TOLERANCE_MS: Final = 1.0
 TOLERANCE_SHARE: Final = 0.01
@@ -20,7 +21,7 @@ def late(links: Mapping[str, Link]) -> str:
     ends = [
         f"{_figures(lateness)} at the {role}'s end"
         for role, link in sorted(links.items())
-        if (lateness := _known(link)) is not None and lateness.ms["p99"] > _limit_ms(link)
+        if (lateness := _known(link)) is not None and lateness.ms[_quantile(lateness)] > _limit_ms(link)
     ]
     return f"the link was late: {', '.join(ends)}" if ends else ""
 
@@ -31,7 +32,7 @@ def punctual(links: Mapping[str, Link]) -> str:
     known = [lateness for link in impaired if (lateness := _known(link)) is not None]
     if not known or len(known) < len(impaired) or late(links):
         return ""
-    return _figures(max(known, key=lambda lateness: lateness.ms["p99"]))
+    return _figures(max(known, key=lambda lateness: lateness.ms[_quantile(lateness)]))
 
 
 def _known(link: Link) -> Delays | None:
@@ -44,5 +45,10 @@ def _limit_ms(link: Link) -> float:
     return TOLERANCE_MS + (TOLERANCE_SHARE * delay.delay_ns / 1e6 if delay else 0.0)
 
 
+def _quantile(lateness: Delays) -> str:
+    return "p99" if lateness.packets >= PACKETS_FOR_P99 else "p50"
+
+
 def _figures(lateness: Delays) -> str:
-    return ", ".join(f"{name} {format_figures(lateness.ms[name], 2)} ms" for name in ("p99", "max"))
+    names = (_quantile(lateness), "max")
+    return ", ".join(f"{name} {format_figures(lateness.ms[name], 2)} ms" for name in names)

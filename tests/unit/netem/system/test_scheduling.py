@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,19 @@ print(json.dumps([str(found), found.realtime, os.sched_getscheduler(0)]))
 @pytest.mark.parametrize("choice", ["auto", "off", "require"])
 def test_the_capability_is_dropped_in_any_case(choice: str) -> None:
     assert outcome(f"obtain({choice!r}, guard_in_python); print({HELD})") is False
+
+
+def test_a_user_namespace_is_named(tmp_path: Path) -> None:
+    """As in rootless Docker: there is a capability, but it is worth nothing."""
+    mapped = tmp_path / "uid_map"
+    mapped.write_text("         0       1000          1\n")
+    program = f"""
+from pathlib import Path
+from netem.system import scheduling
+scheduling.UID_MAP = Path({str(mapped)!r})
+print(json.dumps(str(obtain("auto", guard_in_python))))
+"""
+    assert outcome(program) == "ordinary: CAP_SYS_NICE has no effect in a user namespace (rootless)"
 
 
 def test_switched_off_by_the_setting() -> None:
