@@ -14,15 +14,34 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from netem.contract.settings import RealtimeChoice
 from netem.system import capabilities
 
-PERIOD_NS = 2_000_000
-SHARES_NS = ((200_000, 1_800_000), (100_000, 800_000), (50_000, 50_000))
-"""Runtimes to request for each period, and the room that must be left for it. A busy task borrows what others leave
-idle: with 10 % nearly a whole processor beside busy programs, with 5 % two thirds of one of two, with 2.5 % a third.
-So a few tasks take 10 %, and two processors still have room for 34."""
+
+class Share(NamedTuple):
+    """A runtime in each period, and the runtime for which there must have been room."""
+
+    runtime_ns: int
+    period_ns: int
+    room_ns: int
+
+    @property
+    def text(self) -> str:
+        """What is reported of it."""
+        return f"{self.runtime_ns / 1e6:g} ms of {self.period_ns / 1e6:g} ms"
+
+
+SHARES = (
+    Share(200_000, 2_000_000, room_ns=1_800_000),
+    Share(1_000_000, 20_000_000, room_ns=8_000_000),
+    Share(500_000, 20_000_000, room_ns=500_000),
+)
+"""A busy task borrows what others leave idle: with 10 % nearly a whole processor beside busy programs, with 5 % two
+thirds of one of two, with 2.5 % a third. So a few tasks take 10 %, and two processors still have room for 34. Where
+many share a processor, a burst of frames must fit into one runtime: the small shares have long periods.
+"""
 FIFO_PRIORITY = 10
 RTTIME_LIMIT_US = 200_000
 """Time on a processor without a pause, after which a task under SCHED_FIFO becomes an ordinary one."""
@@ -110,23 +129,24 @@ def _ordinary(reason: str) -> Scheduling:
     return Scheduling(os.SCHED_OTHER, f"{ORDINARY}{reason}")
 
 
-def largest_share(reserve: Callable[[int], None]) -> int:
-    """Reserve the largest runtime that leaves room for others, and return it.
+def largest_share(reserve: Callable[[int, int], None]) -> Share:
+    """Reserve the largest share that leaves room for others, and return it.
 
-    `reserve` raises OSError; EBUSY means that the tasks would not fit. The last attempt's error is raised.
+    `reserve` takes runtime and period, and raises OSError; EBUSY means that the tasks would not fit. The last attempt's
+    error is raised.
     """
-    *larger, (last_ns, _) = SHARES_NS
-    for runtime_ns, room_ns in larger:
+    *larger, last = SHARES
+    for share in larger:
         try:
-            reserve(room_ns)
+            reserve(share.room_ns, share.period_ns)
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise
         else:
-            reserve(runtime_ns)
-            return runtime_ns
-    reserve(last_ns)
-    return last_ns
+            reserve(share.runtime_ns, share.period_ns)
+            return share
+    reserve(last.runtime_ns, last.period_ns)
+    return last
 
 
 def _use_deadline() -> str:
@@ -134,14 +154,13 @@ def _use_deadline() -> str:
     if not hasattr(library, "sched_setattr"):
         raise OSError(errno.ENOSYS, "sched_setattr")
 
-    def reserve(runtime_ns: int) -> None:
+    def reserve(runtime_ns: int, period_ns: int) -> None:
         flags = _RESET_ON_FORK | _RECLAIM
-        attributes = _SCHED_ATTR.pack(_SCHED_ATTR.size, _SCHED_DEADLINE, flags, 0, 0, runtime_ns, PERIOD_NS, PERIOD_NS)
+        attributes = _SCHED_ATTR.pack(_SCHED_ATTR.size, _SCHED_DEADLINE, flags, 0, 0, runtime_ns, period_ns, period_ns)
         if library.sched_setattr(0, attributes, 0):
             raise OSError(ctypes.get_errno(), "sched_setattr")
 
-    runtime_ns = largest_share(reserve)
-    return f"deadline {runtime_ns / 1e6:g} ms of {PERIOD_NS / 1e6:g} ms"
+    return f"deadline {largest_share(reserve).text}"
 
 
 def _use_fifo(guard: Callable[[], None]) -> str:

@@ -16,7 +16,7 @@ from tests.support.sidecar import Bed, Sidecar, bed
 
 SCHED_DEADLINE = 6
 SYS_NICE = 1 << 23
-DEADLINE = re.compile(r"deadline 0\.(05|1|2) ms of 2 ms")
+DEADLINE = re.compile(r"deadline (0\.2 ms of 2|1 ms of 20|0\.5 ms of 20) ms")
 
 # Of every process in this container: its command, its policy and its permitted capabilities; see proc_pid_stat(5).
 LOOK = """

@@ -33,7 +33,7 @@ def test_an_engine_that_reports_no_lateness() -> None:
 @pytest.mark.parametrize(
     ("links", "real_time"),
     [
-        ((link(0.1), link(0.1, "deadline 0.05 ms of 2 ms")), True),
+        ((link(0.1), link(0.1, "deadline 0.2 ms of 2 ms")), True),
         ((link(0.1), link(0.1, "ordinary: switched off")), False),
         ((link(0.1), link(0.1, None)), False),
         ((), False),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from netem.system.scheduling import PERIOD_NS, SHARES_NS, Scheduling, largest_share
+from netem.system.scheduling import SHARES, Scheduling, Share, largest_share
 
 HEADER = """
 import json, os, signal
@@ -99,21 +99,22 @@ def test_a_policy_that_was_lost_is_reported() -> None:
 
 
 class Processors:
-    """Admit tasks as the kernel does: 95 % of each processor."""
+    """Admit tasks as the kernel does: 95 % of each processor. Shares are counted in millionths of a processor."""
 
     def __init__(self, count: int) -> None:
-        self.free_ns = count * PERIOD_NS * 95 // 100
+        self.free = count * 950_000
 
-    def admit(self) -> int:
+    def admit(self) -> Share:
         """Let one more task reserve what it can."""
-        held_ns = 0
+        held = 0
 
-        def reserve(runtime_ns: int) -> None:
-            nonlocal held_ns
-            if runtime_ns - held_ns > self.free_ns:
+        def reserve(runtime_ns: int, period_ns: int) -> None:
+            nonlocal held
+            wanted = 1_000_000 * runtime_ns // period_ns
+            if wanted - held > self.free:
                 raise OSError(errno.EBUSY, "no room")
-            self.free_ns -= runtime_ns - held_ns
-            held_ns = runtime_ns
+            self.free -= wanted - held
+            held = wanted
 
         return largest_share(reserve)
 
@@ -124,9 +125,7 @@ def test_the_first_tasks_get_the_largest_share_and_many_get_one(
 ) -> None:
     machine = Processors(processors)
     given = [machine.admit() for _ in range(large + medium + small)]
-    assert given == [
-        runtime_ns for (runtime_ns, _), n in zip(SHARES_NS, (large, medium, small), strict=True) for _ in range(n)
-    ]
+    assert given == [share for share, count in zip(SHARES, (large, medium, small), strict=True) for _ in range(count)]
     with pytest.raises(OSError, match="no room"):
         machine.admit()
 
@@ -134,10 +133,14 @@ def test_the_first_tasks_get_the_largest_share_and_many_get_one(
 def test_a_refusal_is_not_tried_again() -> None:
     tried: list[int] = []
 
-    def reserve(runtime_ns: int) -> None:
+    def reserve(runtime_ns: int, _period_ns: int) -> None:
         tried.append(runtime_ns)
         raise PermissionError(errno.EPERM, "not allowed")
 
     with pytest.raises(PermissionError):
         largest_share(reserve)
     assert len(tried) == 1
+
+
+def test_what_is_reported_of_a_share() -> None:
+    assert [share.text for share in SHARES] == ["0.2 ms of 2 ms", "1 ms of 20 ms", "0.5 ms of 20 ms"]
