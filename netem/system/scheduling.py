@@ -46,7 +46,8 @@ FIFO_PRIORITY = 10
 RTTIME_LIMIT_US = 200_000
 """Time on a processor without a pause, after which a task under SCHED_FIFO becomes an ordinary one."""
 HINT = (
-    "give the sidecar the capability SYS_NICE and all processors, or set NETEM_REALTIME=auto (testbed run: --realtime)"
+    "give the sidecar the capability SYS_NICE and all processors (docs/sidecar.md, Punctuality), "
+    "or set NETEM_REALTIME=auto (testbed run: --realtime auto)"
 )
 
 ORDINARY = "ordinary: "

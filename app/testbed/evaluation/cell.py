@@ -8,6 +8,7 @@ from testbed.analysis.join.cell_folder import load_cell, read_record
 from testbed.evaluation.content import check_output
 from testbed.evaluation.explanation import explain
 from testbed.evaluation.host import host_state, timing_issues, timing_notes
+from testbed.evaluation.lateness import scheduling_notes
 from testbed.evaluation.link import links
 from testbed.peer.contract import UNSUPPORTED
 from testbed.result import CellRecord, Check, Finding, Metrics, Result, Rtt, Status
@@ -31,6 +32,10 @@ def _link_notes(record: CellRecord) -> list[str]:
         for probe in probes
         if probe.get("ok") is False
     ]
+
+
+def _scheduling_notes(record: CellRecord, links: dict[str, Link]) -> list[str]:
+    return [] if record.requested.get("realtime") == "off" else scheduling_notes(links)
 
 
 def _capture_notes(record: CellRecord) -> list[str]:
@@ -144,7 +149,7 @@ def analyse(folder: Path) -> Result:
         verdict=explanation.verdict,
         findings=list(explanation.findings),
         not_reported=list(explanation.not_reported),
-        notes=[*notes, *timing_notes(host, link)],
+        notes=[*notes, *_scheduling_notes(record, link), *timing_notes(host, link)],
     )
 
 

@@ -1,9 +1,14 @@
-"""Whether the link was punctual: how long after its due time the user engine passed a frame on."""
+"""Whether the link was punctual.
+
+Two measurements: how long after its due time the user engine passed a frame on, and, where every frame has the same
+delay, how much later than that the real frames arrived. Only the second sees a frame that waited for the engine to read
+it; only the first exists where delays differ. The worse of both counts.
+"""
 
 from collections.abc import Mapping
 from typing import Final
 
-from netem.spec import parse
+from netem.spec import Impairment, parse
 from testbed.result import Delays, Link
 from testbed.units import format_figures
 
@@ -14,6 +19,19 @@ PACKETS_FOR_P99: Final = 100
 TOLERANCE_MS: Final = 1.0
 TOLERANCE_SHARE: Final = 0.01
 """Of the requested delay, besides TOLERANCE_MS: what a real path varies by, too."""
+
+
+_ORDINARY: Final = "ordinary: "
+_REFUSED: Final = "the container has no CAP_SYS_NICE"
+"""The run reports this once, before its first cell."""
+
+
+def scheduling_notes(links: Mapping[str, Link]) -> list[str]:
+    """Return a note on user engines that requested a real-time policy and run without, with the reasons."""
+    texts = [link.scheduling for link in links.values() if link.scheduling and link.scheduling.startswith(_ORDINARY)]
+    reasons = dict.fromkeys(text.removeprefix(_ORDINARY) for text in texts)
+    reasons.pop(_REFUSED, None)
+    return [f"the link ran without real time: {reason}" for reason in reasons]
 
 
 def late(links: Mapping[str, Link]) -> str:
@@ -36,8 +54,29 @@ def punctual(links: Mapping[str, Link]) -> str:
 
 
 def _known(link: Link) -> Delays | None:
-    lateness = link.engine_lateness
-    return lateness if lateness is not None and lateness.packets >= FEWEST_PACKETS else None
+    if link.engine_lateness is None or link.engine_lateness.packets < FEWEST_PACKETS:
+        return None
+    excess = _excess(link)
+    if excess is None or excess.packets < FEWEST_PACKETS:
+        return link.engine_lateness
+    return max(link.engine_lateness, excess, key=lambda lateness: lateness.ms[_quantile(lateness)])
+
+
+def _excess(link: Link) -> Delays | None:
+    """Return how much later than requested the real frames arrived; None unless they all have the same delay."""
+    requested_ms, one_way = _common_delay_ms(parse(link.requested)), link.one_way_delays
+    if requested_ms is None or one_way is None or link.changes:
+        return None
+    return Delays(packets=one_way.packets, ms={name: value - requested_ms for name, value in one_way.ms.items()})
+
+
+def _common_delay_ms(impairment: Impairment) -> float | None:
+    """Return the delay of every packet; None where packets have different delays."""
+    delay, extension = impairment.delay, impairment.extension
+    varying = (impairment.rate, impairment.slot, impairment.reorder, extension.trace, extension.filter)
+    if delay is None or delay.jitter_ns or any(each is not None for each in varying):
+        return None
+    return delay.delay_ns / 1e6
 
 
 def _limit_ms(link: Link) -> float:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from testbed.evaluation.host import timing_issues, timing_notes
-from testbed.evaluation.lateness import late, punctual
-from testbed.result import Delays, HostState, Link
+from testbed.evaluation.lateness import late, punctual, scheduling_notes
+from testbed.result import Delays, HostState, Link, OneWayDelays
 
 PUNCTUAL = "the link was punctual (p99 0.3 ms, max 1.2 ms late), but the endpoints' programs may have waited"
 BUSY = "87 % of the time something waited for a CPU"
@@ -39,6 +39,30 @@ def test_an_end_is_late_beyond_a_millisecond_and_a_share_of_its_delay(
     requested: str, p99: float, packets: int, is_late: bool
 ) -> None:
     assert bool(late({"client": link(requested, p99, packets)})) is is_late
+
+
+@pytest.mark.parametrize(
+    ("requested", "changes", "is_late"),
+    [
+        ("delay 10ms", 0, True),
+        ("delay 10ms loss 1% duplicate 2%", 0, True),
+        ("delay 10ms 3ms", 0, False),
+        ("delay 10ms rate 1mbit", 0, False),
+        ("delay 10ms reorder 5%", 0, False),
+        ("delay 10ms filter port 8888", 0, False),
+        ("delay 14ms", 0, False),
+        ("delay 10ms", 3, False),
+    ],
+)
+def test_a_frame_that_waited_to_be_read_is_late_where_delays_are_alike(
+    requested: str, changes: int, is_late: bool
+) -> None:
+    """The engine, whose clock starts when it reads a frame, was on time."""
+    one_way = OneWayDelays(
+        packets=100, ms={"p50": 10.1, "p99": 14.0, "max": 15.0}, unmatched_sent=0, unmatched_received=0
+    )
+    links = {"client": link(requested, p99=0.1, one_way_delays=one_way, changes=changes)}
+    assert late(links) == ("the link was late: p99 4 ms, max 5 ms at the client's end" if is_late else "")
 
 
 def test_the_figures_of_each_late_end() -> None:
@@ -113,3 +137,16 @@ def test_the_median_decides_where_one_frame_is_more_than_a_percent(packets: int,
     links = {"client": Link(requested="delay 10ms", readback="", engine="user", engine_lateness=lateness)}
     assert late(links) == (f"the link was late: p50 {p50} ms, max 9 ms at the client's end" if is_late else "")
     assert bool(punctual(links)) is (not is_late and packets >= 20)
+
+
+def test_a_link_without_real_time_has_a_note_with_the_reason() -> None:
+    full, none = (
+        "ordinary: deadline: other tasks have reserved the processors",
+        "ordinary: the container has no CAP_SYS_NICE",
+    )
+    note = "the link ran without real time: deadline: other tasks have reserved the processors"
+    assert scheduling_notes({"client": link(scheduling=full), "server": link(scheduling=full)}) == [note]
+    assert (
+        scheduling_notes({"client": link(scheduling=none), "server": link(scheduling="deadline 0.2 ms of 2 ms")}) == []
+    )
+    assert scheduling_notes({"client": link(engine="kernel")}) == []
