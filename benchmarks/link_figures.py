@@ -15,11 +15,14 @@ from typing import Any, Final
 from benchmarks import bench_link, bench_paths, bench_punctual
 from benchmarks.generated import begin_of, put
 from benchmarks.link_lab import FAMILIES
-from benchmarks.run import load, machine
+from benchmarks.revision import revision_before
+from benchmarks.run import load, machine, refuse
+from testbed.errors import InputError
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "link.md"
 BEGIN: Final = begin_of("benchmarks.link_figures")
 BENCHMARKS: Final = ("link", "paths", "punctual")
+HINT: Final = f"write it with `python -m benchmarks.run --json {' '.join(BENCHMARKS)} >FILE`"
 
 Value = Callable[[str], float]
 """Returns the value of a figure by its name."""
@@ -28,13 +31,13 @@ Value = Callable[[str], float]
 def generated(document: Mapping[str, Any]) -> str:
     """Return the tables in Markdown from what `benchmarks.run --json` printed.
 
-    Raises ValueError if a figure is missing.
+    Raises InputError if a figure is missing.
     """
     values = {figure["name"]: float(figure["value"]) for figure in document["figures"]}
 
     def value(name: str) -> float:
         if name not in values:
-            raise ValueError(f"the run has no figure {name!r}: run the benchmarks {' '.join(BENCHMARKS)}")
+            raise InputError([f"the run has no figure {name!r}"], hint=HINT)
         return values[name]
 
     facts = document["machine"]
@@ -148,21 +151,46 @@ def _others(value: Value, values: Mapping[str, float]) -> Iterator[str]:
     yield from _table(*rows)
 
 
-def main() -> int:
+def read(file: Path) -> dict[str, Any]:
+    """Return what `benchmarks.run --json` printed into a file; raise InputError if that is something else."""
+    try:
+        document: dict[str, Any] = json.loads(file.read_text())
+    except OSError as error:
+        raise InputError([f"cannot read {file}: {error.strerror}"], hint=HINT) from error
+    except ValueError as error:
+        raise InputError([f"{file} is not JSON: {error}"], hint=HINT) from error
+    try:
+        complete = {"cpus", "kernel"} <= {*document["machine"]}
+        for figure in document["figures"]:
+            _ = str(figure["name"]), float(figure["value"])
+    except (KeyError, TypeError, ValueError):
+        complete = False
+    if not complete:
+        raise InputError([f"{file} is not the document of a run"], hint=HINT)
+    return document
+
+
+def _measure() -> dict[str, Any]:
+    """Run the benchmarks; return what `benchmarks.run --json` would print."""
+    revision_before()  # now, because `punctual` is the last
+    figures = []
+    for name in BENCHMARKS:
+        for figure in load(name)():
+            figures.append(figure.record())
+            print(figure, file=sys.stderr, flush=True)
+    return {"machine": machine(), "figures": figures}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Write the tables; run the benchmarks first unless there is a file."""
     parser = argparse.ArgumentParser(prog="link_figures", description="Write the tables of docs/link.md.")
     parser.add_argument("--from", dest="file", type=Path, help="what `benchmarks.run --json` printed")
-    file: Path | None = parser.parse_args().file
-    if file is not None:
-        document = json.loads(file.read_text())
-    else:
-        figures = []
-        for name in BENCHMARKS:
-            for figure in load(name)():
-                figures.append(figure.record())
-                print(figure, file=sys.stderr, flush=True)
-        document = {"machine": machine(), "figures": figures}
-    DOCUMENT.write_text(put(DOCUMENT.read_text(), BEGIN, generated(document)))
+    file: Path | None = parser.parse_args(argv).file
+    try:
+        tables = generated(_measure() if file is None else read(file))
+    except InputError as error:
+        refuse(parser, error)
+    DOCUMENT.write_text(put(DOCUMENT.read_text(), BEGIN, tables))
     return 0
 
 

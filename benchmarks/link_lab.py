@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import tarfile
 import tempfile
@@ -16,6 +15,7 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from benchmarks.link_programs import BUSY, COUNT, CPU_TICKS, FLOOD
+from benchmarks.revision import revision_before
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import CHECKOUT, Images
 from tests.support.link_traffic import wait_for_line
@@ -55,8 +55,8 @@ def build_before() -> Build:
 
     Without that it is the present build without real time, which is how it ran before there was real time.
     """
-    revision = os.environ.get("BENCH_BEFORE", "")
-    if not revision:
+    revision = revision_before()
+    if revision is None:
         return Build(netem_image(), {"realtime": "off"})
     with tempfile.TemporaryDirectory() as folder:
         packed = subprocess.run(["git", "archive", revision], cwd=CHECKOUT, capture_output=True, check=True).stdout

@@ -10,11 +10,13 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from benchmarks.figure import Figure
+from benchmarks.revision import revision_before
+from testbed.errors import InputError
 
 FOLDER: Final = Path(__file__).resolve().parent
 
@@ -35,17 +37,28 @@ def machine() -> dict[str, object]:
     return {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
 
 
-def main() -> int:
+def refuse(parser: argparse.ArgumentParser, error: InputError) -> NoReturn:
+    """Report invalid input in one line, with its hint, and exit with code 2."""
+    parser.error(f"{error.message}; {error.hint}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Run all benchmarks or those named; print one line per figure, or one document with --json."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure speed, memory and overhead.")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {' '.join(names())}")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     if unknown := set(arguments.names) - set(names()):
         parser.error(f"no such benchmark: {' '.join(sorted(unknown))}")
+    chosen = arguments.names or names()
+    if "punctual" in chosen:  # which is the last of all: not after the others
+        try:
+            revision_before()
+        except InputError as error:
+            refuse(parser, error)
     out = sys.stderr if arguments.json else sys.stdout
     figures: list[Figure] = []
-    for name in arguments.names or names():
+    for name in chosen:
         for figure in load(name)():
             figures.append(figure)
             print(figure, file=out, flush=True)

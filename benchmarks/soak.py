@@ -2,17 +2,18 @@
 
 Every second a shell on the host and a program in a container are started beside the load (`soak_load.py`). A response
 counts from when it was due, so that a machine that stalls altogether is late, too. The exit code is 1 if a response
-exceeded its bound; Ctrl-C ends the soak early and cleans up.
+exceeded its bound, or a cell did not pass; Ctrl-C ends the soak early and cleans up.
 """
 
 import argparse
+import math
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, Final
 
@@ -23,9 +24,11 @@ from benchmarks.delay_error import quantile
 from benchmarks.figure import Figure
 from benchmarks.link_lab import build_tools, netem_image
 from benchmarks.soak_load import Cells, Load, running
+from testbed.units import pluralize
 from tests.support.sidecar import Bed, bed
 
 PERIOD_S: Final = 1.0
+MINUTE_S: Final = 60
 BOUNDS_S: Final = {"shell": 2.0, "docker exec": 10.0}
 """Longest response. Starting a program in a container takes a second or two on a machine that is this busy."""
 
@@ -68,8 +71,8 @@ def figures(
         for name in ("p50", "p99", "max"):
             if name in lateness_ns:
                 yield Figure(f"{what}: engine late, {name}", lateness_ns[name] / 1e6, "ms")
-    yield Figure("cells", len(cells), "")
-    yield Figure("cells that did not pass", sum(not each.passed for each in cells), "")
+    yield Figure("cells", len(cells), "", least=1)
+    yield Figure("cells that did not pass", sum(not each.passed for each in cells), "", most=0)
     yield Figure("cells with a late link", sum(each.late for each in cells), "")
     yield Figure(
         "cells with another timing issue", sum(bool(each.timing_issues) and not each.late for each in cells), ""
@@ -112,14 +115,22 @@ def _commands(made: Bed, load: Load) -> dict[str, Callable[[], object]]:
     }
 
 
+def left(seconds: float) -> str:
+    """Return as text how much of the soak is left."""
+    whole_s = round(seconds)
+    if whole_s >= MINUTE_S:
+        return f"{pluralize(round(whole_s / MINUTE_S), 'minute')} left"
+    return "less than a minute left" if seconds > 0 else "the time is up"
+
+
 def _wait(seconds: float, responses: dict[str, Responses]) -> None:
     """Wait, with a line a minute; an interrupt ends it early."""
     end_s = time.monotonic() + seconds
     try:
         while (left_s := end_s - time.monotonic()) > 0:
-            time.sleep(min(60.0, left_s))
+            time.sleep(min(MINUTE_S, left_s))
             longest = (f"{what} {max(each.durations_s, default=0):.3f} s" for what, each in responses.items())
-            print(f"{max(0, left_s) / 60:.0f} minutes left; longest so far: {', '.join(longest)}", file=sys.stderr)
+            print(f"{left(end_s - time.monotonic())}; longest so far: {', '.join(longest)}", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
 
@@ -128,16 +139,28 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def main() -> int:
-    """Run the soak and print its figures; return 1 if one misses its bound."""
+def minutes(text: str) -> float:
+    """Return a number of minutes, at least one: for the arguments."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes; at least 1")
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the soak and print its figures; return 1 if one misses its goal."""
     parser = argparse.ArgumentParser(prog="soak", description="Load the machine through engines under real time.")
-    parser.add_argument("--minutes", type=float, default=30.0)
-    minutes: float = parser.parse_args().minutes
+    what = "how long the load lasts, at least 1 (default: %(default)g)"
+    parser.add_argument("--minutes", type=minutes, default=30.0, metavar="MINUTES", help=what)
+    seconds: float = parser.parse_args(argv).minutes * MINUTE_S
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a script started this in the background
         signal.signal(number, _interrupt)
     client = docker.from_env()
     try:
-        found = _soak(client, minutes * 60)
+        found = _soak(client, seconds)
     except KeyboardInterrupt:
         return 130
     finally:

@@ -14,7 +14,7 @@ from tests.support.sidecar import Bed, Sidecar
 BUSY_LOOPS: Final = 4
 FLOWS: Final = 8
 IMPAIRMENTS: Final = {"flood": "delay 10ms 1ms loss 0.1% limit 100000", "bulk": "delay 10ms limit 100000"}
-"""By what is sent: one for each data path, as long as jitter takes another path than a fixed delay."""
+"""By what is sent. Both take the data path in C; only the flood draws numbers."""
 PAYLOAD_BYTES: Final = 58
 FOREVER_S: Final = 10**6
 LONGEST_S: Final = 86_400

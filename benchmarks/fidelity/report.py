@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.fidelity.inference import Numbers
 from benchmarks.fidelity.judge import LEVEL, Finding
-from benchmarks.fidelity.rows import PACKETS, ROWS
+from benchmarks.fidelity.rows import PACKETS, ROWS, in_python
 from benchmarks.generated import begin_of, put
 
 BEGIN: Final = begin_of("benchmarks.fidelity")
@@ -19,6 +19,8 @@ def generated(findings: Sequence[Finding], facts: Mapping[str, str], noise: Mapp
     """Return the tables in Markdown."""
     lines = [
         f"Kernel {facts['kernel']}, {facts['accelerator']}, {PACKETS} packets a row and engine, {facts['took']}.",
+        "",
+        _data_paths(),
         "",
         "| noise: what is added to a fixed delay | p50 | p90 | p99 |",
         "|---|---|---|---|",
@@ -37,6 +39,12 @@ def generated(findings: Sequence[Finding], facts: Mapping[str, str], noise: Mapp
         for number, finding in enumerate(group):
             lines.append(_line(f"`{text}`" if not number else "", finding))
     return "\n".join(lines)
+
+
+def _data_paths() -> str:
+    python = in_python()
+    in_c = f"{len(ROWS) - len(python)} of {len(ROWS)} rows and in the pairs that measure the noise"
+    return f"Data path of the user engine: C in {in_c}, Python in {', '.join(f'`{text}`' for text in python)}."
 
 
 def _line(text: str, finding: Finding) -> str:

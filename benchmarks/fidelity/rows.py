@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from netem.pipeline import is_portable
+from netem.spec import parse
+
 Compared = Literal[
     "delays", "least", "lag", "lost", "after a loss", "after none", "bursts", "doubled", "damaged", "overtook",
     "pauses", "bunches", "spacing",
@@ -34,8 +37,9 @@ NOISE: Final = Row(f"delay {FIXED_MS}ms", ("least",))
 """A fixed delay has no noise: the lateness of its packets is that of the engine or the machine."""
 CONTROL: Final = f"delay {FIXED_MS}ms 1us"
 CONTROL_PACE_US: Final = 10_000
-"""Sent with a row whose delays are compared, to measure the noise at that time. The jitter of a microsecond makes the
-user engine use the same path as for jitter."""
+"""Sent with a row whose delays are compared, to measure the noise of the method at that time. The jitter of a
+microsecond makes the engine draw a number for each packet, as in the row. The user engine applies it in C, as all rows
+but those of `in_python`."""
 STALL_MS: Final = 100
 """A gap as long does not result from these rows, only from a stall of the machine. The row is repeated."""
 ATTEMPTS: Final = 3
@@ -74,3 +78,8 @@ ROWS: Final = (
     Row("delay 50ms rate 2mbit loss 1%", ("least", "lost"), {"lost": 0.01}),
     Row("delay 1s 200ms reorder 5% duplicate 2% loss 2%", ("delays", "doubled", "lost"), pace_us=4000),
 )
+
+
+def in_python() -> list[str]:
+    """Return the rows that the user engine's data path in Python applies; the one in C applies the others."""
+    return [row.text for row in ROWS if not is_portable(parse(row.text))]

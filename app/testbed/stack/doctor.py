@@ -22,7 +22,7 @@ Verdict = Literal["ok", "missing", "limited"]
 SIDECAR_DOCTOR_S: Final = 60.0
 
 SCHEDULING: Final = "scheduling"
-"""The sidecar's check of the policy that its user engine would obtain, whose row has the same name."""
+"""The sidecar's check of the policy that its user engine would obtain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,7 @@ def _sidecar_rows(exit_: Exit | None, output: str, refused: CapabilityError | No
         name, fact, hint = (str(row.get(key, "")) for key in ("name", "fact", "hint"))
         if name == SCHEDULING and refused is not None:
             fact, hint = f"ordinary: {refused.message}", refused.hint
-        name = name if name == SCHEDULING else f"sidecar {name}"
-        yield Row(name, "ok" if row.get("ok") else "limited", fact, hint)
+        yield Row(f"sidecar {name}", "ok" if row.get("ok") else "limited", fact, hint)
 
 
 def _run_sidecar_doctor(

@@ -1,12 +1,14 @@
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import bench_link, bench_paths, bench_punctual
 from benchmarks.generated import put
-from benchmarks.link_figures import BEGIN, DOCUMENT, generated, number
+from benchmarks.link_figures import BEGIN, DOCUMENT, generated, main, number
 from benchmarks.link_lab import FAMILIES
+from testbed.errors import InputError
 
 MACHINE = {"cpus": 2, "kernel": "6.18.44-a-b", "python": "3.11.2"}
 
@@ -72,8 +74,33 @@ def test_every_table_is_complete() -> None:
 def test_a_missing_figure_is_named(name: str) -> None:
     given = document()
     given["figures"] = [figure for figure in given["figures"] if figure["name"] != name]
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(InputError, match=name):
         generated(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot read"),
+        ("{", "is not JSON"),
+        ("[]", "is not the document of a run"),
+        ('{"machine": {"cpus": 2, "kernel": "6"}, "figures": [{"name": "x"}]}', "is not the document of a run"),
+        ('{"machine": {}, "figures": []}', "is not the document of a run"),
+        ('{"machine": {"cpus": 2, "kernel": "6"}, "figures": []}', "the run has no figure"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_a_hint(
+    text: str | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        main(["--from", str(file)])
+    assert ended.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert message in last
+    assert "benchmarks.run --json" in last
 
 
 def test_the_engines_own_lateness_is_optional() -> None:

@@ -26,14 +26,16 @@ def test_each_check_of_the_sidecar_becomes_a_row() -> None:
 def test_how_the_link_would_be_scheduled() -> None:
     granted = {"name": "scheduling", "ok": True, "fact": "deadline 0.2 ms of 2 ms", "hint": ""}
     ordinary = {"name": "scheduling", "ok": False, "fact": "ordinary: no SYS_NICE", "hint": "add it"}
-    assert rows({"engine": "user", "checks": [granted]})[1:] == [Row("scheduling", "ok", "deadline 0.2 ms of 2 ms")]
+    assert rows({"engine": "user", "checks": [granted]})[1:] == [
+        Row("sidecar scheduling", "ok", "deadline 0.2 ms of 2 ms")
+    ]
     assert rows({"engine": "user", "checks": [ordinary]})[1:] == [
-        Row("scheduling", "limited", "ordinary: no SYS_NICE", "add it")
+        Row("sidecar scheduling", "limited", "ordinary: no SYS_NICE", "add it")
     ]
     refused = CapabilityError("the engine refuses it", hint="allow it")
     document = json.dumps({"engine": "user", "checks": [ordinary]})
     assert list(_sidecar_rows(Exit(0), document, refused))[1:] == [
-        Row("scheduling", "limited", "ordinary: the engine refuses it", "allow it")
+        Row("sidecar scheduling", "limited", "ordinary: the engine refuses it", "allow it")
     ]
 
 
