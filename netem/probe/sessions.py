@@ -8,7 +8,7 @@ from netem.probe.send_times import SendTimes, Sent
 
 MAX_SESSIONS = 64
 MAX_PROBES = 100_000
-"""Bounds on the memory that unsolicited datagrams can make this process use."""
+"""Of one session. All sessions together have at most two such: unsolicited datagrams must not exhaust the memory."""
 
 
 class _Session:
@@ -31,6 +31,7 @@ class ProbeSessions:
     def __init__(self) -> None:
         self._sessions: OrderedDict[int, _Session] = OrderedDict()
         self._finished: set[int] = set()
+        self._probes = 0
 
     @property
     def finished(self) -> int:
@@ -44,6 +45,8 @@ class ProbeSessions:
         session = self._session(probe.session)
         if probe.sequence in session.received_ns or len(session.received_ns) >= MAX_PROBES:
             return None
+        self._make_room(probe.session)
+        self._probes += 1
         session.received_ns[probe.sequence] = received_ns
         session.probes.add(probe, probe.sent_ns)
         return Probe(ECHO, probe.session, probe.sequence, probe.sent_ns, received_ns, now_ns, *session.last_echo)
@@ -69,6 +72,15 @@ class ProbeSessions:
     def _session(self, number: int) -> _Session:
         if number not in self._sessions:
             if len(self._sessions) >= MAX_SESSIONS:
-                self._sessions.popitem(last=False)
+                self._drop_oldest()
             self._sessions[number] = _Session()
         return self._sessions[number]
+
+    def _make_room(self, number: int) -> None:
+        """Drop old sessions, but not this one, until all together have room for a probe."""
+        while self._probes >= 2 * MAX_PROBES and next(iter(self._sessions)) != number:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, session = self._sessions.popitem(last=False)
+        self._probes -= len(session.received_ns)

@@ -22,6 +22,8 @@ _RECEIVE_BUFFER_BYTES = 1 << 20
 _ADDRESS_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 _UNREACHABLE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPERM, errno.EADDRNOTAVAIL})
 """Errors while a peer does not exist yet; the sender repeats its datagram anyway."""
+_LOST = _UNREACHABLE | {errno.EAGAIN, errno.ENOBUFS, errno.EINVAL, errno.EACCES}
+"""Errors of a datagram that cannot be sent, now or at all: anyone may send a request from port 0."""
 _MAX_READING_NS = 5_000
 """Three readings take less than a microsecond unless the process is preempted."""
 _CLOCK_ATTEMPTS = 5
@@ -66,7 +68,7 @@ def receive(opened: socket.socket) -> Datagram | None:
     """Return the next datagram; None when the queue is empty."""
     while True:
         try:
-            data, ancillary, _, address = opened.recvmsg(_MAX_DATAGRAM_BYTES, 64)
+            data, ancillary, _, address = opened.recvmsg(_MAX_DATAGRAM_BYTES, 256)
         except BlockingIOError:
             # A send time that came late would keep the descriptor ready.
             _take_send_time_ns(opened)
@@ -86,7 +88,7 @@ def send(opened: socket.socket, data: bytes, address: Any) -> int | None:  # noq
     try:
         opened.sendto(data, address)
     except OSError as error:
-        if error.errno not in _UNREACHABLE and error.errno not in (errno.EAGAIN, errno.ENOBUFS):
+        if error.errno not in _LOST:
             raise
         return None
     return _take_send_time_ns(opened)

@@ -1,5 +1,6 @@
 """The two data paths of the user engine on the wire: which one is used, and what happens to the queue at a change."""
 
+import json
 from collections.abc import Iterator
 
 import docker
@@ -7,7 +8,7 @@ import pytest
 
 from testbed.stack.images import Images
 from tests.support.link_traffic import datagrams, start_datagrams
-from tests.support.sidecar import Bed, bed
+from tests.support.sidecar import START_S, Bed, bed, kill_engine
 
 
 @pytest.fixture
@@ -66,3 +67,17 @@ def test_a_rejected_change_leaves_the_path_unchanged(made: Bed) -> None:
     assert status == 1
     assert len(datagrams(pair, "ipv4", 20)) == 20
     assert pair[0].stop()["counters"]["link"]["data_path"] == "c"
+
+
+@pytest.mark.parametrize("impairment", ["delay 50ms", "delay 50ms 1us", "delay 50ms corrupt 0.1%"])
+def test_nothing_passes_unimpaired_after_the_engine_has_died(made: Bed, family: str, impairment: str) -> None:
+    """Not even while the sidecar tears down: the redirect stays, and what it sends to the engine is dropped."""
+    pair = made.pair(engine="user", server_impairment="", client_impairment=impairment)
+    sending = start_datagrams(pair, family, 100_000, gap_s=0.0005, quiet_s=1.0)
+    sending.wait_sending()
+    kill_engine(pair[0].container)
+    assert pair[0].wait_exit() == 1
+    sending.sink.wait(timeout=START_S)
+    delays_ms = [delay_ns / 1e6 for _, delay_ns, *_ in json.loads(sending.sink.logs().decode().splitlines()[-1])]
+    assert len(delays_ms) > 20
+    assert min(delays_ms) > 49.9

@@ -17,8 +17,6 @@ PACKETS_FOR_P99: Final = 100
 """Of fewer packets, p99 is their maximum: a single late one. Their median decides instead."""
 
 TOLERANCE_MS: Final = 1.0
-TOLERANCE_SHARE: Final = 0.01
-"""Of the requested delay, besides TOLERANCE_MS: what a real path varies by, too."""
 
 
 _ORDINARY: Final = "ordinary: "
@@ -39,7 +37,7 @@ def late(links: Mapping[str, Link]) -> str:
     ends = [
         f"{_figures(lateness)} at the {role}'s end"
         for role, link in sorted(links.items())
-        if (lateness := _known(link)) is not None and lateness.ms[_quantile(lateness)] > _limit_ms(link)
+        if (lateness := _known(link)) is not None and lateness.ms[_quantile(lateness)] > TOLERANCE_MS
     ]
     return f"the link was late: {', '.join(ends)}" if ends else ""
 
@@ -47,10 +45,16 @@ def late(links: Mapping[str, Link]) -> str:
 def punctual(links: Mapping[str, Link]) -> str:
     """Return the figures of the later end if every impaired end is known to have been punctual; empty if not."""
     impaired = [link for link in links.values() if link.requested or link.changes]
-    known = [lateness for link in impaired if (lateness := _known(link)) is not None]
+    known = [lateness for link in impaired if _trusted(link) and (lateness := _known(link)) is not None]
     if not known or len(known) < len(impaired) or late(links):
         return ""
     return _figures(max(known, key=lambda lateness: lateness.ms[_quantile(lateness)]))
+
+
+def _trusted(link: Link) -> bool:
+    """Return whether a wait before the engine read a frame is excluded, or would be seen."""
+    ordinary = (link.scheduling or _ORDINARY).startswith(_ORDINARY)
+    return not ordinary or _excess(link) is not None
 
 
 def _known(link: Link) -> Delays | None:
@@ -77,11 +81,6 @@ def _common_delay_ms(impairment: Impairment) -> float | None:
     if delay is None or delay.jitter_ns or any(each is not None for each in varying):
         return None
     return delay.delay_ns / 1e6
-
-
-def _limit_ms(link: Link) -> float:
-    delay = parse(link.requested).delay
-    return TOLERANCE_MS + (TOLERANCE_SHARE * delay.delay_ns / 1e6 if delay else 0.0)
 
 
 def _quantile(lateness: Delays) -> str:

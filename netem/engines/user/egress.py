@@ -88,6 +88,9 @@ class Egress:
 
 
 def _read(shown: list[Any]) -> _Traffic:
+    if not shown[-1]:
+        message = "the device has no clsact any more"
+        raise SidecarError("count the egress", message, tc.hint_for("Qdisc not found. To create"))
     qdisc = shown[-1][0]
     return _Traffic(int(qdisc["packets"]), int(qdisc["bytes"]))
 

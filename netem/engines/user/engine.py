@@ -49,7 +49,9 @@ class UserEngine:
         self._taps: list[int] = []
         self._egress = Egress(device, TAP, PROBE_TAP)
         self._device_segments = False
+        self._blocked = False
         self._control: socket.socket | None = None
+        self._requests = 0
         self._pid = 0
         self.death_fd: int | None = None
 
@@ -66,12 +68,14 @@ class UserEngine:
             self.make_devices()
         out = open_packet_socket(self._device)
         control, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Nothing is written into this pipe: it ends with the process, however that ends.
+        self.death_fd, alive = os.pipe2(os.O_CLOEXEC)
         self._fork_worker(out, control, worker_end)
+        os.close(alive)
         out.close()
         worker_end.close()
         control.settimeout(_RESPONSE_TIMEOUT_S)
         self._control = control
-        self.death_fd = control.fileno()
         self._check_scheduling()
         self._egress.install(redirected=not is_plain(self._impairment))
 
@@ -90,15 +94,23 @@ class UserEngine:
 
     def change(self, impairment: Impairment) -> None:
         """Replace the impairment; queued frames keep their times. Raises SidecarError and then changes nothing."""
-        plain = is_plain(impairment)
+        plain, redirected = is_plain(impairment), self._egress.redirected
         if plain:
             self._egress.end_redirect()
-        response = self._request({"op": "change", "text": format_impairment(impairment)})
-        if "error" in response:
-            raise SidecarError("change the impairment", str(response["error"]))
+        try:
+            self._change_worker(impairment)
+        except SidecarError:
+            if redirected:
+                self._egress.begin_redirect()
+            raise
         if not plain:
             self._egress.begin_redirect()
         self._impairment = impairment
+
+    def _change_worker(self, impairment: Impairment) -> None:
+        response = self._request({"op": "change", "text": format_impairment(impairment)})
+        if "error" in response:
+            raise SidecarError("change the impairment", str(response["error"]))
 
     def restart(self) -> None:
         """Reset draws, packet numbers and statistics."""
@@ -118,7 +130,11 @@ class UserEngine:
         self._egress.remove()
 
     def block(self) -> None:
-        """Redirect everything to the device that nobody reads any more."""
+        """Drop everything: redirect it to the device that nobody reads any more, and that ends with this process.
+
+        `close` then leaves the redirect in the kernel, which drops what has no device to go to.
+        """
+        self._blocked = True
         self._egress.begin_redirect()
 
     def abandon(self) -> None:
@@ -134,7 +150,8 @@ class UserEngine:
         """Remove the redirect, the worker and the devices; continue after an error and raise it last."""
         failure: SidecarError | None = None
         try:
-            self.bypass()
+            if not self._blocked:
+                self.bypass()
         except SidecarError as error:
             failure = error
         if self._control is not None:
@@ -144,6 +161,9 @@ class UserEngine:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self._pid, 0)
             self._pid = 0
+        if self.death_fd is not None:
+            os.close(self.death_fd)
+            self.death_fd = None
         while self._taps:
             os.close(self._taps.pop())
         if failure is not None:
@@ -181,12 +201,19 @@ class UserEngine:
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._control is None:
             raise SidecarError("query the user engine", "it is not running")
+        self._requests += 1
         try:
-            self._control.send(json.dumps(request).encode())
-            response = self._control.recv(MAX_MESSAGE_BYTES)
+            self._control.send(json.dumps(request | {"id": self._requests}).encode())
+            return self._response(self._control)
         except OSError as error:
             raise from_os_error("query the user engine", error) from error
-        if not response:
-            raise SidecarError("query the user engine", "it has died")
-        document: dict[str, Any] = json.loads(response)
-        return document
+
+    def _response(self, control: socket.socket) -> dict[str, Any]:
+        """Return the response to the last request; one to an earlier request, which timed out, may come first."""
+        while True:
+            response = control.recv(MAX_MESSAGE_BYTES)
+            if not response:
+                raise SidecarError("query the user engine", "it has died")
+            document: dict[str, Any] = json.loads(response)
+            if document.pop("id") == self._requests:
+                return document

@@ -129,8 +129,8 @@ class Worker:
         if not request:
             self._stopped = True
             return
-        response = self.handle(json.loads(request))
-        control.send(json.dumps(response).encode())
+        given = json.loads(request)
+        control.send(json.dumps(self.handle(given) | {"id": given["id"]}).encode())
 
     def handle(self, request: dict[str, Any]) -> dict[str, Any]:
         """Execute one request and return the response."""

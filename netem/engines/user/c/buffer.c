@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FREE_LARGE = 256 }; /* 17 MB of free large buffers; the allocator gets the others back */
+enum { MAX_FREE_LARGE = 256, MAX_FREE_SMALL = 4096 }; /* 17 and 9 MB; the allocator gets the others back */
 
 struct buffer *pool_get(struct pool *pool, bool small)
 {
@@ -11,7 +11,7 @@ struct buffer *pool_get(struct pool *pool, bool small)
     struct buffer *buffer = *stack;
     if (buffer != NULL) {
         *stack = buffer->next;
-        pool->free_large -= small ? 0 : 1;
+        *(small ? &pool->free_small : &pool->free_large) -= 1;
         return buffer;
     }
     buffer = malloc(sizeof *buffer + (small ? SMALL_BYTES : MAX_FRAME_BYTES));
@@ -22,12 +22,13 @@ struct buffer *pool_get(struct pool *pool, bool small)
 
 void pool_put(struct pool *pool, struct buffer *buffer)
 {
-    if (!buffer->small && pool->free_large >= MAX_FREE_LARGE) {
+    size_t *count = buffer->small ? &pool->free_small : &pool->free_large;
+    if (*count >= (buffer->small ? MAX_FREE_SMALL : MAX_FREE_LARGE)) {
         free(buffer);
         return;
     }
     struct buffer **stack = buffer->small ? &pool->small : &pool->large;
-    pool->free_large += buffer->small ? 0 : 1;
+    *count += 1;
     buffer->next = *stack;
     *stack = buffer;
 }

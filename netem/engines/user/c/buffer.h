@@ -23,7 +23,7 @@ struct buffer {
 
 struct pool {
     struct buffer *small, *large; /* free buffers, the one freed last first */
-    size_t free_large;
+    size_t free_small, free_large;
 };
 
 struct fifo {

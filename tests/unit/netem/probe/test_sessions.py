@@ -60,3 +60,12 @@ def test_unsolicited_datagrams_cannot_exhaust_memory(monkeypatch: pytest.MonkeyP
         assert known.echo(Probe(PROBE, session, 0, 0), 1, 1)
     assert [known.reply(Request(Command.REPORT, session), EGRESS, 0).received for session in (1, 2, 3)] == [0, 1, 1]
     assert [known.finish(Request(Command.FINISH, session)) for session in (1, 2, 3)] == [True, True, False]
+
+
+def test_all_sessions_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MAX_PROBES", 2)
+    known = ProbeSessions()
+    for session in (1, 2, 3):
+        for sequence in range(2):
+            assert known.echo(Probe(PROBE, session, sequence, 0), 1, 1)
+    assert [known.reply(Request(Command.REPORT, session), EGRESS, 0).received for session in (1, 2, 3)] == [0, 2, 2]

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import selectors
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,13 +20,16 @@ from netem.spec.model import Impairment
 from netem.system import tc
 
 BEGIN, END, COUNT = redirect.begin("eth0", "netem0")[0], redirect.end("eth0")[0], redirect.count("eth0")[0]
-NAMES = {BEGIN: "begin", END: "end"}
+NAMES = {BEGIN: "begin", END: "end", redirect.remove("eth0")[0]: "remove"}
 
 Make = Callable[[str], UserEngine]
 
 
 class FakeProcess:
-    """Instead of the worker, in a process of its own: it notes each change and refuses losses."""
+    """Instead of the worker, in a process of its own: it notes each change, and refuses losses and a limit of 7.
+
+    Before each response it sends one to an earlier request, as after a request that has timed out.
+    """
 
     log: Path
 
@@ -34,12 +38,14 @@ class FakeProcess:
 
     def serve(self, control: socket.socket) -> None:
         while request := control.recv(65_536):
-            control.send(json.dumps(self._answer(json.loads(request))).encode())
+            given = json.loads(request)
+            control.send(json.dumps({"id": given["id"] - 1, "error": "late"}).encode())
+            control.send(json.dumps(self._answer(given) | {"id": given["id"]}).encode())
 
     def _answer(self, request: dict[str, str]) -> dict[str, object]:
         if request["op"] == "change":
             note(self.log, f"process: {request['text']}")
-            if "loss" in request["text"]:
+            if "loss" in request["text"] or "limit 7" in request["text"]:
                 return {"error": "refused"}
             self._text = request["text"]
         return {"impairment": self._text, "data_path": "c", "scheduling": "ordinary: a test"}
@@ -68,6 +74,7 @@ def make(monkeypatch: pytest.MonkeyPatch, log: Path) -> Iterator[Make]:
     monkeypatch.setattr(FakeProcess, "log", log, raising=False)
     monkeypatch.setattr(engine, "Worker", FakeProcess)
     monkeypatch.setattr(engine, "open_tap", lambda *_, **__: os.open(os.devnull, os.O_RDWR))
+    monkeypatch.setattr(engine, "make_persistent", lambda _: None)
     monkeypatch.setattr(engine, "open_packet_socket", lambda _: socket.socket(socket.AF_UNIX))
     monkeypatch.setattr(tc, "batch", batch)
     with contextlib.ExitStack() as started:
@@ -111,9 +118,35 @@ def test_a_refused_impairment_leaves_a_plain_link_in_the_kernel(make: Make, log:
     assert log.read_text().splitlines() == ["process: loss 5%"]
 
 
-def test_a_dead_plain_link_is_blocked(make: Make, log: Path) -> None:
-    make("").block()
+def test_a_refused_end_leaves_the_link_impaired(make: Make, log: Path) -> None:
+    link = make("delay 5ms")
+    with pytest.raises(SidecarError, match="refused"):
+        link.change(parse("limit 7"))
+    assert log.read_text().splitlines() == ["redirect: begin", "redirect: end", "process: limit 7", "redirect: begin"]
+
+
+@pytest.mark.parametrize("text", ["", "delay 5ms"])
+def test_a_dead_link_is_blocked_for_good(make: Make, log: Path, text: str) -> None:
+    link = make(text)
+    link.block()
+    link.close()
     assert log.read_text().splitlines() == ["redirect: begin"]
+
+
+def test_a_link_that_did_not_die_is_plain_after_its_end(make: Make, log: Path) -> None:
+    make("delay 5ms").close()
+    assert log.read_text().splitlines() == ["redirect: begin", "redirect: remove"]
+
+
+def test_only_the_end_of_the_process_is_its_death(make: Make) -> None:
+    link = make("delay 5ms")
+    with selectors.DefaultSelector() as selector:
+        assert link.death_fd is not None
+        selector.register(link.death_fd, selectors.EVENT_READ)
+        link.restart()
+        assert not selector.select(timeout=0)
+        link.abandon()
+        assert selector.select(timeout=10)
 
 
 def test_counters_name_the_path_and_what_passed_it(make: Make) -> None:
