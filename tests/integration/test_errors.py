@@ -44,7 +44,8 @@ def test_a_lost_engine(command: Command, testbed_engine: DockerEngine, tmp_path:
     assert "Traceback" not in stderr
     assert "error: " in stdout
     assert "the Docker engine is no longer reachable" in stdout
-    assert stdout.count("hint: start Docker again; `testbed clean` then removes the leftovers") == 2
+    unwrapped = " ".join(stdout.split())
+    assert unwrapped.count("hint: start Docker again; `testbed clean` then removes the leftovers") == 2
     (dead,) = command.runs()
     assert testbed_engine.find(f"testbed.run={dead}")
     del command.environment["DOCKER_HOST"]
