@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from netem.contract.scheduling import is_realtime
+
 WORDS: Final = ("--latency", "20ms", "--engine", "user", "--json")
 _LATE: Final = "more than expected"
 """Part of the sentence of a link whose probes are late."""
@@ -77,9 +79,5 @@ def from_result(result: Mapping[str, Any]) -> CellRun:
         reason=result["reason"],
         timing_issues=tuple(result["timing_issues"]),
         lateness_p99_ms=max(late_ms, default=None),
-        real_time=bool(links) and all(_is_real_time(link.get("scheduling")) for link in links),
+        real_time=bool(links) and all(is_realtime(link.get("scheduling")) for link in links),
     )
-
-
-def _is_real_time(scheduling: str | None) -> bool:
-    return scheduling is not None and not scheduling.startswith("ordinary")

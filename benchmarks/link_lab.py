@@ -16,6 +16,7 @@ from docker.models.containers import Container
 
 from benchmarks.link_programs import BUSY, COUNT, CPU_TICKS, FLOOD
 from benchmarks.revision import revision_before
+from netem.contract.scheduling import is_realtime
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import CHECKOUT, Images
 from tests.support.link_traffic import wait_for_line
@@ -93,8 +94,7 @@ class Pair:
     @property
     def real_time(self) -> bool:
         """Whether the engine obtained a real-time policy."""
-        scheduling = self.client.wait("link").get("scheduling")
-        return scheduling is not None and not str(scheduling).startswith("ordinary")
+        return is_realtime(self.client.wait("link").get("scheduling"))
 
     def change(self, impairment: str) -> None:
         """Change what the client's end does to the frames that it sends."""

@@ -24,8 +24,6 @@ class Link(Protocol):
     capture_note: str
     scheduling: str | None
     """The policy of the process in the path, "deadline ...", "fifo ..." or "ordinary: REASON"; None without one."""
-    realtime: bool
-    """Whether this process runs under a real-time policy."""
     death_fd: int | None
     """Readable once the engine's process has died; None without such a process."""
 
@@ -65,7 +63,6 @@ class PlainLink:
 
     engine: str = "none"
     scheduling: str | None = None
-    realtime: bool = False
     death_fd: int | None = None
     capture_note: str = ""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from netem.contract.errors import SidecarError, from_os_error
 from netem.contract.events import EventStream
+from netem.contract.scheduling import is_realtime
 from netem.contract.settings import Settings
 from netem.engines.link import Link
 from netem.probe.verdict import delay_tolerance_ns
@@ -145,7 +146,7 @@ class Supervisor:
 
     def _start_probes(self, teardown: Teardown, active: ActiveImpairment, link: Link) -> None:
         """Answer the peers' probes and send our own."""
-        tolerance_ns = delay_tolerance_ns(self._settings.delay_tolerance_ms, realtime=link.realtime)
+        tolerance_ns = delay_tolerance_ns(self._settings.delay_tolerance_ms, realtime=is_realtime(link.scheduling))
         responder = self._parts.responder(active.text, tolerance_ns, self._readiness.check)
         teardown.add(responder.close)
         verification = self._parts.verification(active.impairment, tolerance_ns, self._on_verified)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from netem.contract.scheduling import NO_CAPABILITY, ORDINARY, is_realtime
 from netem.contract.settings import RealtimeChoice
 from netem.system import capabilities
 
@@ -50,9 +51,6 @@ HINT = (
     "or set NETEM_REALTIME=auto (testbed run: --realtime auto)"
 )
 
-ORDINARY = "ordinary: "
-"""The begin of the text of what was obtained, before the reason."""
-
 UID_MAP = Path("/proc/self/uid_map")
 _ALL_UIDS = ["0", "0", "4294967295"]
 """The map of the first user namespace, see user_namespaces(7): the kernel asks there for the capability."""
@@ -69,15 +67,14 @@ _EXPLANATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Scheduling:
-    """A policy that was obtained; the text is what link.json reports."""
+    """A policy that was obtained, as the text that link.json reports."""
 
-    policy: int
     obtained: str
 
     @property
     def realtime(self) -> bool:
         """Return whether it was a real-time policy."""
-        return self.policy != os.SCHED_OTHER
+        return is_realtime(self.obtained)
 
     def __str__(self) -> str:
         """Return the present state: a task under SCHED_FIFO may have become ordinary."""
@@ -111,7 +108,7 @@ def _first_granted(guard: Callable[[], None]) -> Scheduling:
     if UID_MAP.read_text().split() != _ALL_UIDS:
         return _ordinary("CAP_SYS_NICE has no effect in a user namespace (rootless)")
     if not capabilities.holds(capabilities.SYS_NICE):
-        return _ordinary("the container has no CAP_SYS_NICE")
+        return _ordinary(NO_CAPABILITY)
     refusals = []
     attempts: tuple[tuple[str, int, Callable[[], str]], ...] = (
         ("deadline", _SCHED_DEADLINE, _use_deadline),
@@ -119,7 +116,7 @@ def _first_granted(guard: Callable[[], None]) -> Scheduling:
     )
     for name, policy, attempt in attempts:
         try:
-            return Scheduling(policy, attempt())
+            return Scheduling(attempt())
         except OSError as error:
             number = error.errno or 0
             refusals.append(f"{name}: {_EXPLANATIONS.get((policy, number)) or os.strerror(number)}")
@@ -127,7 +124,7 @@ def _first_granted(guard: Callable[[], None]) -> Scheduling:
 
 
 def _ordinary(reason: str) -> Scheduling:
-    return Scheduling(os.SCHED_OTHER, f"{ORDINARY}{reason}")
+    return Scheduling(f"{ORDINARY}{reason}")
 
 
 def largest_share(reserve: Callable[[int, int], None]) -> Share:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from testbed.ownership import RUN
@@ -25,7 +26,9 @@ from testbed.pytest_plugin import (  # noqa: F401 - pytest uses the names that i
 )
 from testbed.stack.clean import remove_all
 from testbed.stack.docker_engine import DockerEngine
+from testbed.stack.images import Images
 from tests.support.archives import packed
+from tests.support.sidecar import Bed, bed
 
 START_S = 90.0
 """A run builds nothing here, but other tests may load the machine."""
@@ -116,3 +119,12 @@ def script_image(testbed_engine: DockerEngine) -> Iterator[Callable[[str, str], 
     yield make
     for tag in made:
         testbed_engine.remove_image(tag)
+
+
+@pytest.fixture
+def made(testbed_images: Images) -> Iterator[Bed]:  # noqa: F811 - pytest's way
+    """Make a network with nothing on it, for sidecars of this checkout; remove it and them afterwards."""
+    client = docker.from_env()
+    with bed(client, testbed_images.ours("netem")[0]) as given:
+        yield given
+    client.close()

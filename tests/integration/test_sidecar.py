@@ -4,16 +4,13 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import docker
 import pytest
 
 from netem.observe.pcap import read_records, read_snaplen
 from netem.observe.rows import COLUMNS
-from testbed.stack.images import Images
-from tests.support.sidecar import Bed, Sidecar, bed, kill_engine
+from tests.support.sidecar import Bed, Sidecar, kill_engine
 
 SERVER = """
 import socket, sys
@@ -41,14 +38,6 @@ BUSY_MS = 200
 """How late a program may run beside other tests; every upper bound here is below the effect of the next cause."""
 RESENT_MS = 900
 """The same where the next cause is a SYN or a solicitation that is retransmitted after a second."""
-
-
-@pytest.fixture
-def made(testbed_images: Images) -> Iterator[Bed]:
-    client = docker.from_env()
-    with bed(client, testbed_images.ours("netem")[0]) as given:
-        yield given
-    client.close()
 
 
 def transfer(client: Sidecar, server: Sidecar, family: str, size_bytes: int) -> float:

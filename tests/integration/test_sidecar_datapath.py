@@ -1,22 +1,11 @@
 """The two data paths of the user engine on the wire: which one is used, and what happens to the queue at a change."""
 
 import json
-from collections.abc import Iterator
 
-import docker
 import pytest
 
-from testbed.stack.images import Images
 from tests.support.link_traffic import datagrams, start_datagrams
-from tests.support.sidecar import START_S, Bed, bed, kill_engine
-
-
-@pytest.fixture
-def made(testbed_images: Images) -> Iterator[Bed]:
-    client = docker.from_env()
-    with bed(client, testbed_images.ours("netem")[0]) as given:
-        yield given
-    client.close()
+from tests.support.sidecar import START_S, Bed, kill_engine
 
 
 def test_the_path_is_reported_and_both_count_alike(made: Bed, family: str) -> None:

@@ -2,16 +2,13 @@
 
 import itertools
 import json
-from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-import docker
 import pytest
 
-from testbed.stack.images import Images
 from tests.support.link_traffic import SCHEDULING_MS, datagrams, goodput_share
-from tests.support.sidecar import Bed, bed
+from tests.support.sidecar import Bed
 
 TCP_SINK = """
 import json, socket, time
@@ -39,14 +36,6 @@ with socket.socket(family) as connection:
     connection.shutdown(socket.SHUT_WR)
     connection.recv(1)
 """
-
-
-@pytest.fixture
-def made(testbed_images: Images) -> Iterator[Bed]:
-    client = docker.from_env()
-    with bed(client, testbed_images.ours("netem")[0]) as given:
-        yield given
-    client.close()
 
 
 @pytest.mark.parametrize("delay_ms", [0, 1, 10, 100, 1000])

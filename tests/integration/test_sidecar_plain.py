@@ -2,15 +2,12 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterator
 
-import docker
 import pytest
 
 from netem.observe.pcap import read_records, read_snaplen
-from testbed.stack.images import Images
 from tests.support.link_traffic import SCHEDULING_MS, datagrams, start_datagrams
-from tests.support.sidecar import Bed, Sidecar, bed, kill_engine
+from tests.support.sidecar import Bed, Sidecar, kill_engine
 from tests.support.waiting import wait_until
 
 STREAM_BYTES = 3_000_000
@@ -45,14 +42,6 @@ with socket.socket(family) as connection:
 assert answer.endswith(hashlib.sha256(data).hexdigest().encode()), answer[-100:]
 """
 TAP_FRAMES = "print(open('/sys/class/net/netem0/statistics/tx_packets').read())"
-
-
-@pytest.fixture
-def made(testbed_images: Images) -> Iterator[Bed]:
-    client = docker.from_env()
-    with bed(client, testbed_images.ours("netem")[0]) as given:
-        yield given
-    client.close()
 
 
 def change(sidecar: Sidecar, text: str) -> None:

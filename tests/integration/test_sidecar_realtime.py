@@ -4,15 +4,12 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
-import docker
 import pytest
 
-from testbed.stack.images import Images
 from tests.support.link_traffic import wait_for_line
-from tests.support.sidecar import Bed, Sidecar, bed
+from tests.support.sidecar import Bed, Sidecar
 
 SCHED_DEADLINE = 6
 SYS_NICE = 1 << 23
@@ -41,14 +38,6 @@ while True:
     except ConnectionRefusedError:
         pass
 """
-
-
-@pytest.fixture
-def made(testbed_images: Images) -> Iterator[Bed]:
-    client = docker.from_env()
-    with bed(client, testbed_images.ours("netem")[0]) as given:
-        yield given
-    client.close()
 
 
 def processes(sidecar: Sidecar) -> list[tuple[str, int, int]]:

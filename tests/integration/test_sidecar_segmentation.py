@@ -1,13 +1,8 @@
 """A device that does not segment super-packets: the engine asks for none, and one that comes blocks no other frame."""
 
 import json
-from collections.abc import Iterator
 
-import docker
-import pytest
-
-from testbed.stack.images import Images
-from tests.support.sidecar import START_S, Bed, bed
+from tests.support.sidecar import START_S, Bed
 
 # A veth pair in a namespace of its own; the data path reads from a socket pair in place of a TAP.
 PROGRAM = """
@@ -47,14 +42,6 @@ control.send(b"stop")
 path.run()
 print(json.dumps([before, after, path.tx_rejected, interface_statistic("far", "rx_packets")]))
 """
-
-
-@pytest.fixture
-def made(testbed_images: Images) -> Iterator[Bed]:
-    client = docker.from_env()
-    with bed(client, testbed_images.ours("netem")[0]) as given:
-        yield given
-    client.close()
 
 
 def test_a_super_packet_that_cannot_be_segmented_is_rejected_and_the_next_frame_leaves(made: Bed) -> None:

@@ -147,14 +147,6 @@ def wire(testbed_images: Images, tools: str) -> Iterator[Wire]:
     client.close()
 
 
-@pytest.fixture
-def made(testbed_images: Images) -> Iterator[Bed]:
-    client = docker.from_env()
-    with bed(client, testbed_images.ours("netem")[0]) as given:
-        yield given
-    client.close()
-
-
 @pytest.mark.parametrize("delay_ms", [0, 1, 10, 100, 1000])
 def test_ping_sees_both_delays(wire: Wire, family: str, delay_ms: int) -> None:
     wire.impair(f"delay {delay_ms}ms", f"delay {delay_ms}ms")

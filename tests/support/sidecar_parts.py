@@ -37,7 +37,6 @@ class FakeLink:
     capture_points = (CapturePoint("fake0"),)
     capture_note = "noted"
     scheduling = "ordinary: a test"
-    realtime = False
 
     def __init__(self, calls: Calls, death_fd: int | None) -> None:
         self._calls = calls

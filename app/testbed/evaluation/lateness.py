@@ -8,6 +8,7 @@ it; only the first exists where delays differ. The worse of both counts.
 from collections.abc import Mapping
 from typing import Final
 
+from netem.contract.scheduling import NO_CAPABILITY, ORDINARY, is_realtime
 from netem.spec import Impairment, parse
 from testbed.result import Delays, Link
 from testbed.units import format_figures
@@ -19,16 +20,11 @@ PACKETS_FOR_P99: Final = 100
 TOLERANCE_MS: Final = 1.0
 
 
-_ORDINARY: Final = "ordinary: "
-_REFUSED: Final = "the container has no CAP_SYS_NICE"
-"""The run reports this once, before its first cell."""
-
-
 def scheduling_notes(links: Mapping[str, Link]) -> list[str]:
     """Return a note on user engines that requested a real-time policy and run without, with the reasons."""
-    texts = [link.scheduling for link in links.values() if link.scheduling and link.scheduling.startswith(_ORDINARY)]
-    reasons = dict.fromkeys(text.removeprefix(_ORDINARY) for text in texts)
-    reasons.pop(_REFUSED, None)
+    texts = [link.scheduling for link in links.values() if link.scheduling and not is_realtime(link.scheduling)]
+    reasons = dict.fromkeys(text.removeprefix(ORDINARY) for text in texts)
+    reasons.pop(NO_CAPABILITY, None)  # the run reports it once, before its first cell
     return [f"the link ran without real time: {reason}" for reason in reasons]
 
 
@@ -53,8 +49,7 @@ def punctual(links: Mapping[str, Link]) -> str:
 
 def _trusted(link: Link) -> bool:
     """Return whether a wait before the engine read a frame is excluded, or would be seen."""
-    ordinary = (link.scheduling or _ORDINARY).startswith(_ORDINARY)
-    return not ordinary or _excess(link) is not None
+    return is_realtime(link.scheduling) or _excess(link) is not None
 
 
 def _known(link: Link) -> Delays | None:

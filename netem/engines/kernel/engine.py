@@ -26,7 +26,6 @@ class KernelEngine:
 
     engine: str = "kernel"
     scheduling: str | None = None
-    realtime: bool = False
     death_fd: int | None = None
 
     def __init__(self, *, device: str, impairment: Impairment, seed: int, reason: str) -> None:

@@ -13,6 +13,7 @@ import socket
 from typing import Any
 
 from netem.contract.errors import SidecarError, from_os_error
+from netem.contract.scheduling import ORDINARY, is_realtime
 from netem.contract.settings import RealtimeChoice
 from netem.engines.link import CapturePoint
 from netem.engines.user.devices import can_segment, interface_statistic, make_persistent, open_packet_socket, open_tap
@@ -22,7 +23,6 @@ from netem.engines.user.worker import MAX_MESSAGE_BYTES, Worker, build_pipelines
 from netem.pipeline import wants_segments
 from netem.spec import Impairment, format_impairment
 from netem.system import scheduling
-from netem.system.scheduling import ORDINARY
 
 TAP = "netem0"
 PROBE_TAP = "netem1"
@@ -40,7 +40,6 @@ class UserEngine:
     ) -> None:
         self.reason = reason
         self.scheduling: str | None = None
-        self.realtime = False
         self._realtime_choice = realtime
         self.capture_points: tuple[CapturePoint, ...] = (CapturePoint(TAP), CapturePoint(device))
         self._device = device
@@ -81,8 +80,8 @@ class UserEngine:
 
     def _check_scheduling(self) -> None:
         obtained: str = self._request({"op": "describe"})["scheduling"]
-        self.scheduling, self.realtime = obtained, not obtained.startswith(ORDINARY)
-        if self._realtime_choice == "require" and not self.realtime:
+        self.scheduling = obtained
+        if self._realtime_choice == "require" and not is_realtime(obtained):
             attempt = "run the user engine under a real-time policy"
             raise SidecarError(attempt, obtained.removeprefix(ORDINARY), scheduling.HINT)
 

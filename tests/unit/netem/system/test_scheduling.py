@@ -93,7 +93,7 @@ print(json.dumps([before, os.sched_getscheduler(0)]))
 
 def test_a_policy_that_was_lost_is_reported() -> None:
     """This process is an ordinary one."""
-    lost = Scheduling(os.SCHED_FIFO, "fifo 10")
+    lost = Scheduling("fifo 10")
     assert str(lost) == "ordinary: 200 ms without a pause under fifo 10"
     assert lost.realtime
 
