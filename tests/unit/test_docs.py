@@ -114,15 +114,17 @@ def test_what_is_declared_at_run_time_is_imported_and_the_reverse() -> None:
     declared = tomllib.loads(page("pyproject.toml"))["project"]["dependencies"]
     names = {requirement_name(requirement).partition(".")[0].replace("-", "_") for requirement in declared}
     ours = foreign_imports([*(ROOT / "app").rglob("*.py"), *(ROOT / "netem").rglob("*.py")])
-    # The pytest plugin is loaded by pytest alone, which is an extra.
-    assert ours - {"pytest"} == names
+    # The pytest plugin is loaded by pytest alone, and Dask by --dask; both are extras.
+    assert ours - {"pytest", "distributed"} == names
 
 
 def test_what_is_declared_for_tests_and_checks_is_used() -> None:
     extras = tomllib.loads(page("pyproject.toml"))["project"]["optional-dependencies"]
-    imported = foreign_imports((ROOT / "tests").rglob("*.py")) | {"pytest_timeout"}
+    imported = foreign_imports((ROOT / "tests").rglob("*.py")) | {"pytest_timeout", "xdist"}
     assert "timeout = " in page("pyproject.toml"), "the setting of pytest-timeout, a plugin that nothing imports"
-    assert {name.replace("-", "_") for name in map(requirement_name, extras["test"])} <= imported
+    assert {
+        name.replace("-", "_").replace("pytest_xdist", "xdist") for name in map(requirement_name, extras["test"])
+    } <= imported
     lanes = page("tools/lanes.py")
     commands = {requirement_name(name).removesuffix("-bin").removesuffix("-py") for name in extras["lint"]}
     assert [name for name in sorted(commands - {"types-docker"}) if f'_tool("{name}"' not in lanes] == []
