@@ -6,6 +6,7 @@ ready. In the second they run `sleep` and `true`, two at a time: this is the cos
 """
 
 import json
+import random
 import secrets
 import subprocess
 import sys
@@ -23,8 +24,9 @@ from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool
 
 from benchmarks.figure import Figure, median
-from testbed.stack.docker_engine import ULA_PREFIX, DockerEngine
+from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
+from testbed.stack.subnets import Leases
 
 REPEATS = 5
 INSTANT = ("--nodes", "10", "--content", "100", "--delay", "0", "--quiet")
@@ -88,9 +90,10 @@ class Floor:
         return time.perf_counter() - start
 
     def _network(self) -> Network:
-        pool = IPAMPool(subnet=f"{ULA_PREFIX}:{secrets.randbelow(1 << 16):x}::/64")
+        subnets = Leases(random.Random()).lease(self.name, ())
+        pools = [IPAMPool(subnet=str(subnet)) for subnet in (subnets.ipv4, subnets.ipv6)]
         return self.client.networks.create(
-            self.name, internal=True, enable_ipv6=True, ipam=IPAMConfig(pool_configs=[pool])
+            self.name, internal=True, enable_ipv6=True, ipam=IPAMConfig(pool_configs=pools)
         )
 
     def _nothing(self, end: str) -> None:

@@ -1,6 +1,7 @@
 """Sidecars on a network of their own, and programs in their namespaces, for integration tests and benchmarks."""
 
 import json
+import random
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import docker
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
+from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool
 
 from testbed.stack.capabilities import sidecar_capabilities
 from testbed.stack.cell import LINK_CPU_SHARES
+from testbed.stack.subnets import Leases, is_taken
 from tests.support.archives import unpacked
 from tests.support.waiting import wait_until
 
@@ -207,19 +210,30 @@ def _remove(action: Callable[[], object]) -> None:
         return
 
 
+def create_network(client: docker.DockerClient, name: str) -> Network:
+    """Create a network with both families; another process may choose the same subnets at the same time."""
+    while True:
+        subnets = Leases(random.Random()).lease(name, ())
+        pools = [IPAMPool(subnet=str(subnet)) for subnet in (subnets.ipv4, subnets.ipv6)]
+        try:
+            return client.networks.create(
+                name,
+                driver="bridge",
+                internal=True,
+                enable_ipv6=True,
+                ipam=IPAMConfig(pool_configs=pools),
+                labels={LABEL: name},
+            )
+        except APIError as error:
+            if not is_taken(str(error)):
+                raise
+
+
 @contextmanager
 def bed(client: docker.DockerClient, image: str) -> Iterator[Bed]:
     """Make a network with both families; afterwards remove it and whatever was started on it."""
     name = f"testbed-test-{secrets.token_hex(4)}"
-    pool = IPAMPool(subnet=f"fd7c:9a41:53be:{secrets.randbelow(2**16):x}::/64")
-    network = client.networks.create(
-        name,
-        driver="bridge",
-        internal=True,
-        enable_ipv6=True,
-        ipam=IPAMConfig(pool_configs=[pool]),
-        labels={LABEL: name},
-    )
+    network = create_network(client, name)
     made = Bed(client, image, name, network)
     try:
         yield made

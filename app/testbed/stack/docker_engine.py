@@ -8,11 +8,14 @@ import contextlib
 import errno
 import os
 import queue
-import secrets
 import tarfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import BytesIO
+from ipaddress import ip_network
+from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 import docker
@@ -24,6 +27,7 @@ from testbed.errors import HostError
 from testbed.stack import docker_cli
 from testbed.stack.docker_errors import docker_attempt, lost_connection, system_error
 from testbed.stack.ports import ContainerSpec, Exit, Found, Handle, Image, Stream
+from testbed.stack.subnets import VARIABLE, Leases, Network, Subnets, host_routes, is_taken, parse_ranges
 
 REQUEST_TIMEOUT_S: Final = 60
 """A loaded engine takes seconds to start a container; one that does not respond for a minute has hung."""
@@ -31,14 +35,11 @@ REQUEST_TIMEOUT_S: Final = 60
 NEWEST_API: Final = (1, 45)
 """The version that docker-py was written for; newer engines still support it."""
 
-ULA_PREFIX: Final = "fd7c:9a41:53be"
-"""The project's ULA prefix (RFC 4193): 65 536 networks of 64 bits."""
-
 SUBNET_ATTEMPTS: Final = 16
-"""With 1 000 networks in use, 16 random picks out of 65 536 all collide once in 10^29 runs."""
+"""Another process may take a subnet between its choice and its use: one time in 100 with 100 processes at once."""
 
-NO_ADDRESSES: Final = ("available, non-overlapping", "fully subnetted")
-"""Messages of engines whose address pools are used up; the second one since version 28."""
+ROUTES: Final = (Path("/proc/net/route"), Path("/proc/net/ipv6_route"))
+"""Where the kernel of this process lists its routes."""
 
 NO_ENGINE: Final = "start Docker, or point DOCKER_HOST or `docker context use` to a running engine"
 
@@ -53,12 +54,16 @@ def _version(text: str) -> tuple[int, int]:
 class DockerEngine:
     """The engine at an address, or the one that the environment (DOCKER_HOST, context) names."""
 
-    def __init__(self, address: str = "", timeout_s: int = REQUEST_TIMEOUT_S) -> None:
+    def __init__(self, address: str = "", timeout_s: int = REQUEST_TIMEOUT_S, *, leases: Leases | None = None) -> None:
+        """`leases` chooses the subnets of networks; by default from the ranges that the environment names."""
         self._address = address
         self._timeout_s = timeout_s
         # docker-py's client serves one thread at a time, and its connections are worth keeping.
         self._idle: queue.LifoQueue[APIClient] = queue.LifoQueue()
         self._api_version = ""
+        self._leases = leases or Leases(Random(), parse_ranges(os.environ.get(VARIABLE, "")))  # noqa: S311 - no secret
+        self._other_networks: list[Network] | None = None
+        self._lock = threading.Lock()
         self.base_url = ""
         self.version: dict[str, Any] = {}
 
@@ -110,31 +115,48 @@ class DockerEngine:
     # Resources
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> Handle:
-        """Create an internal bridge: IPv4 from the engine's pools, IPv6 a random /64 of the project's prefix."""
+        """Create an internal bridge with subnets that neither another network nor a route of this host has.
+
+        Raises HostError when there are none left.
+        """
         for _ in range(SUBNET_ATTEMPTS):
-            pool = IPAMPool(subnet=f"{ULA_PREFIX}:{secrets.randbelow(1 << 16):x}::/64")
+            with self._lock:
+                subnets = self._leases.lease(name, (*self._networks(), *_local_routes()))
             try:
-                with self._request(f"create network {name}") as client:
-                    created = client.create_network(
-                        name,
-                        driver="bridge",
-                        internal=True,
-                        enable_ipv6=True,
-                        check_duplicate=True,
-                        labels=dict(labels),
-                        ipam=IPAMConfig(pool_configs=[pool]),
-                    )
-                return Handle("network", created["Id"], name)
+                return self._create_network(name, labels, subnets)
             except HostError as error:
-                if "overlaps" in error.message.lower():
-                    continue
-                if any(words in error.message for words in NO_ADDRESSES):
-                    error.hint = "`testbed clean`, then `docker network prune`: Docker has no free address pools left"
-                raise
+                with self._lock:
+                    self._leases.release(name)
+                    self._other_networks = None
+                if not is_taken(error.message):
+                    raise
         raise HostError(
-            f"create network {name}: {SUBNET_ATTEMPTS} random /64s of {ULA_PREFIX}::/48 are all in use",
-            hint="`testbed clean --all`, or check `docker network ls`",
+            f"create network {name}: other networks had the addresses of all {SUBNET_ATTEMPTS} subnets tried",
+            hint=f"check `docker network ls`, or name another range in {VARIABLE}",
         )
+
+    def _create_network(self, name: str, labels: Mapping[str, str], subnets: Subnets) -> Handle:
+        pools = [IPAMPool(subnet=str(subnet)) for subnet in (subnets.ipv4, subnets.ipv6)]
+        with self._request(f"create network {name}") as client:
+            created = client.create_network(
+                name,
+                driver="bridge",
+                internal=True,
+                enable_ipv6=True,
+                check_duplicate=True,
+                labels=dict(labels),
+                ipam=IPAMConfig(pool_configs=pools),
+            )
+        return Handle("network", created["Id"], name)
+
+    def _networks(self) -> list[Network]:
+        """Return the subnets of the engine's networks, listed once, and again after a collision."""
+        if self._other_networks is None:
+            with self._request("list the networks") as client:
+                found = client.networks()
+            pools = [pool.get("Subnet") for each in found for pool in (each.get("IPAM") or {}).get("Config") or ()]
+            self._other_networks = [ip_network(subnet, strict=False) for subnet in pools if subnet]
+        return self._other_networks
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> Handle:
         """Create an empty volume."""
@@ -170,9 +192,11 @@ class DockerEngine:
         except HostError as error:
             cause = error.__cause__
             status = cause.status_code if isinstance(cause, APIError) else None
-            if status == 404 or (status == 409 and "already in progress" in str(error)):
-                return
-            raise
+            if status != 404 and not (status == 409 and "already in progress" in str(error)):
+                raise
+        if handle.kind == "network":
+            with self._lock:
+                self._leases.release(handle.name)
 
     def find(self, label: str) -> list[Found]:
         """Return everything with the label; containers first, because the others are in use by them."""
@@ -299,6 +323,17 @@ class DockerEngine:
                 if "error" in line:
                     raise HostError(f"build {tag}: {str(line['error']).strip()}")
                 yield str(line.get("stream") or line.get("status") or "")
+
+
+def _local_routes() -> list[Network]:
+    """Return the routes of this host, which matter where the engine is local, and elsewhere exclude a few subnets."""
+    texts = []
+    for path in ROUTES:
+        try:
+            texts.append(path.read_text())
+        except OSError:
+            texts.append("")
+    return host_routes(*texts)
 
 
 def _epoch(text: str | None) -> float:

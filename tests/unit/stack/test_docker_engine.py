@@ -1,11 +1,13 @@
 """The engine without Docker; the rest is in tests/integration."""
 
+import random
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
 from docker.errors import APIError, DockerException
 
-from testbed.errors import HostError
+from testbed.errors import HostError, InputError
 from testbed.stack.docker_engine import (
     SUBNET_ATTEMPTS,
     DockerEngine,
@@ -13,6 +15,8 @@ from testbed.stack.docker_engine import (
     _host_config,
 )
 from testbed.stack.ports import ContainerSpec
+from testbed.stack.subnets import Leases, Ranges
+from tests.support.networks import TAKEN
 
 
 @pytest.mark.parametrize(
@@ -31,49 +35,99 @@ def test_times_of_the_engine(text: str | None, seconds: float) -> None:
 
 
 class Networks:
-    """A client that creates networks after these errors."""
+    """A client that creates networks after these errors, on an engine that has others already."""
 
-    def __init__(self, *errors: str) -> None:
+    def __init__(self, *errors: str, others: tuple[str, ...] = ()) -> None:
         self.errors = list(errors)
-        self.subnets: list[str] = []
+        self.others = others
+        self.subnets: list[tuple[str, ...]] = []
 
-    def create_network(self, _name: str, **options: Any) -> dict[str, str]:
-        self.subnets.append(options["ipam"]["Config"][0]["Subnet"])
+    def networks(self) -> list[dict[str, Any]]:
+        bare = {"Name": "host", "IPAM": {"Config": None}}
+        return [bare, *({"IPAM": {"Config": [{"Subnet": subnet}]}} for subnet in self.others)]
+
+    def create_network(self, name: str, **options: Any) -> dict[str, str]:
+        self.subnets.append(tuple(pool["Subnet"] for pool in options["ipam"]["Config"]))
         if self.errors:
             raise APIError("refused", explanation=self.errors.pop(0))
-        return {"Id": "abc"}
+        return {"Id": f"id of {name}"}
+
+    def remove_network(self, _network: str) -> None:
+        pass
 
 
-def with_client(client: object) -> DockerEngine:
-    engine = DockerEngine()
+def with_client(client: object, ranges: Ranges | None = None) -> DockerEngine:
+    engine = DockerEngine(leases=Leases(random.Random(1), ranges))
     engine._idle.put(client)  # type: ignore[arg-type]
     return engine
 
 
-def test_a_subnet_in_use_is_replaced_by_another() -> None:
-    networks = Networks(*["Pool overlaps with other one on this address space"] * 3)
-    assert with_client(networks).create_network("n", {}).id == "abc"
+def two_subnets() -> Ranges:
+    return Ranges(ipv4=(IPv4Network("198.18.0.0/28"),))
+
+
+@pytest.mark.parametrize("message", TAKEN)
+def test_subnets_in_use_are_replaced_by_others(message: str) -> None:
+    networks = Networks(*[message] * 3)
+    assert with_client(networks).create_network("n", {}).id == "id of n"
     assert len(set(networks.subnets)) == 4
 
 
-def test_a_project_prefix_without_free_subnets() -> None:
-    networks = Networks(*["Pool overlaps with other one on this address space"] * SUBNET_ATTEMPTS)
-    with pytest.raises(HostError, match="are all in use") as caught:
+def test_subnets_that_are_always_in_use() -> None:
+    networks = Networks(*[TAKEN[0]] * SUBNET_ATTEMPTS)
+    with pytest.raises(HostError, match="create network n: other networks had the addresses of all 16") as caught:
         with_client(networks).create_network("n", {})
-    assert "testbed clean" in caught.value.hint
+    assert "TESTBED_SUBNETS" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
-        "all predefined address pools have been fully subnetted",
-    ],
-)
-def test_an_engine_without_addresses(message: str) -> None:
-    with pytest.raises(HostError, match=message) as caught:
-        with_client(Networks(message)).create_network("n", {})
-    assert "docker network prune" in caught.value.hint
+def test_another_error_of_a_network_is_raised_at_once() -> None:
+    networks = Networks("no space left on device")
+    with pytest.raises(HostError, match="create network n: no space left on device"):
+        with_client(networks).create_network("n", {})
+    assert len(networks.subnets) == 1
+
+
+def test_networks_have_neither_each_others_subnets_nor_those_of_other_networks() -> None:
+    networks = Networks(others=("198.18.0.0/29", "172.17.0.0/16"))
+    engine = with_client(networks, two_subnets())
+    engine.create_network("a", {})
+    assert networks.subnets[0][0] == "198.18.0.8/29"
+    with pytest.raises(HostError, match=r"no subnet of 198\.18\.0\.0/28 is free"):
+        engine.create_network("b", {})
+
+
+def test_a_removed_network_returns_its_subnets() -> None:
+    networks = Networks()
+    engine = with_client(networks, two_subnets())
+    for number in range(10):
+        engine.remove(engine.create_network(f"n{number}", {}))
+    assert {ipv4 for ipv4, _ in networks.subnets} == {"198.18.0.0/29", "198.18.0.8/29"}
+
+
+def test_a_network_that_was_not_created_holds_no_subnets() -> None:
+    networks = Networks(*["no space left on device"] * 5)
+    engine = with_client(networks, two_subnets())
+    for _ in range(5):
+        with pytest.raises(HostError, match="no space left"):
+            engine.create_network("n", {})
+    assert engine.create_network("n", {})
+
+
+def test_the_environment_names_the_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESTBED_SUBNETS", "10.213.0.0/24 fd00:1:2:3::/64")
+    networks = Networks()
+    engine = DockerEngine()
+    engine._idle.put(networks)  # type: ignore[arg-type]
+    engine.create_network("n", {})
+    ipv4, ipv6 = networks.subnets[0]
+    assert ipv4.startswith("10.213.0.")
+    assert ipv6 == "fd00:1:2:3::/64"
+
+
+def test_a_wrong_range_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESTBED_SUBNETS", "10.0.0.0/33")
+    with pytest.raises(InputError, match="TESTBED_SUBNETS: "):
+        DockerEngine()
 
 
 def test_a_socket_without_permission_has_its_own_hint(monkeypatch: pytest.MonkeyPatch) -> None:
