@@ -24,6 +24,7 @@ from testbed.cli.lookup import (
     target_argument,
 )
 from testbed.cli.options import output_option
+from testbed.compressed.expand import stored
 from testbed.errors import InputError
 from testbed.report.ladder import frame_document, ladder
 from testbed.report.sentences.registry import words
@@ -78,7 +79,8 @@ def _source(
     observation = load_cell(folder)
     evidence = _evidence(observation, names, f"testbed explain {path}")
     file = f"{role or _end_with(evidence)}/capture.pcap"
-    return observation, connection_of(load_capture(folder / file), folder / file, stream), file, evidence
+    capture_path = stored(folder / file) or folder / file
+    return observation, connection_of(load_capture(capture_path), capture_path, stream), file, evidence
 
 
 def _evidence(observation: Observation, names: Sequence[str], command: str) -> Evidence:

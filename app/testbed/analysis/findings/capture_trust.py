@@ -152,7 +152,8 @@ def _flaws_of_file(role: Role, capture: CaptureState) -> Iterator[Flaw]:
         yield Flaw(FlawKind.STAMPED_ELSEWHERE, role, capture.file, capture.note)
     if capture.facts is not None and capture.facts.truncated_at_byte is not None:
         at_byte = capture.facts.truncated_at_byte
-        yield Flaw(FlawKind.TRUNCATED, role, capture.file, truncated_at_byte=at_byte)
+        why = capture.facts.compression_flaw or None
+        yield Flaw(FlawKind.TRUNCATED, role, capture.file, why, truncated_at_byte=at_byte)
     if capture.facts is not None and capture.facts.dropped_packets:
         yield Flaw(FlawKind.DROPPED_PACKETS, role, capture.file, dropped_packets=capture.facts.dropped_packets)
 

@@ -14,6 +14,7 @@ from testbed.analysis.join.samples import read_samples
 from testbed.analysis.packets.capture import read_capture
 from testbed.analysis.packets.errors import CaptureError
 from testbed.analysis.packets.model import Capture, Connection
+from testbed.compressed.expand import stored
 from testbed.peer.contract import PORT
 from testbed.result import CellRecord
 from testbed.result_upgrade import upgrade_cell, upgrade_result, upgrade_run
@@ -76,7 +77,8 @@ def _end(folder: Path, role: Role, record: CellRecord) -> End:
 
 def _capture(folder: Path, role: Role, counted: Mapping[str, Any]) -> CaptureState | None:
     file = f"{role}/capture.pcap"
-    if not (folder / file).is_file():
+    path = stored(folder / file)
+    if path is None:
         return None
     facts: dict[str, Any] = {
         "complete": counted.get("complete"),
@@ -84,7 +86,7 @@ def _capture(folder: Path, role: Role, counted: Mapping[str, Any]) -> CaptureSta
         "note": str(counted.get("note") or ""),
     }
     try:
-        capture = read_capture(folder / file)
+        capture = read_capture(path)
     except (CaptureError, OSError) as error:
         return CaptureState(file, error=str(error), **facts)
     return CaptureState(file, choose_connection(capture), capture.facts, **facts)

@@ -17,20 +17,34 @@ from testbed.analysis.packets.read.pcap import PcapFile
 from testbed.analysis.packets.read.pcapng import PcapngFile
 from testbed.analysis.packets.read.records import CaptureFile
 from testbed.analysis.packets.read.views import Buffer
+from testbed.compressed.expand import expand
 
 PCAPNG_MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 
 
 def read_capture(path: Path) -> Capture:
-    """Read and analyse a capture file; raises CaptureError for a malformed file, OSError if it cannot be opened."""
+    """Read and analyse a capture file, which may be compressed with zstd or gzip.
+
+    Raises CaptureError for a malformed file, OSError if it cannot be opened. What precedes a fault in the compression
+    is analysed, and `facts.compression_flaw` names the fault.
+    """
+    expanded = expand(path)
+    if expanded is not None:
+        if expanded.too_large or not expanded.buffer:
+            hint = "`zstd -dc` expands it; what is not compressed has no limit" if expanded.too_large else ""
+            raise CaptureError(0, expanded.flaw or "the file expands to nothing", hint=hint)
+        return analyse_capture(expanded.buffer, expanded.flaw)
     with path.open("rb") as file:
         if path.stat().st_size == 0:
             raise CaptureError(0, "the file is empty")
         return analyse_capture(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def analyse_capture(buffer: Buffer) -> Capture:
-    """Analyse a capture in memory; raises CaptureError where it is malformed."""
+def analyse_capture(buffer: Buffer, compression_flaw: str = "") -> Capture:
+    """Analyse a capture in memory, which a fault in its compression may have cut off.
+
+    Raises CaptureError where it is malformed.
+    """
     file: CaptureFile = PcapngFile(buffer) if bytes(buffer[:4]) == PCAPNG_MAGIC else PcapFile(buffer)
     skipped = Skipped()
     assembly, packets = _read_segments(file, buffer, skipped)
@@ -40,7 +54,10 @@ def analyse_capture(buffer: Buffer) -> Capture:
             file_format=state.file_format,
             resolution_ns=state.resolution_ns,
             link_types=tuple(sorted(state.link_types)),
-            truncated_at_byte=state.truncated_at_byte,
+            truncated_at_byte=len(buffer)
+            if compression_flaw and state.truncated_at_byte is None
+            else state.truncated_at_byte,
+            compression_flaw=compression_flaw,
             dropped_packets=state.dropped_packets,
             packets=packets,
             skipped=skipped,

@@ -120,6 +120,7 @@ class CaptureFacts:
 
     `resolution_ns` is the coarsest of its timestamps' resolutions; `dropped_packets` the capturing program's count,
     None if the file has none. `packets` counts all packets, `skipped` those that are not in the analysis, by reason.
+    `compression_flaw` says why a compressed file ends early: then `truncated_at_byte` is the end of what was expanded.
     """
 
     file_format: str
@@ -129,6 +130,7 @@ class CaptureFacts:
     dropped_packets: int | None
     packets: int
     skipped: Skipped
+    compression_flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,10 @@ FLAWS: Final[dict[FlawKind, Callable[[Flaw], str]]] = {
     FlawKind.UNREADABLE: lambda fact: f"{fact.file}: {fact.reason}",
     FlawKind.INCOMPLETE: lambda fact: f"{fact.file} is not complete ({fact.reason})",
     FlawKind.STAMPED_ELSEWHERE: lambda fact: f"{fact.file}: {fact.reason}",
-    FlawKind.TRUNCATED: lambda fact: f"{fact.file} ends within a record, at byte {fact.truncated_at_byte}",
+    FlawKind.TRUNCATED: lambda fact: (
+        f"{fact.file} {f'({fact.reason}) ends' if fact.reason else 'ends within a record,'} at byte "
+        f"{fact.truncated_at_byte}"
+    ),
     FlawKind.DROPPED_PACKETS: lambda fact: f"{fact.file} lacks {pluralize(fact.dropped_packets, 'dropped packet')}",
     FlawKind.NO_CONNECTION: lambda fact: f"{fact.file} has no TCP connection",
     FlawKind.NO_HANDSHAKE: lambda fact: f"{fact.file} has no handshake: window scale and MSS are unknown",

@@ -2,6 +2,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import zstandard
+
 from testbed.analysis.join.cell_folder import choose_connection, load_cell, observe_connection
 from testbed.analysis.packets.capture import analyse_capture
 from tests.support.captures import exchange, pcap
@@ -19,6 +21,21 @@ def test_a_cell_is_loaded_whole(tmp_path: Path) -> None:
     assert observation.realtime_offset_ns == OFFSET_NS
     assert observation.host["kernel"] == "6.18.0"
     assert observation.twin is None
+
+
+def test_captures_are_read_compressed_under_their_own_names(tmp_path: Path) -> None:
+    folder = slow_reader().write(tmp_path / "run" / "cell")
+    raw = load_cell(folder)
+    for role in ("client", "server"):
+        path = folder / role / "capture.pcap"
+        (folder / role / "capture.pcap.zst").write_bytes(zstandard.compress(path.read_bytes()))
+        path.unlink()
+    observation = load_cell(folder)
+    for before, after in ((raw.sender, observation.sender), (raw.receiver, observation.receiver)):
+        assert before.capture is not None
+        assert after.capture is not None
+        assert after.capture.file == before.capture.file
+        assert after.capture.facts == before.capture.facts
 
 
 def test_a_cell_in_a_guest_is_explained_by_the_guests_kernel(tmp_path: Path) -> None:

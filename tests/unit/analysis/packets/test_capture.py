@@ -1,10 +1,13 @@
 """Any bytes give either a result or a CaptureError."""
 
+import gzip
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +92,66 @@ def test_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "capture.pcap"
     path.write_bytes(SOURCES[0])
     np.testing.assert_array_equal(read_capture(path).frames.marks, analyse_capture(SOURCES[0]).frames.marks)
+
+
+@pytest.mark.parametrize("compress", [zstandard.compress, gzip.compress])
+@pytest.mark.parametrize("source", [SOURCES[0], SOURCES[3]])
+def test_read_from_a_compressed_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: bytes, compress: Callable[[bytes], bytes]
+) -> None:
+    """From memory, and from the temporary file of a large one: the same frames, facts and offsets."""
+    path = tmp_path / "any name"
+    path.write_bytes(compress(source))
+    expected = analyse_capture(source)
+    for in_memory in (1 << 20, 0):
+        monkeypatch.setattr("testbed.compressed.expand.MAX_IN_MEMORY_BYTES", in_memory)
+        found = read_capture(path)
+        assert found.facts == expected.facts
+        np.testing.assert_array_equal(found.frames.marks, expected.frames.marks)
+        np.testing.assert_array_equal(found.frames.time_ns, expected.frames.time_ns)
+
+
+def test_the_sound_part_of_a_compressed_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "capture.pcap.zst"
+    data = pcap(random_segments(2))
+    whole = analyse_capture(data)
+    half = zstandard.compress(data[: len(data) // 2])
+    path.write_bytes(half + zstandard.compress(data[len(data) // 2 :])[:-5])
+    found = read_capture(path)
+    assert "the zstd data ends early" in found.facts.compression_flaw
+    assert found.facts.truncated_at_byte is not None
+    assert len(data) // 3 < found.facts.truncated_at_byte <= len(data)
+    assert 0 < found.facts.packets < whole.facts.packets
+    records = data[: 24 + 16 + int.from_bytes(data[32:36], "little")]
+    path.write_bytes(zstandard.compress(records) + b"garbage")
+    found = read_capture(path)
+    assert (found.facts.packets, found.facts.truncated_at_byte) == (1, len(records))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (zstandard.compress(b""), "expands to nothing"),
+        (zstandard.compress(pcap(exchange()))[:9], "ends early, at byte 9"),
+        (b"\x28\xb5\x2f\xfd" + b"\xff" * 30, "the zstd data is corrupt"),
+        (b"\x1f\x8b\x08\x00" + b"\xff" * 30, "the gzip data is corrupt"),
+        (zstandard.compress(b"no capture"), "it begins with 6e 6f 20 63"),
+    ],
+)
+def test_a_compressed_file_without_a_capture_is_one_error(tmp_path: Path, data: bytes, reason: str) -> None:
+    path = tmp_path / "capture.pcap.zst"
+    path.write_bytes(data)
+    with pytest.raises(CaptureError, match=reason):
+        read_capture(path)
+
+
+def test_a_bomb_is_one_error_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "capture.pcap.zst"
+    path.write_bytes(zstandard.compress(pcap([]) + bytes(2000)))
+    monkeypatch.setattr("testbed.compressed.expand.expand.__defaults__", (1000,))
+    with pytest.raises(CaptureError, match="expands to more than 1000 bytes") as caught:
+        read_capture(path)
+    assert "zstd -dc" in caught.value.hint
 
 
 def test_an_empty_file_is_no_capture(tmp_path: Path) -> None:

@@ -17,6 +17,10 @@ FILE = "server/capture.pcap"
             Flaw(FlawKind.TRUNCATED, "server", FILE, truncated_at_byte=99),
             f"{FILE} ends within a record, at byte 99",
         ),
+        (
+            Flaw(FlawKind.TRUNCATED, "server", FILE, "the zstd data ends early, at byte 9", truncated_at_byte=99),
+            f"{FILE} (the zstd data ends early, at byte 9) ends at byte 99",
+        ),
         (Flaw(FlawKind.DROPPED_PACKETS, "server", FILE, dropped_packets=1), f"{FILE} lacks 1 dropped packet"),
         (Flaw(FlawKind.NO_CONNECTION, "server", FILE), f"{FILE} has no TCP connection"),
         (Flaw(FlawKind.NO_HANDSHAKE, "server", FILE), f"{FILE} has no handshake: window scale and MSS are unknown"),
