@@ -17,9 +17,10 @@ import pytest
 from testbed.errors import HostError
 from testbed.ownership import RUN
 from testbed.result import Result
+from testbed.run.executor import Attempt
 from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
-from testbed.scenario.expand import PlannedCell, Scenario, expand
+from testbed.scenario.expand import Scenario, expand
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
 
@@ -45,16 +46,16 @@ class _Notes:
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def phase(self, name: str) -> None:
+    def phase(self, attempt: Attempt, name: str) -> None:
         """Ignore it."""
 
-    def progress(self, bytes_written: int, bytes_read: int) -> None:
+    def progress(self, attempt: Attempt, bytes_written: int, bytes_read: int) -> None:
         """Ignore it."""
 
-    def begin(self, planned: PlannedCell, number: int, count: int) -> None:
+    def begin(self, attempt: Attempt, number: int, count: int) -> None:
         """Ignore it."""
 
-    def end(self, planned: PlannedCell, result: Result) -> None:
+    def end(self, attempt: Attempt, result: Result) -> None:
         """Ignore it."""
 
     def note(self, sentence: str) -> None:
@@ -144,9 +145,10 @@ def testbed_cell(
         scenario = Scenario(request.node.name, "", tuple(expand(fields)))
         report = run.run(scenario)
         runs.append(report.run)
-        folder = report.folder / report.results[0].cell
+        result = report.results[0]
+        folder = report.folder / result.folder
         folders.append(folder)
-        return CellShown(report.results[0], folder, report)
+        return CellShown(result, folder, report)
 
     yield run
     left = [found.handle for name in runs for found in testbed_engine.find(f"{RUN}={name}")]

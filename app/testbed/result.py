@@ -11,6 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_VERSION: Final = 3
 
 Status = Literal["passed", "failed", "error", "unsupported"]
+Isolation = Literal["fresh", "warm"]
+
+
+def cell_folder(cell: str, repetition: int = 1, attempt: int = 1) -> str:
+    """Return the name of a cell's folder: its id, then `.r2` for the second repetition, `.a2` for a second attempt."""
+    return cell + (f".r{repetition}" if repetition > 1 else "") + (f".a{attempt}" if attempt > 1 else "")
 
 
 class _Record(BaseModel):
@@ -40,7 +46,23 @@ class Failure(_Record):
     hint: str = ""
 
 
-class CellRecord(_Record):
+class Circumstances(_Record):
+    """Which execution of a cell a record describes, and where and beside what it ran."""
+
+    repetition: int = Field(default=1, description="which of the repetitions that `--repeat` requested")
+    attempt: int = Field(default=1, description="2 = repeated alone, because the first attempt was not reliable")
+    machine_name: str = Field(default="", description="node name of the machine that ran the cell; empty = not known")
+    isolation: Isolation = Field(
+        default="fresh", description="`fresh`: everything was new; `warm`: network and sidecars of an earlier cell"
+    )
+    concurrent_cells: int = Field(default=1, description="most cells that ran there at the same time, with this one")
+    reused_from: str = Field(default="", description="the run that the result was taken from; empty = this one")
+    inputs: str = Field(
+        default="", description="digest of everything that determines the cell, for `--reuse`; empty = not known"
+    )
+
+
+class CellRecord(Circumstances):
     """The record of one cell: everything that the analysis needs in addition to the raw files."""
 
     # A newer version may have added keys. Older versions are upgraded by testbed.result_upgrade before they are read.
@@ -230,7 +252,7 @@ class NotReported(_Record):
     observable: bool = Field(description="false: the instruments that it needs are missing")
 
 
-class Result(_Record):
+class Result(Circumstances):
     """The result of one cell."""
 
     schema_version: int = SCHEMA_VERSION
@@ -238,6 +260,7 @@ class Result(_Record):
     cell: str
     status: Status
     reason: str = Field(description="one sentence; empty when passed")
+    failure: Failure | None = Field(default=None, description="why it was not completed; null = it was")
     verdict: str = Field(default="", description="what limited the sender, and what followed; empty = none observed")
     requested: dict[str, Any]
     link: dict[str, Link]
@@ -259,6 +282,16 @@ class Result(_Record):
     findings: list[Finding] = Field(description="the strongest first")
     not_reported: list[NotReported] = Field(default=[], description="the findings that are absent")
     notes: list[str]
+
+    @property
+    def folder(self) -> str:
+        """Return the name of its folder in the run folder."""
+        return cell_folder(self.cell, self.repetition, self.attempt)
+
+
+def circumstances(record: Circumstances) -> dict[str, Any]:
+    """Return the fields of a record that a result has, too, by name."""
+    return {name: getattr(record, name) for name in Circumstances.model_fields}
 
 
 def result_schema() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Show the progress of a run on standard error, with a live line if that is a terminal."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from testbed.result import Result
-from testbed.scenario.expand import PlannedCell
+from testbed.run.executor import Attempt
 from testbed.units import format_bytes
 from testbed.wire.text import visible
 
@@ -27,15 +28,20 @@ REFRESH_PER_S: Final = 8
 
 
 class Display:
-    """The observer of a run: notes always, phases with -v, a live line while `live` is open."""
+    """The observer of a run: notes always, phases with -v, a live line while `live` is open.
 
-    def __init__(self, *, quiet: bool, verbose: int, on_end: Callable[[PlannedCell, Result], None]) -> None:
+    The live line shows the cell that reported last. Thread-safe.
+    """
+
+    def __init__(self, *, quiet: bool, verbose: int, on_end: Callable[[Attempt, Result], None]) -> None:
         self._quiet = quiet
         self._verbose = verbose
         self._on_end = on_end
         self._live: Live | None = None
+        self._lock = threading.RLock()
         self._phase = ""
         self._cell = ""
+        self._count = 1
         self._bytes = (0, 0)
         self._phase_start_s = 0.0
 
@@ -96,25 +102,29 @@ class Display:
         self._phase = phase
         self._phase_start_s = time.monotonic()
 
-    def phase(self, name: str) -> None:
+    def phase(self, attempt: Attempt, name: str) -> None:
         """Enter a phase of the cell."""
-        self._enter(name)
-        if self._verbose:
-            self._print(f"{self._cell}{PHASES.get(name, name)}")
+        with self._lock:
+            self._cell = f"{attempt.name}: " if self._count > 1 else ""
+            self._enter(name)
+            if self._verbose:
+                self._print(f"{self._cell}{PHASES.get(name, name)}")
 
-    def progress(self, bytes_written: int, bytes_read: int) -> None:
+    def progress(self, attempt: Attempt, bytes_written: int, bytes_read: int) -> None:  # noqa: ARG002
         """Update the live line."""
         self._bytes = (bytes_written, bytes_read)
 
-    def begin(self, planned: PlannedCell, number: int, count: int) -> None:
+    def begin(self, attempt: Attempt, number: int, count: int) -> None:  # noqa: ARG002
         """Begin a cell."""
-        self._bytes = (0, 0)
-        self._cell = f"{number}/{count} {planned.id}: " if count > 1 else ""
+        with self._lock:
+            self._bytes = (0, 0)
+            self._count = count
 
-    def end(self, planned: PlannedCell, result: Result) -> None:
+    def end(self, attempt: Attempt, result: Result) -> None:
         """End a cell."""
-        self._phase = ""
-        self._on_end(planned, result)
+        with self._lock:
+            self._phase = ""
+            self._on_end(attempt, result)
 
     def note(self, sentence: str) -> None:
         """Print a note to the user."""

@@ -1,31 +1,53 @@
-"""Handle Ctrl-C and SIGTERM: the first raises KeyboardInterrupt, later ones print that the clean-up is in progress.
+"""Handle Ctrl-C, SIGTERM and SIGHUP: the first ends a run in order, the second at once.
 
-There is one exception at most, so a second signal cannot interrupt the clean-up of a cell and then that of its run.
+While no run listens, as during the build of an image, the first one raises KeyboardInterrupt. Later ones never do: an
+exception could interrupt the clean-up of a cell.
 """
 
+import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
-import click
+from testbed.cli import INTERRUPTED
+from testbed.run.stop import Stop
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_SHOW_CURSOR: Final = "\x1b[?25h"
+
+FIRST: Final = "testbed: running cells end in order; a second interruption ends them at once"
+SECOND: Final = "testbed: ended at once; the next run, or `testbed clean`, removes what is left"
+
+
+def _print(line: str) -> None:
+    # Not click.echo: this may interrupt a write to the same stream, which is not reentrant.
+    terminal = _SHOW_CURSOR if os.isatty(sys.stderr.fileno()) else ""
+    os.write(sys.stderr.fileno(), f"{terminal}{line}\n".encode())
+
+
+def _exit_now() -> None:
+    os._exit(INTERRUPTED)
 
 
 @contextmanager
-def one_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt on the first interruption only."""
-    raised = False
+def interrupts(stop: Stop, exit_now: Callable[[], None] = _exit_now) -> Iterator[None]:
+    """Request of `stop` what each interruption means; `exit_now` ends the process at the second."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal raised
-        if raised:
-            click.echo("testbed: still cleaning up", err=True)
-            return
-        raised = True
-        raise KeyboardInterrupt
+        listening = stop.request()
+        if stop.at_once:
+            with suppress(OSError):  # a terminal that has hung up
+                _print(SECOND)
+            exit_now()
+        elif listening:
+            with suppress(OSError):
+                _print(FIRST)
+        else:
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:

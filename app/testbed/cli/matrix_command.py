@@ -1,7 +1,8 @@
-"""`testbed matrix`: run all cells of a scenario file, one after another."""
+"""`testbed matrix`: run all cells of a scenario file, several at the same time if requested."""
 
 from collections import Counter
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from testbed import cli
 from testbed.cli.display import Display
 from testbed.cli.files import gather_files, read_text
+from testbed.cli.matrix_options import limits, matrix_options
 from testbed.cli.options import run_options
 from testbed.cli.plan import plan_document, plan_lines
 from testbed.cli.session import (
@@ -21,12 +23,13 @@ from testbed.cli.session import (
 )
 from testbed.report.text import matrix_lines
 from testbed.result import Result
-from testbed.scenario.expand import PlannedCell, Scenario
+from testbed.run.executor import Attempt
+from testbed.scenario.expand import Scenario
 from testbed.scenario.file import parse_scenario
 from testbed.units import pluralize
 from testbed.wire.text import visible
 
-HELP = """Run all cells of the scenario in FILE, one after another.
+HELP = """Run all cells of the scenario in FILE.
 
 FILE is YAML. `cells` is a mapping, or a list of mappings; its fields are the options of `testbed run`, with _ for -.
 Any field may have a list of values; the cells are the product of the lists.
@@ -49,21 +52,21 @@ def _matrix(file: Path, **params: object) -> int:
             click.echo("\n".join(plan_lines(scenario)))
         return 0
     total = len(scenario.cells)
-    done: list[Result] = []
+    done = count(1)
 
-    def on_end(_planned: PlannedCell, result: Result) -> None:
-        done.append(result)
+    def on_end(_attempt: Attempt, result: Result) -> None:
+        number = next(done)
         if not (chosen.as_json or chosen.quiet):
-            for line in matrix_lines(len(done), total, result, width()):
+            for line in matrix_lines(number, total, result, width()):
                 click.echo(visible(line))
 
     display = Display(quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end)
-    report = execute(scenario, chosen, display)
+    report = execute(scenario, chosen, display, limits(params))
     if chosen.as_json:
         cli.print_json(document(report))
     else:
-        counts = Counter(result.status for result in report.results)
-        summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+        statuses = Counter(summary.status for summary in report.summaries)
+        summary = ", ".join(f"{number} {status}" for status, number in statuses.most_common())
         click.echo(f"{pluralize(total, 'cell')}: {summary}")
         click.echo(f"run folder: {report.folder}")
     print_kept_hint(report)
@@ -75,6 +78,7 @@ command = click.Command(
     callback=_matrix,
     params=[
         click.Argument(["file"], type=click.Path(dir_okay=False, path_type=Path)),
+        *matrix_options(),
         *run_options(),
     ],
     help=HELP,

@@ -49,7 +49,7 @@ def _run(ctx: click.Context, /, **params: object) -> int:
     if not (chosen.as_json or chosen.quiet):
         _echo_requested(planned, given)
     display = Display(
-        quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=lambda _planned, _result: None
+        quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=lambda _attempt, _result: None
     )
     report = execute(scenario, chosen, display)
     _show(report, chosen)
@@ -64,8 +64,8 @@ def _echo_requested(planned: PlannedCell, given: dict[str, object]) -> None:
 
 
 def _show(report: RunReport, chosen: Settings) -> None:
-    result, failure = report.results[0], report.failures[0]
-    folder = Path(report.folder, result.cell)
+    result = report.results[0]
+    failure, folder = result.failure, Path(report.folder, result.folder)
     if chosen.as_json:
         cli.print_json(document(report))
         return

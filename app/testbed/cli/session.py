@@ -13,7 +13,7 @@ import click
 
 from testbed import cli
 from testbed.cli.display import Display
-from testbed.cli.interrupts import one_interrupt
+from testbed.cli.interrupts import interrupts
 from testbed.cli.options import unknown_env_vars
 from testbed.report.chart import ASCII, UNICODE, Glyphs
 from testbed.report.text import result_lines
@@ -22,6 +22,8 @@ from testbed.result import SCHEMA_VERSION, Result
 from testbed.run.cell import Keep
 from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
+from testbed.run.runner import RunLimits
+from testbed.run.stop import Stop
 from testbed.scenario.expand import Scenario
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
@@ -63,10 +65,10 @@ def width() -> int:
     return min(columns, WIDTH)
 
 
-def execute(scenario: Scenario, chosen: Settings, display: Display) -> RunReport:
+def execute(scenario: Scenario, chosen: Settings, display: Display, limits: RunLimits | None = None) -> RunReport:
     """Run a scenario with the Docker engine that the environment names."""
-    engine = DockerEngine()
-    with one_interrupt(), closing(engine), ExitStack() as stack:
+    engine, stop = DockerEngine(), Stop()
+    with interrupts(stop), closing(engine), ExitStack() as stack:
         engine.connect()
         with display.live():
             images = Images(engine, display.build_progress)
@@ -79,6 +81,8 @@ def execute(scenario: Scenario, chosen: Settings, display: Display) -> RunReport
                 keep=chosen.keep,
                 engine_version=engine.version,
                 machines=guests,
+                limits=limits,
+                stop=stop,
             )
             return run.run(scenario)
 
@@ -98,11 +102,10 @@ def print_kept_hint(report: RunReport) -> None:
 
 def exit_code(report: RunReport) -> int:
     """Return the exit code for a run: the worst of its cells; a run in which nothing passed has not passed."""
-    statuses = [result.status for result in report.results]
+    statuses = {summary.status for summary in report.summaries}
     if "failed" in statuses:
         return cli.FAILED
-    kinds = {failure.kind for failure in report.failures if failure is not None}
-    if "timeout" in kinds:
+    if "timeout" in {summary.failure_kind for summary in report.summaries}:
         return cli.TIMEOUT
     if "error" in statuses:
         return cli.ENVIRONMENT

@@ -6,8 +6,9 @@ from contextlib import closing
 
 import click
 
-from testbed.cli.interrupts import one_interrupt
+from testbed.cli.interrupts import interrupts
 from testbed.errors import InputError
+from testbed.run.stop import Stop
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import DOCKERFILES, Images
 from testbed.units import pluralize
@@ -61,7 +62,7 @@ def build(kernel: str, *, verbose: bool) -> None:
     _check(kernel)
     on_line = _progress if verbose else ignore
     engine = DockerEngine()
-    with one_interrupt(), closing(engine):
+    with interrupts(Stop()), closing(engine):
         engine.connect()
         images = Images(engine, on_line)
         tags = [images.ours(name)[0] for name in DOCKERFILES]

@@ -11,7 +11,7 @@ from testbed.evaluation.host import host_state, timing_issues, timing_notes
 from testbed.evaluation.lateness import scheduling_notes
 from testbed.evaluation.link import links
 from testbed.peer.contract import UNSUPPORTED
-from testbed.result import CellRecord, Check, Finding, Link, Metrics, Result, Rtt, Status
+from testbed.result import CellRecord, Check, Finding, Link, Metrics, Result, Rtt, Status, circumstances
 
 
 def _seconds(duration_ns: int) -> float:
@@ -134,8 +134,10 @@ def analyse(folder: Path) -> Result:
     return Result(
         run=record.run,
         cell=record.id,
+        **circumstances(record),
         status=status,
         reason=reason,
+        failure=record.failure,
         requested=record.requested,
         link=link,
         metrics=metrics,

@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -18,6 +19,7 @@ from testbed.ownership import ResourceLabels
 from testbed.result import Failure, ProgramExit
 from testbed.run.contract import SIDECAR_DEADLINE_S
 from testbed.run.sidecar import SidecarState
+from testbed.run.stop import Stop, StoppedError
 from testbed.run.watch import Member, UnexpectedExitError, Watch
 from testbed.scenario.ends import ROLES
 from testbed.stack.cell import SHARED, CellStack, EndpointSpec, cell_stack, start_container
@@ -89,6 +91,11 @@ def _failure_of(error: TestbedError) -> Failure:
     return Failure(kind=kind, message=error.message, hint=error.hint)
 
 
+def interrupted() -> Failure:
+    """Return the failure of a cell whose run was to end."""
+    return Failure(kind="interrupted", message="the run was interrupted")
+
+
 def _error_of(member: Member) -> TestbedError:
     if member.follow_error is not None:
         return member.follow_error
@@ -137,8 +144,12 @@ class CellRun:
         clock: Callable[[], float] = time.monotonic,
         while_waiting: Callable[[], None] = lambda: None,
         timeout_scale: float = 1.0,
+        stop: Stop | None = None,
     ) -> None:
-        """`while_waiting` is called while only the sidecars are pending; it must return at once."""
+        """`while_waiting` is called while only the sidecars are pending; it must return at once.
+
+        `stop` ends the cell in order, with the failure `interrupted`.
+        """
         self._engine = engine
         self._folder = folder
         self._observer = observer
@@ -146,6 +157,7 @@ class CellRun:
         self._while_waiting = while_waiting
         self._timeout_scale = timeout_scale
         self._real_time = False
+        self._stop_request = stop or Stop()
         self.outcome = outcome
 
     def run(
@@ -163,19 +175,23 @@ class CellRun:
         But not a CapabilityError: it is raised, whatever `keep` is, so that the cell can be repeated without real time.
         """
         self._real_time = any(spec.real_time for spec in endpoints.values())
-        with cell_stack(
-            self._engine,
-            labels,
-            endpoints,
-            netem_image,
-            tun=tun,
-            on_removal_error=self._note_left,
-        ) as stack:
-            watch = Watch(self._engine, self._clock)
+        with (
+            closing(Watch(self._engine, self._clock, self._stop_request)) as watch,
+            cell_stack(
+                self._engine,
+                labels,
+                endpoints,
+                netem_image,
+                tun=tun,
+                on_removal_error=self._note_left,
+            ) as stack,
+        ):
             try:
                 self._exchange(stack, watch, deadline_s)
             except UnexpectedExitError as exit_:
                 self.outcome.failure = _failure_of(_error_of(_root_cause(watch, exit_.member)))
+            except StoppedError:
+                self.outcome.failure = interrupted()
             except CapabilityError:
                 keep = "never"
                 raise
@@ -183,7 +199,6 @@ class CellRun:
                 self.outcome.failure = _failure_of(error)
             finally:
                 self._wind_down(stack, watch, keep)
-        watch.close()
 
     def _note_left(self, failure: HostError) -> None:
         self.outcome.left = True

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from testbed.result import SCHEMA_VERSION, CellRecord, ImageUsed, Result
+from testbed.result import SCHEMA_VERSION, CellRecord, Circumstances, ImageUsed, Result, circumstances
 from testbed.run.cell import CellOutcome
 from testbed.scenario.ends import ROLES
 from testbed.scenario.expand import PlannedCell, Scenario
@@ -35,15 +35,20 @@ def outcome_document(results: Sequence[Result]) -> dict[str, Any]:
     return {
         "engines": sorted({link.engine for link in links}),
         "scheduling": sorted({link.scheduling for link in links if link.scheduling is not None}),
-        "statuses": {result.cell: result.status for result in results},
+        "statuses": {result.folder: result.status for result in results},
     }
 
 
 def cell_record(
-    run: str, planned: PlannedCell, images: Mapping[str, tuple[str, Image]], outcome: CellOutcome
+    run: str,
+    planned: PlannedCell,
+    images: Mapping[str, tuple[str, Image]],
+    outcome: CellOutcome,
+    where: Circumstances | None = None,
 ) -> CellRecord:
-    """Return `cell.json`: what was requested of a cell and what happened."""
+    """Return `cell.json`: what was requested of a cell, what happened, and where and beside what it ran."""
     return CellRecord(
+        **circumstances(where or Circumstances(repetition=planned.repetition)),
         run=run,
         id=planned.id,
         requested=planned.cell.requested(),

@@ -36,6 +36,13 @@ def write_json(path: Path, document: object) -> None:
     write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def create_cell_folder(path: Path) -> None:
+    """Create the folder of a cell, with one for each role; raises HostError, also if it exists."""
+    with file_attempt(f"create the folder {path}"):
+        for role in ("client", "server"):
+            (path / role).mkdir(parents=True)
+
+
 class RunFolder:
     """The folder of one run below `parent`."""
 
@@ -44,14 +51,6 @@ class RunFolder:
         self.path = parent / run
         with file_attempt(f"create the run folder {self.path}"):
             self.path.mkdir(parents=True)
-
-    def cell(self, cell: str) -> Path:
-        """Create the folder of a cell, with one for each role, and return it."""
-        path = self.path / cell
-        with file_attempt(f"create the folder {path}"):
-            for role in ("client", "server"):
-                (path / role).mkdir(parents=True)
-        return path
 
     def point_latest(self) -> None:
         """Point `latest`, a symbolic link beside the run folder, to it; the link is replaced atomically."""

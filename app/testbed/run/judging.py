@@ -2,14 +2,15 @@
 
 import importlib
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed.result import Result
+from testbed.run.executor import Attempt
 from testbed.run.folder import write_json
-from testbed.scenario.expand import PlannedCell
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -20,12 +21,14 @@ class Judge:
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
+        self._lock = threading.Lock()
         self._module: Future[ModuleType] | None = None
 
     def prepare(self) -> None:
-        """Start the import, once."""
-        if self._module is None:
-            self._module = self._pool.submit(importlib.import_module, "testbed.evaluation.cell")
+        """Start the import, once; from any thread."""
+        with self._lock:
+            if self._module is None:
+                self._module = self._pool.submit(importlib.import_module, "testbed.evaluation.cell")
 
     def judge(self, folder: Path) -> Result:
         """Analyse the raw files of a cell, write `result.json` beside them and return the result."""
@@ -35,10 +38,13 @@ class Judge:
         write_json(folder / "result.json", result.model_dump())
         return result
 
-    def judge_pairs(self, results: list[Result], cells: Sequence[PlannedCell], folder: Path) -> None:
-        """Judge those cells again whose twin of the other address family did not exist yet."""
-        for index in _before_their_twins([planned.cell.requested() for planned in cells]):
-            results[index] = self.judge(folder / cells[index].id)
+    def judge_pairs(self, attempts: Sequence[Attempt]) -> list[tuple[Attempt, Result]]:
+        """Judge those attempts again whose twin of the other address family did not exist yet; return them.
+
+        `attempts` are in the order in which they ended.
+        """
+        early = _before_their_twins([attempt.planned.cell.requested() for attempt in attempts])
+        return [(attempts[index], self.judge(attempts[index].folder)) for index in early]
 
 
 def _before_their_twins(requested: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -16,6 +16,7 @@ from typing import Final
 from testbed.errors import DeadlineError, HostError
 from testbed.run.folder import CappedFile
 from testbed.run.sidecar import SidecarState
+from testbed.run.stop import Stop, StoppedError
 from testbed.stack.ports import Exit, Handle, Processes, Stream
 from testbed.wire.text import visible
 
@@ -72,6 +73,11 @@ class _Output:
 
 
 @dataclass(frozen=True, slots=True)
+class _Stopped:
+    """The run is to end."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Exited:
     member: Member
     exit: Exit | None
@@ -79,16 +85,20 @@ class _Exited:
 
 
 class Watch:
-    """The members of one cell, their logs and their mailbox."""
+    """The members of one cell, their logs and their mailbox; `stop` ends what it waits for."""
 
-    def __init__(self, processes: Processes, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, processes: Processes, clock: Callable[[], float] = time.monotonic, stop: Stop | None = None
+    ) -> None:
         self._processes = processes
         self._clock = clock
-        self._mailbox: queue.SimpleQueue[_Output | _Exited] = queue.SimpleQueue()
+        self._mailbox: queue.SimpleQueue[_Output | _Exited | _Stopped] = queue.SimpleQueue()
         self._expected: set[str] = set()
         self._files: list[tuple[str, CappedFile]] = []
         self._threads: list[threading.Thread] = []
         self.members: dict[str, Member] = {}
+        self._stop = stop or Stop()
+        self._end_subscription = self._stop.subscribe(lambda: self._mailbox.put(_Stopped()))
         self.on_change: Callable[[], None] = lambda: None
 
     def attach(self, name: str, handle: Handle, stdout: Path, stderr: Path, *, is_sidecar: bool) -> None:
@@ -135,11 +145,13 @@ class Watch:
     def wait(self, what: str, done: Callable[[], bool], seconds: float, *, hint: str = "") -> None:
         """Wait until `done()`.
 
-        Raises DeadlineError with `hint` after `seconds`, and UnexpectedExitError as soon as a member exits whose exit
-        is not expected.
+        Raises DeadlineError with `hint` after `seconds`, UnexpectedExitError as soon as a member exits whose exit is
+        not expected, and StoppedError as soon as the run is to end.
         """
         deadline = self._clock() + seconds
         while not done():
+            if self._stop.in_order:
+                raise StoppedError
             self._raise_unexpected()
             left = deadline - self._clock()
             if left <= 0:
@@ -147,7 +159,10 @@ class Watch:
             self._receive(left)
 
     def wait_done(self, names: Iterable[str], seconds: float) -> list[str]:
-        """Wait until these members are done; return those that are not after `seconds`."""
+        """Wait until these members are done; return those that are not after `seconds`.
+
+        It waits also in a run that is to end, so that cells end in order.
+        """
         names = list(names)
         self.expect_exit(*names)
         deadline = self._clock() + seconds
@@ -162,6 +177,8 @@ class Watch:
         try:
             message = self._mailbox.get(timeout=seconds)
         except queue.Empty:
+            return
+        if isinstance(message, _Stopped):
             return
         member = message.member
         if isinstance(message, _Exited):
@@ -189,6 +206,7 @@ class Watch:
 
     def close(self, seconds: float = 2.0) -> None:
         """Wait for the threads, which end when their containers are gone."""
+        self._end_subscription()
         deadline = self._clock() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - self._clock()))

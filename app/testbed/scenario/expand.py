@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from testbed.result import cell_folder
 from testbed.scenario.model import FIELDS, RECORD_KEYS, Cell
 from testbed.scenario.validate import Problem, validate
 
@@ -27,10 +28,19 @@ _NAMES_IN_ID: Final = ("client", "server", "family")
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """Hold a cell and its id, which depends on the cell only, not on its position in a scenario."""
+    """Hold a cell and its id, which depends on the cell only, not on its position in a scenario.
+
+    `repetition` counts from 1.
+    """
 
     id: str
     cell: Cell
+    repetition: int = 1
+
+    @property
+    def folder(self) -> str:
+        """Return the name of its folder in the run folder; that of a second attempt has `.a2` appended."""
+        return cell_folder(self.id, self.repetition)
 
 
 @dataclass(frozen=True, slots=True)

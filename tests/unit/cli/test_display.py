@@ -1,16 +1,23 @@
+from pathlib import Path
+
 import pytest
 
 from testbed.cli.display import Display
+from testbed.run.executor import Attempt
+from testbed.scenario.expand import PlannedCell
+from testbed.scenario.model import Cell
+
+ATTEMPT = Attempt(PlannedCell("one", Cell()), 1, Path("run/one"))
 
 
 def display(*, quiet: bool = False, verbose: int = 0) -> Display:
-    return Display(quiet=quiet, verbose=verbose, on_end=lambda _planned, _result: None)
+    return Display(quiet=quiet, verbose=verbose, on_end=lambda _attempt, _result: None)
 
 
 def test_phases_are_shown_only_with_verbose(capsys: pytest.CaptureFixture[str]) -> None:
-    display().phase("verify")
+    display().phase(ATTEMPT, "verify")
     assert capsys.readouterr() == ("", "")
-    display(verbose=1).phase("verify")
+    display(verbose=1).phase(ATTEMPT, "verify")
     assert capsys.readouterr() == ("", "verifying the link\n")
 
 
@@ -31,15 +38,15 @@ def test_a_build_shows_its_steps(capsys: pytest.CaptureFixture[str]) -> None:
 def test_there_is_no_live_line_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     shown = display()
     with shown.live():
-        shown.phase("transfer")
-        shown.progress(100, 50)
+        shown.phase(ATTEMPT, "transfer")
+        shown.progress(ATTEMPT, 100, 50)
     assert capsys.readouterr() == ("", "")
 
 
 def test_the_live_line_shows_what_is_in_transit() -> None:
     shown = display()
-    shown.phase("transfer")
-    shown.progress(255_204, 8192)
+    shown.phase(ATTEMPT, "transfer")
+    shown.progress(ATTEMPT, 255_204, 8192)
     line = shown._line()
     assert line.startswith("transferring")
     assert line.endswith("written 255 204 B  read 8 192 B  unread 247 012 B")

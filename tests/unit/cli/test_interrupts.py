@@ -3,22 +3,32 @@ import signal
 
 import pytest
 
-from testbed.cli.interrupts import one_interrupt
+from testbed.cli.interrupts import interrupts
+from testbed.run.stop import Stop
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_raises_and_later_ones_report_the_clean_up(
-    number: signal.Signals, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_run_ends_in_order_and_then_at_once(number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(number)
-    cleaned = False
-    with pytest.raises(KeyboardInterrupt), one_interrupt():  # noqa: PT012 - the clean-up is the point
-        try:
-            os.kill(os.getpid(), number)
-        finally:
-            os.kill(os.getpid(), number)
-            os.kill(os.getpid(), signal.SIGINT)
-            cleaned = True
-    assert cleaned
-    assert capsys.readouterr().err.count("still cleaning up") == 2
+    stop, exits = Stop(), []
+    with interrupts(stop, lambda: exits.append(130)), stop.listening():
+        os.kill(os.getpid(), number)
+        assert (stop.in_order, stop.at_once, exits) == (True, False, [])
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (stop.at_once, exits) == (True, [130])
+    shown = capfd.readouterr().err.splitlines()
+    assert [line.partition(";")[0] for line in shown] == [
+        "testbed: running cells end in order",
+        "testbed: ended at once",
+    ]
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_without_a_run_the_first_one_raises(number: signal.Signals) -> None:
+    exits: list[int] = []
+    with pytest.raises(KeyboardInterrupt), interrupts(Stop(), lambda: exits.append(130)):
+        os.kill(os.getpid(), number)
+    assert exits == []

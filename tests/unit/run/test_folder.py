@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import HostError
-from testbed.run.folder import CappedFile, RunFolder, new_run_id, write_json
+from testbed.run.folder import CappedFile, RunFolder, create_cell_folder, new_run_id, write_json
 
 
 def test_ids_sort_by_time_and_differ() -> None:
@@ -34,7 +34,8 @@ def test_latest_points_to_the_newest(tmp_path: Path) -> None:
 
 
 def test_a_cell_has_a_folder_for_each_role(tmp_path: Path) -> None:
-    cell = RunFolder(tmp_path, "run").cell("cell")
+    cell = tmp_path / "run" / "cell"
+    create_cell_folder(cell)
     assert sorted(entry.name for entry in cell.iterdir()) == ["client", "server"]
 
 

@@ -8,9 +8,10 @@ from testbed.evaluation import cell
 from testbed.ownership import KEEP, RUN, Owner, labels, this_process
 from testbed.result import Result
 from testbed.run.cell import Keep
+from testbed.run.executor import Attempt
 from testbed.run.machines import Machine
 from testbed.run.run import Run, RunReport
-from testbed.scenario.expand import PlannedCell, Scenario, expand
+from testbed.scenario.expand import Scenario, expand
 from testbed.stack.images import DOCKERFILES, Images
 from testbed.stack.ports import Found, Image
 from testbed.vm.errors import GuestError
@@ -22,13 +23,13 @@ class Observer:
         self.notes: list[str] = []
         self.ends: list[str] = []
 
-    def phase(self, name: str) -> None: ...
+    def phase(self, attempt: Attempt, name: str) -> None: ...
 
-    def progress(self, bytes_written: int, bytes_read: int) -> None: ...
+    def progress(self, attempt: Attempt, bytes_written: int, bytes_read: int) -> None: ...
 
-    def begin(self, planned: PlannedCell, number: int, count: int) -> None: ...
+    def begin(self, attempt: Attempt, number: int, count: int) -> None: ...
 
-    def end(self, planned: PlannedCell, result: Result) -> None:
+    def end(self, attempt: Attempt, result: Result) -> None:
         self.ends.append(f"{result.cell} {result.status}")
 
     def note(self, sentence: str) -> None:
@@ -144,7 +145,7 @@ def test_the_tun_device_is_probed_once_before_the_first_cell(bench: Bench, tun: 
 
 
 def test_a_device_of_this_host_needs_no_probe(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("testbed.run.run.has_device", lambda *_: True)
+    monkeypatch.setattr("testbed.run.local.has_device", lambda *_: True)
     devices = with_devices(bench)
     bench.run()
     assert "start tun" not in bench.engine.journal
@@ -178,7 +179,7 @@ def test_a_disk_that_fills_up_leaves_nothing_in_the_engine(bench: Bench, monkeyp
     def full(path: Path, _document: object) -> None:
         raise HostError(f"write {path.name}: No space left on device")
 
-    monkeypatch.setattr("testbed.run.run.write_json", full)
+    monkeypatch.setattr("testbed.run.local.write_json", full)
     monkeypatch.setattr("testbed.run.folder.write_json", lambda path, _: full(path, _) if path.exists() else None)
     with pytest.raises(HostError, match=r"write cell\.json"):
         bench.run()
@@ -262,11 +263,13 @@ def test_cells_are_grouped_by_kernel(bench: Bench) -> None:
     machines = FakeMachines(bench.engine)
     report = run_at(bench, machines, family=["ipv4", "ipv6"], kernel=["host", "bookworm", "sid"])
     assert machines.requested == ["host", "host", "bookworm", "bookworm", "sid", "sid"]
-    assert [result.requested["kernel"] for result in report.results] == machines.requested
-    assert [result.emulated for result in report.results] == [False, False, True, True, False, False]
-    assert report.results[2].machine["kernel"] == "bookworm"
-    assert [result.status for result in report.results[4:]] == ["error", "error"]
-    assert "does not offer it" in report.results[4].reason
+    results = report.results
+    kernels = ["host", "bookworm", "sid"] * 2
+    assert [result.requested["kernel"] for result in results] == kernels, "in the order of the scenario"
+    assert [result.emulated for result in results] == [kernel == "bookworm" for kernel in kernels]
+    assert results[1].machine["kernel"] == "bookworm"
+    assert [result.status for result in results] == ["failed", "failed", "error"] * 2
+    assert "does not offer it" in results[2].reason
 
 
 def test_each_machine_is_probed_for_tun(bench: Bench) -> None:

@@ -1,0 +1,171 @@
+"""Execute attempts on this machine: its container engine, and guest VMs with other kernels."""
+
+import platform
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from testbed.errors import CapabilityError, EngineLostError, HostError
+from testbed.ownership import RUN, Owner, ResourceLabels
+from testbed.result import Circumstances, Failure, Result
+from testbed.run.cell import CellOutcome, CellRun, Keep, Observer, interrupted
+from testbed.run.contract import EMULATED_SLOWNESS, timeout_scale
+from testbed.run.crowd import Crowd
+from testbed.run.documents import cell_record
+from testbed.run.executor import Attempt, RunObserver
+from testbed.run.folder import create_cell_folder, write_json
+from testbed.run.host import has_device
+from testbed.run.judging import Judge
+from testbed.run.machines import Machine, Machines
+from testbed.run.preparation import PreparedImages
+from testbed.run.stop import Stop
+from testbed.stack.clean import remove_all
+from testbed.stack.ports import ContainerEngine
+from testbed.stack.tun import TUN, has_tun
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """What all attempts of a run on this machine share; `engine_version` is the engine's own description of itself."""
+
+    run: str
+    owner: Owner
+    images: PreparedImages
+    keep: Keep = "never"
+    engine_version: dict[str, Any] = field(default_factory=dict)
+
+
+class LocalExecutor:
+    """The executor of this machine; `kept` and `left` say whether any of its cells left resources behind."""
+
+    def __init__(
+        self, settings: LocalSettings, engine: ContainerEngine, machines: Machines, judge: Judge, observer: RunObserver
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._machines = machines
+        self._judge = judge
+        self._observer = observer
+        self._crowd = Crowd()
+        self._machine_lock = threading.Lock()
+        self.kept = False
+        self.left = False
+
+    def execute(self, attempt: Attempt, observer: Observer, stop: Stop) -> Result:
+        """Run one attempt; see `Executor`."""
+        create_cell_folder(attempt.folder)
+        outcome = CellOutcome()
+        with self._crowd.join() as member:
+            try:
+                self._run(attempt, observer, stop, outcome)
+            except HostError as error:
+                outcome.failure = Failure(kind="environment", message=error.message, hint=error.hint)
+            except BaseException:
+                outcome.failure = interrupted()
+                raise
+            finally:
+                result = self._conclude(attempt, outcome, member.most)
+        return result
+
+    def _conclude(self, attempt: Attempt, outcome: CellOutcome, concurrent_cells: int) -> Result:
+        """Write the record of the attempt and its result."""
+        self.kept = self.kept or outcome.kept
+        self.left = self.left or outcome.left
+        where = Circumstances(
+            repetition=attempt.planned.repetition,
+            attempt=attempt.number,
+            machine_name=platform.node(),
+            concurrent_cells=concurrent_cells,
+        )
+        images = self._settings.images.of_cell(attempt.planned)
+        record = cell_record(self._settings.run, attempt.planned, images, outcome, where)
+        write_json(attempt.folder / "cell.json", record.model_dump())
+        return self._judge.judge(attempt.folder)
+
+    def _run(self, attempt: Attempt, observer: Observer, stop: Stop, outcome: CellOutcome) -> None:
+        """Run the cell on the machine of its kernel, again without real time if the engine refuses that."""
+        machine = self._machine(attempt)
+        outcome.machine = machine.facts
+        once = partial(self._run_on, machine, attempt, observer, stop, outcome)
+        try:
+            once()
+        except CapabilityError as error:
+            if attempt.planned.cell.realtime == "require":
+                raise
+            with self._machine_lock:
+                first, machine.real_time = machine.real_time, False
+            if first:
+                self._observer.note(f"{error.message}; cells run without it")
+            outcome.restart()
+            once()
+
+    def _machine(self, attempt: Attempt) -> Machine:
+        with self._machine_lock:
+            return self._machines.at(attempt.planned.cell.kernel, self._settings.images.tags(attempt.planned))
+
+    def _run_on(self, machine: Machine, attempt: Attempt, observer: Observer, stop: Stop, outcome: CellOutcome) -> None:
+        planned, settings = attempt.planned, self._settings
+        cell = CellRun(
+            machine.engine,
+            attempt.folder,
+            observer,
+            outcome,
+            while_waiting=self._judge.prepare,
+            timeout_scale=timeout_scale(emulated=machine.emulated),
+            stop=stop,
+        )
+        with _machine_failure_first(machine, outcome):
+            cell.run(
+                ResourceLabels(settings.run, attempt.name, settings.owner, keep=settings.keep != "never"),
+                settings.images.endpoints(planned, emulated=machine.emulated, real_time=machine.real_time),
+                settings.images.netem_tag,
+                planned.cell.deadline_on(EMULATED_SLOWNESS if machine.emulated else 1),
+                keep="never" if machine.facts else settings.keep,
+                tun=partial(self._has_tun, machine),
+            )
+
+    def _has_tun(self, machine: Machine) -> bool:
+        """Return whether the machine offers TUN; its first cell tries it, unless this host has the device."""
+        with self._machine_lock:
+            if machine.tun is None:
+                settings = self._settings
+                here = not machine.facts and has_device(Path(TUN), settings.engine_version, platform.release())
+                labels = ResourceLabels(settings.run, "tun", settings.owner)
+                machine.tun = here or has_tun(machine.engine, labels, settings.images.netem_tag)
+                if not machine.tun:
+                    name = f"kernel {machine.facts['kernel']}" if machine.facts else "this machine"
+                    self._observer.note(f"{name} has no {TUN}, so the user emulation engine is unavailable")
+            return machine.tun
+
+    def remove_leftovers(self) -> None:
+        """Remove what the cells of the run have left; each removes its own, so this is what an error prevented."""
+        try:
+            remaining = self._engine.find(f"{RUN}={self._settings.run}")
+            failures = remove_all(self._engine, [found.handle for found in remaining])
+        except EngineLostError:
+            return  # the cell's note has the hint
+        except HostError as error:
+            failures = [error]
+        for failure in failures:
+            self._observer.note(f"left behind: {failure.message}; `testbed clean` removes it")
+
+
+@contextmanager
+def _machine_failure_first(machine: Machine, outcome: CellOutcome) -> Iterator[None]:
+    """Raise the failure of a machine in place of the errors that it caused; nothing is left there to be removed."""
+    failure = None
+    try:
+        yield
+    except HostError as error:
+        failure = error
+    machine_failure = machine.failure()
+    if machine_failure is not None:
+        outcome.notes.clear()
+        outcome.left = outcome.kept = False
+        raise machine_failure
+    if failure is not None:
+        raise failure
