@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import click
@@ -10,13 +9,13 @@ import click
 from testbed import cli
 from testbed.cli.display import Display
 from testbed.cli.files import gather_files, read_text
-from testbed.cli.matrix_options import limits, matrix_options
+from testbed.cli.matrix_options import matrix_options, rules
 from testbed.cli.options import run_options
 from testbed.cli.plan import plan_document, plan_lines
 from testbed.cli.session import (
-    document,
     execute,
     exit_code,
+    print_document,
     print_kept_hint,
     settings,
     width,
@@ -52,22 +51,25 @@ def _matrix(file: Path, **params: object) -> int:
             click.echo("\n".join(plan_lines(scenario)))
         return 0
     total = len(scenario.cells)
-    done = count(1)
+    chosen_rules = rules(params)
+    numbers: dict[str, int] = {}
 
-    def on_end(_attempt: Attempt, result: Result) -> None:
-        number = next(done)
+    def on_end(attempt: Attempt, result: Result) -> None:
+        number = numbers.setdefault(attempt.planned.folder, len(numbers) + 1)
         if not (chosen.as_json or chosen.quiet):
             for line in matrix_lines(number, total, result, width()):
                 click.echo(visible(line))
 
     display = Display(quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end)
-    report = execute(scenario, chosen, display, limits(params))
+    report = execute(scenario, chosen, display, chosen_rules)
     if chosen.as_json:
-        cli.print_json(document(report))
+        print_document(report)
     else:
-        statuses = Counter(summary.status for summary in report.summaries)
+        statuses = Counter(summary.status for summary in report.last)
         summary = ", ".join(f"{number} {status}" for status, number in statuses.most_common())
-        click.echo(f"{pluralize(total, 'cell')}: {summary}")
+        click.echo(f"{pluralize(total, 'cell')}: {summary or 'none began'}")
+        for first, last in report.flaky:
+            click.echo(f"flaky: {last.cell}: {first.status} beside others, {last.status} alone")
         click.echo(f"run folder: {report.folder}")
     print_kept_hint(report)
     return exit_code(report)

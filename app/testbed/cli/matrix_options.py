@@ -1,31 +1,60 @@
 """The options of `testbed matrix` alone."""
 
-import os
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
 import click
 
-from testbed.run.runner import RunLimits
+from testbed.schedule.scheduler import Rules
+from testbed.units import parse_duration_us
 
 AUTO: Final = "auto"
 
 
-class _Jobs(click.ParamType[int]):
+class _Jobs(click.ParamType[int | str]):
     """A number of cells, or `auto`."""
 
     name = "N|auto"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if value == AUTO:
-            return 2 * (os.cpu_count() or 1)
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         try:
-            jobs = int(str(value))
+            jobs = 1 if value == AUTO else int(str(value))
         except ValueError:
             jobs = 0
         if jobs < 1:
             self.fail(f"{value!r} is neither a number of cells, 1 or more, nor {AUTO!r}", param, ctx)
-        return jobs
+        return AUTO if value == AUTO else jobs
+
+
+class _Order(click.ParamType[tuple[str, int | None]]):
+    """`file`, `random` or `random:SEED`."""
+
+    name = "file|random[:SEED]"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int | None]:
+        if isinstance(value, tuple):
+            return value
+        order, colon, seed = str(value).partition(":")
+        if order not in ("file", "random") or (colon and (order == "file" or not seed.isdecimal())):
+            self.fail(f"{value!r} is neither file, random nor random:SEED", param, ctx)
+        return order, int(seed) if colon else None
+
+
+class _Duration(click.ParamType[float]):
+    """A duration with its unit, as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration_us(str(value)) / 1e6
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def matrix_options() -> list[click.Option]:
@@ -38,11 +67,44 @@ def matrix_options() -> list[click.Option]:
             default="1",
             show_default=True,
             show_envvar=True,
-            help="Run up to N cells at the same time; `auto` chooses N.",
+            help="Run up to N cells at the same time; `auto` follows the load of the machine.",
+        ),
+        click.Option(
+            ["--order"],
+            type=_Order(),
+            metavar="file|random[:SEED]",
+            default="file",
+            show_default=True,
+            show_envvar=True,
+            help="Order in which cells begin; without a SEED one is drawn and printed.",
+        ),
+        click.Option(
+            ["--fail-fast"],
+            is_flag=True,
+            show_envvar=True,
+            help="Begin no further cell after one has failed; those that run end.",
+        ),
+        click.Option(
+            ["--max-duration"],
+            type=_Duration(),
+            metavar="DURATION",
+            show_envvar=True,
+            help="Begin no cell that would not end within this time from the start of the run.",
         ),
     ]
 
 
-def limits(params: Mapping[str, Any]) -> RunLimits:
-    """Return how many cells may run at the same time."""
-    return RunLimits(jobs=params["jobs"])
+def rules(params: Mapping[str, Any]) -> Rules:
+    """Return how the cells are scheduled; a drawn seed is printed, so that the order can be repeated."""
+    order, seed = params["order"]
+    if order == "random" and seed is None:
+        seed = secrets.randbelow(1 << 32)
+        click.echo(f"testbed: --order random:{seed}", err=True)
+    return Rules(
+        jobs=None if params["jobs"] == AUTO else params["jobs"],
+        order=order,
+        seed=seed or 0,
+        fail_fast=params["fail_fast"],
+        max_duration_s=params["max_duration"],
+        again=True,
+    )

@@ -11,9 +11,9 @@ from testbed.cli.options import cell_options, given_fields, requested_cell, run_
 from testbed.cli.plan import plan_document, plan_lines
 from testbed.cli.session import (
     Settings,
-    document,
     execute,
     exit_code,
+    print_document,
     print_kept_hint,
     settings,
     shown,
@@ -67,7 +67,7 @@ def _show(report: RunReport, chosen: Settings) -> None:
     result = report.results[0]
     failure, folder = result.failure, Path(report.folder, result.folder)
     if chosen.as_json:
-        cli.print_json(document(report))
+        print_document(report)
         return
     good = result.status == "passed"
     click.secho(visible(verdict(result)), fg="green" if good else "red", bold=True)

@@ -1,12 +1,15 @@
 """The common parts of the commands that run cells: Docker, images, display, interruption, exit code."""
 
 import importlib
+import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import click
@@ -22,9 +25,9 @@ from testbed.result import SCHEMA_VERSION, Result
 from testbed.run.cell import Keep
 from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
-from testbed.run.runner import RunLimits
 from testbed.run.stop import Stop
 from testbed.scenario.expand import Scenario
+from testbed.schedule.scheduler import Rules
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
 from testbed.wire.text import visible
@@ -65,7 +68,7 @@ def width() -> int:
     return min(columns, WIDTH)
 
 
-def execute(scenario: Scenario, chosen: Settings, display: Display, limits: RunLimits | None = None) -> RunReport:
+def execute(scenario: Scenario, chosen: Settings, display: Display, rules: Rules | None = None) -> RunReport:
     """Run a scenario with the Docker engine that the environment names."""
     engine, stop = DockerEngine(), Stop()
     with interrupts(stop), closing(engine), ExitStack() as stack:
@@ -81,7 +84,7 @@ def execute(scenario: Scenario, chosen: Settings, display: Display, limits: RunL
                 keep=chosen.keep,
                 engine_version=engine.version,
                 machines=guests,
-                limits=limits,
+                rules=rules,
                 stop=stop,
             )
             return run.run(scenario)
@@ -101,22 +104,34 @@ def print_kept_hint(report: RunReport) -> None:
 
 
 def exit_code(report: RunReport) -> int:
-    """Return the exit code for a run: the worst of its cells; a run in which nothing passed has not passed."""
-    statuses = {summary.status for summary in report.summaries}
+    """Return the exit code for a run: the worst of its cells; a run in which nothing passed has not passed.
+
+    Of a cell that was repeated alone, the second attempt counts. A run that left cells out has not passed in time.
+    """
+    statuses = {summary.status for summary in report.last}
     if "failed" in statuses:
         return cli.FAILED
-    if "timeout" in {summary.failure_kind for summary in report.summaries}:
+    if "timeout" in {summary.failure_kind for summary in report.last}:
         return cli.TIMEOUT
     if "error" in statuses:
         return cli.ENVIRONMENT
+    if report.left_out:
+        return cli.TIMEOUT
     return cli.PASSED if "passed" in statuses else cli.FAILED
 
 
-def document(report: RunReport) -> dict[str, Any]:
-    """Return a run as one document."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "run": report.run,
-        "folder": str(report.folder),
-        "results": [result.model_dump() for result in report.results],
-    }
+def document_lines(report: RunReport) -> Iterator[str]:
+    """Yield a run as one JSON document, with one result in memory at a time."""
+    head = {"schema_version": SCHEMA_VERSION, "run": report.run, "folder": str(report.folder)}
+    yield json.dumps(head, indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "results": ['
+    separator = "\n"
+    for result in report.each_result():
+        yield separator + indent(json.dumps(result.model_dump(), indent=2, ensure_ascii=False), "    ")
+        separator = ",\n"
+    yield "\n  ]\n}\n" if report.summaries else "]\n}\n"
+
+
+def print_document(report: RunReport) -> None:
+    """Print a run as one JSON document."""
+    for part in document_lines(report):
+        click.echo(part, nl=False)

@@ -1,7 +1,8 @@
 """Evaluate one cell's folder: status, metrics, checks, findings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from testbed.analysis.events import CallLog, Calls, bytes_ahead_max, read_log
 from testbed.analysis.join.cell_folder import load_cell, read_record
@@ -114,17 +115,28 @@ def _first_zero_window_s(findings: Sequence[Finding]) -> float | None:
     return None if closed is None else float(closed.facts["first_at_s"])
 
 
-def analyse(folder: Path) -> Result:
-    """Return the result of the cell in `folder`, from its `cell.json` and raw files."""
+def _twin_notes(record: CellRecord, twin: Mapping[str, Any] | None) -> list[str]:
+    """Return a note if the cell of the other family ran on another machine: their figures are not comparable."""
+    theirs = str((twin or {}).get("machine_name", ""))
+    if not theirs or not record.machine_name or theirs == record.machine_name:
+        return []
+    return [f"the cell of the other address family ran on {theirs}, this one on {record.machine_name}"]
+
+
+def analyse(folder: Path, twins: Sequence[Path] | None = None) -> Result:
+    """Return the result of the cell in `folder`, from its `cell.json` and raw files.
+
+    `twins` are the folders in which the cell of the other family may be; None: search the run.
+    """
     record = read_record(folder)
-    observation = load_cell(folder)
+    observation = load_cell(folder, twins)
     logs = {end.role: end.log for end in (observation.sender, observation.receiver)}
     metrics = measure(logs["client"], logs["server"], rtt_ms(record))
     explanation = explain(observation)
     metrics.first_zero_window_s = _first_zero_window_s(explanation.findings)
     checks = _checks(record, metrics, folder)
     status, reason = _status(record, checks)
-    notes = [*record.notes, *_link_notes(record), *_capture_notes(record)]
+    notes = [*record.notes, *_twin_notes(record, observation.twin), *_link_notes(record), *_capture_notes(record)]
     for role, log in logs.items():
         if log is not None and log.bad_lines:
             notes.append(f"{role}/events.csv: {log.bad_lines} lines cannot be read")

@@ -152,7 +152,8 @@ def matrix_line(number: int, count: int, result: Result) -> str:
     metrics = result.metrics
     took = format_seconds(metrics.duration_s) if metrics.duration_s is not None else ""
     goodput = format_rate(metrics.goodput_bytes_per_s) if metrics.goodput_bytes_per_s is not None else ""
-    mark = "  emulated" if result.emulated else ""
+    mark = "  again, alone" if result.attempt > 1 else ""
+    mark += "  emulated" if result.emulated else ""
     reason = f"  {result.reason.splitlines()[0]}" if result.reason else ""
     width = len(str(count))
     return f"{number:>{width}}/{count}  {result.status:<11} {result.cell:<44} {took:>9}  {goodput:>10}{mark}{reason}"

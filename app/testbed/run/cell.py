@@ -77,6 +77,9 @@ class CellOutcome:
     left: bool = False
     """A resource could not be removed."""
 
+    engine_lost: bool = False
+    """The container engine was no longer reachable."""
+
     def restart(self) -> None:
         """Forget what happened before the cell is repeated; what is left behind stays so."""
         self.failure = None
@@ -189,16 +192,20 @@ class CellRun:
             try:
                 self._exchange(stack, watch, deadline_s)
             except UnexpectedExitError as exit_:
-                self.outcome.failure = _failure_of(_error_of(_root_cause(watch, exit_.member)))
+                self._fail(_error_of(_root_cause(watch, exit_.member)))
             except StoppedError:
                 self.outcome.failure = interrupted()
             except CapabilityError:
                 keep = "never"
                 raise
             except TestbedError as error:
-                self.outcome.failure = _failure_of(error)
+                self._fail(error)
             finally:
                 self._wind_down(stack, watch, keep)
+
+    def _fail(self, error: TestbedError) -> None:
+        self.outcome.failure = _failure_of(error)
+        self.outcome.engine_lost |= isinstance(error, EngineLostError)
 
     def _note_left(self, failure: HostError) -> None:
         self.outcome.left = True
@@ -207,6 +214,7 @@ class CellRun:
     def _note(self, sentence: str, error: HostError) -> None:
         # Without an engine every attempt fails for the same reason.
         if isinstance(error, EngineLostError):
+            self.outcome.engine_lost = True
             sentence = f"the rest could not be collected or removed; hint: {error.hint}"
         if sentence not in self.outcome.notes:
             self.outcome.notes.append(sentence)

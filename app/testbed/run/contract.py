@@ -6,7 +6,8 @@ from typing import Final
 
 from testbed.peer.contract import PORT
 from testbed.scenario.ends import Role
-from testbed.scenario.model import Cell
+from testbed.scenario.expand import PlannedCell
+from testbed.scenario.model import HOST, Cell
 from testbed.scenario.profile import profile_of
 from testbed.stack.cell import EVENTS, OUTPUT
 
@@ -17,6 +18,12 @@ EMULATED_DELAY_TOLERANCE_MS: Final = 15
 
 EMULATED_SLOWNESS: Final = 20
 """How many times longer programs take in an emulated guest (docs/kernels.md), and so the transfer of a cell."""
+
+STEPS_S: Final = 600.0
+"""More than the sum of the time-outs of all steps around a transfer: 470 s, with a minute for each of five requests."""
+
+GUEST_S: Final = 3600.0
+"""A guest VM is built within an hour, also where it is emulated."""
 
 EMULATED_TIMEOUT_SCALE: Final = 5
 """How many times longer the steps around a transfer may take there: most of their time passes outside the guest."""
@@ -61,6 +68,17 @@ def sidecar_seed(seed: int, role: Role) -> int:
 def timeout_scale(*, emulated: bool) -> int:
     """Return how many times longer the steps around a transfer may take on this machine."""
     return EMULATED_TIMEOUT_SCALE if emulated else 1
+
+
+def hard_limit_s(planned: PlannedCell) -> float:
+    """Return a time within which every cell ends, if the engine responds: all its time-outs together.
+
+    The machine of a guest may have to be built first, and copies of images may take minutes.
+    """
+    cell = planned.cell
+    if cell.kernel == HOST:
+        return cell.deadline_on(1) + STEPS_S
+    return cell.deadline_on(EMULATED_SLOWNESS) + EMULATED_TIMEOUT_SCALE * STEPS_S + GUEST_S
 
 
 def _route_environment(route_metrics: dict[str, str]) -> dict[str, str]:

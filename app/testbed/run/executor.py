@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from testbed.result import Result, cell_folder
+from testbed.result import Failure, Result, cell_folder
 from testbed.run.cell import Observer
 from testbed.run.stop import Stop
 from testbed.scenario.expand import PlannedCell
+from testbed.schedule.scheduler import Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,10 @@ class Attempt:
         return self.folder.name
 
 
-def attempt_at(planned: PlannedCell, run_folder: Path, number: int = 1, *, alone: bool = False) -> Attempt:
-    """Return an attempt with its folder below that of the run."""
-    return Attempt(planned, number, run_folder / cell_folder(planned.id, planned.repetition, number), alone)
+def attempt_at(planned: PlannedCell, run_folder: Path, choice: Choice) -> Attempt:
+    """Return the attempt that the scheduler has chosen, with its folder below that of the run."""
+    path = run_folder / cell_folder(planned.id, planned.repetition, choice.number)
+    return Attempt(planned, choice.number, path, choice.alone)
 
 
 class Executor(Protocol):
@@ -46,6 +48,12 @@ class Executor(Protocol):
 
         Blocks; called from many threads. Every failure of the cell is in its result; an attempt that `stop` ends has a
         result, too. Raises HostError only when there is no place for results, such as a full disk: the run then ends.
+        """
+
+    def abandon(self, attempt: Attempt, failure: Failure) -> Result:
+        """Write and return the result of an attempt that hangs in `execute`, which then writes none.
+
+        If `execute` has just written one, that is returned.
         """
 
 
@@ -66,19 +74,3 @@ class RunObserver(Protocol):
 
     def note(self, sentence: str) -> None:
         """Observe something that the user should know."""
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptObserver:
-    """The observer of one attempt, on behalf of a run's."""
-
-    run: RunObserver
-    attempt: Attempt
-
-    def phase(self, name: str) -> None:
-        """Observe that the cell has reached this phase."""
-        self.run.phase(self.attempt, name)
-
-    def progress(self, bytes_written: int, bytes_read: int) -> None:
-        """Observe the progress of the transfer."""
-        self.run.progress(self.attempt, bytes_written, bytes_read)

@@ -1,26 +1,31 @@
 """The results of a run's cells, made by the analysis, which is imported while the first cell runs."""
 
+import hashlib
 import importlib
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
-from testbed.result import Result
-from testbed.run.executor import Attempt
+from testbed.result import Result, cell_folder
 from testbed.run.folder import write_json
+from testbed.scenario.expand import PlannedCell
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+SECOND: Final = cell_folder("", attempt=2)
 
 
 class Judge:
     """The analysis. Its import takes longer than everything else, so a thread imports it while sidecars start."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, cells: Sequence[PlannedCell]) -> None:
+        """`cells` are those of the run."""
         self._pool = pool
+        self._pairs = Pairs(cells)
         self._lock = threading.Lock()
         self._module: Future[ModuleType] | None = None
 
@@ -34,26 +39,46 @@ class Judge:
         """Analyse the raw files of a cell, write `result.json` beside them and return the result."""
         self.prepare()
         assert self._module is not None
-        result: Result = self._module.result().analyse(folder)
+        twins = self._pairs.candidates(folder.name)
+        result: Result = self._module.result().analyse(folder, [folder.parent / name for name in twins])
         write_json(folder / "result.json", result.model_dump())
         return result
 
-    def judge_pairs(self, attempts: Sequence[Attempt]) -> list[tuple[Attempt, Result]]:
-        """Judge those attempts again whose twin of the other address family did not exist yet; return them.
+    def judge_pairs(self, folder: Path, names: Sequence[str]) -> list[str]:
+        """Judge those attempts again whose twin of the other address family ended later; return their names.
 
-        `attempts` are in the order in which they ended.
+        `names` are their folders below `folder`, in the order in which they ended.
         """
-        early = _before_their_twins([attempt.planned.cell.requested() for attempt in attempts])
-        return [(attempts[index], self.judge(attempts[index].folder)) for index in early]
+        early = self._pairs.before_their_twins(names)
+        for name in early:
+            self.judge(folder / name)
+        return early
 
 
-def _before_their_twins(requested: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Return the indexes of cells with a later twin that differs in its family only; in one pass, for 10 000 cells."""
-    found: list[int] = []
-    later: dict[str, set[str]] = {}
-    for index in range(len(requested) - 1, -1, -1):
-        families = later.setdefault(json.dumps({**requested[index], "family": ""}, sort_keys=True), set())
-        if families - {requested[index]["family"]}:
-            found.append(index)
-        families.add(requested[index]["family"])
-    return found[::-1]
+class Pairs:
+    """The cells of a plan that differ in their address family only: twins, of the same repetition."""
+
+    def __init__(self, cells: Sequence[PlannedCell]) -> None:
+        """Take the cells of a plan, up to 100 000 of them."""
+        self._twin: dict[str, str] = {}
+        others: dict[str, PlannedCell] = {}
+        for planned in cells:
+            key = json.dumps([{**planned.cell.requested(), "family": ""}, planned.repetition], sort_keys=True)
+            other = others.setdefault(hashlib.sha256(key.encode()).hexdigest(), planned)
+            if other.cell.family != planned.cell.family:
+                self._twin |= {other.folder: planned.folder, planned.folder: other.folder}
+
+    def candidates(self, name: str) -> list[str]:
+        """Return the folders in which the twin of an attempt may be: its second attempt, which ran alone, first."""
+        twin = self._twin.get(name.removesuffix(SECOND))
+        return [] if twin is None else [twin + SECOND, twin]
+
+    def before_their_twins(self, names: Sequence[str]) -> list[str]:
+        """Return the attempts that ended before the preferred attempt of their twin, in the same order."""
+        position = {name: number for number, name in enumerate(names)}
+        found = []
+        for number, name in enumerate(names):
+            twin = next((each for each in self.candidates(name) if each in position), None)
+            if twin is not None and position[twin] > number:
+                found.append(name)
+        return found

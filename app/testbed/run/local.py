@@ -14,7 +14,7 @@ from testbed.ownership import RUN, Owner, ResourceLabels
 from testbed.result import Circumstances, Failure, Result
 from testbed.run.cell import CellOutcome, CellRun, Keep, Observer, interrupted
 from testbed.run.contract import EMULATED_SLOWNESS, timeout_scale
-from testbed.run.crowd import Crowd
+from testbed.run.crowd import Crowd, Member
 from testbed.run.documents import cell_record
 from testbed.run.executor import Attempt, RunObserver
 from testbed.run.folder import create_cell_folder, write_json
@@ -22,6 +22,7 @@ from testbed.run.host import has_device
 from testbed.run.judging import Judge
 from testbed.run.machines import Machine, Machines
 from testbed.run.preparation import PreparedImages
+from testbed.run.reconnect import Reconnection
 from testbed.run.stop import Stop
 from testbed.stack.clean import remove_all
 from testbed.stack.ports import ContainerEngine
@@ -39,6 +40,15 @@ class LocalSettings:
     engine_version: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Conclusion:
+    """The result of an attempt, written by its own thread or by the one that abandons it, whichever is first."""
+
+    member: Member
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    result: Result | None = None
+
+
 class LocalExecutor:
     """The executor of this machine; `kept` and `left` say whether any of its cells left resources behind."""
 
@@ -51,7 +61,9 @@ class LocalExecutor:
         self._judge = judge
         self._observer = observer
         self._crowd = Crowd()
+        self._reconnection = Reconnection(engine, f"{RUN}={settings.run}")
         self._machine_lock = threading.Lock()
+        self._open: dict[str, _Conclusion] = {}
         self.kept = False
         self.left = False
 
@@ -60,21 +72,38 @@ class LocalExecutor:
         create_cell_folder(attempt.folder)
         outcome = CellOutcome()
         with self._crowd.join() as member:
+            conclusion = self._open[attempt.name] = _Conclusion(member)
             try:
+                self._reconnection.wait(stop)
                 self._run(attempt, observer, stop, outcome)
             except HostError as error:
                 outcome.failure = Failure(kind="environment", message=error.message, hint=error.hint)
+                outcome.engine_lost |= isinstance(error, EngineLostError)
             except BaseException:
                 outcome.failure = interrupted()
                 raise
             finally:
-                result = self._conclude(attempt, outcome, member.most)
+                if outcome.engine_lost:
+                    self._reconnection.lost()
+                result = self._conclude(attempt, outcome, conclusion)
+                del self._open[attempt.name]
         return result
 
-    def _conclude(self, attempt: Attempt, outcome: CellOutcome, concurrent_cells: int) -> Result:
-        """Write the record of the attempt and its result."""
+    def abandon(self, attempt: Attempt, failure: Failure) -> Result:
+        """Write the result of an attempt that hangs; see `Executor`."""
+        conclusion = self._open.get(attempt.name) or _Conclusion(Member())
+        return self._conclude(attempt, CellOutcome(failure=failure, left=True), conclusion)
+
+    def _conclude(self, attempt: Attempt, outcome: CellOutcome, conclusion: "_Conclusion") -> Result:
+        """Write the record of the attempt and its result, once."""
         self.kept = self.kept or outcome.kept
         self.left = self.left or outcome.left
+        with conclusion.lock:
+            if conclusion.result is None:
+                conclusion.result = self._write(attempt, outcome, conclusion.member.most)
+            return conclusion.result
+
+    def _write(self, attempt: Attempt, outcome: CellOutcome, concurrent_cells: int) -> Result:
         where = Circumstances(
             repetition=attempt.planned.repetition,
             attempt=attempt.number,

@@ -21,11 +21,12 @@ from testbed.run.judging import Judge
 from testbed.run.local import LocalExecutor, LocalSettings
 from testbed.run.machines import HostOnly, Machines
 from testbed.run.preparation import prepare_images
-from testbed.run.runner import RunLimits, Runner
+from testbed.run.runner import Runner
 from testbed.run.stop import Stop
 from testbed.run.summary import Summary
 from testbed.scenario.expand import Scenario
 from testbed.scenario.model import HOST
+from testbed.schedule.scheduler import Rules
 from testbed.stack.clean import leftovers, remove_all
 from testbed.stack.images import Images
 from testbed.stack.ports import ContainerEngine
@@ -42,6 +43,21 @@ class RunReport:
     kept: bool = False
     left: bool = False
     """A cell could not remove one of its resources."""
+
+    left_out: int = 0
+    """How many cells did not begin, because of --fail-fast or --max-duration."""
+
+    @property
+    def last(self) -> list[Summary]:
+        """Return the last attempt of each cell."""
+        return list({(each.cell, each.repetition): each for each in self.summaries}.values())
+
+    @property
+    def flaky(self) -> list[tuple[Summary, Summary]]:
+        """Return both attempts of the cells whose second one had another status."""
+        first = {(each.cell, each.repetition): each for each in reversed(self.summaries)}
+        pairs = ((first[last.cell, last.repetition], last) for last in self.last)
+        return [(one, two) for one, two in pairs if one.status != two.status]
 
     def each_result(self) -> Iterator[Result]:
         """Yield the result of each attempt, one at a time, from the run folder."""
@@ -72,10 +88,10 @@ class Run:
         keep: Keep = "never",
         engine_version: dict[str, Any] | None = None,
         machines: Machines | None = None,
-        limits: RunLimits | None = None,
+        rules: Rules | None = None,
         stop: Stop | None = None,
     ) -> None:
-        """`observer` is called from several threads, if `limits` allow several cells at the same time."""
+        """`observer` is called from several threads, if `rules` allow several cells at the same time."""
         self._engine = engine
         self._images = images
         self._observer = observer
@@ -83,7 +99,7 @@ class Run:
         self._keep: Keep = keep
         self._engine_version = engine_version or {}
         self._machines = machines or HostOnly(engine)
-        self._limits = limits or RunLimits()
+        self._rules = rules or Rules()
         self._stop = stop or Stop()
         self._owner = this_process()
 
@@ -114,7 +130,7 @@ class Run:
         settings = LocalSettings(run, self._owner, images, self._keep, self._engine_version)
         # Subscribed until the documents are written: no interruption raises an exception meanwhile.
         with ThreadPoolExecutor(1) as pool, self._stop.listening():
-            judge = Judge(pool)
+            judge = Judge(pool, scenario.cells)
             executor = LocalExecutor(settings, self._engine, self._machines, judge, self._observer)
             try:
                 self._run_cells(report, scenario, executor, judge)
@@ -129,12 +145,13 @@ class Run:
         return report
 
     def _run_cells(self, report: RunReport, scenario: Scenario, executor: Executor, judge: Judge) -> None:
-        runner = Runner(executor, self._observer, self._stop, limits=self._limits)
+        runner = Runner(executor, self._observer, self._stop, rules=self._rules)
         try:
             runner.run(scenario.cells, report.folder)
         finally:
-            report.summaries = in_order(runner.progress.summaries, scenario)
-        judge.judge_pairs(runner.progress.attempts)
+            report.summaries = in_order(runner.summaries, scenario)
+            report.left_out = runner.left_out
+        judge.judge_pairs(report.folder, [summary.folder for summary in runner.summaries])
 
 
 def in_order(summaries: list[Summary], scenario: Scenario) -> list[Summary]:

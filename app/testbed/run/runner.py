@@ -1,23 +1,31 @@
 """Run the cells of a plan, several at a time: a loop that waits for events, and one thread for each running cell.
 
-The runner does not know what executes a cell; see `testbed.run.executor`.
+The scheduler chooses what begins, the executor runs it; neither knows the other.
 """
 
 import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
-from testbed.result import Result
-from testbed.run.executor import Attempt, AttemptObserver, Executor, RunObserver, attempt_at
+from testbed.errors import TestbedError
+from testbed.result import Failure, Result
+from testbed.run.contract import hard_limit_s
+from testbed.run.executor import Attempt, Executor, RunObserver, attempt_at
+from testbed.run.gauge import read_machine, this_capacity
 from testbed.run.stop import Stop
 from testbed.run.summary import Summary, summary_of
 from testbed.scenario.expand import PlannedCell
-from testbed.scenario.model import HOST
+from testbed.schedule.admission import Capacity, Reading
+from testbed.schedule.needs import needs_of
+from testbed.schedule.scheduler import Choice, Ending, Rules, Scheduler
+
+LOOK_AGAIN_S: Final = 1.0
+"""Interval of looking at the machine's load while cells wait for it, or may be added to those that run."""
 
 
 class RunIndex(Protocol):
@@ -35,10 +43,18 @@ class NoIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class RunLimits:
-    """How many cells may run at the same time."""
+class Surroundings:
+    """What the runner uses of the machine; tests replace it."""
 
-    jobs: int = 1
+    capacity: Capacity = field(default_factory=this_capacity)
+    reading: Callable[[], Reading] = read_machine
+    clock_ns: Callable[[], int] = time.monotonic_ns
+    hard_limit_s: Callable[[PlannedCell], float] = hard_limit_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Transfers:
+    attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +64,39 @@ class _Ended:
     error: BaseException | None = None
 
 
-@dataclass(slots=True)
-class Progress:
-    """What has ended so far; `attempts` and `summaries` are in the order in which they ended."""
+_Event = _Transfers | _Ended | None
+"""None: the run is to end."""
 
-    attempts: list[Attempt] = field(default_factory=list)
-    summaries: list[Summary] = field(default_factory=list)
+
+@dataclass(frozen=True, slots=True)
+class _Observer:
+    """The observer of one attempt: passes everything on, and the beginning of the transfer to the loop."""
+
+    run: RunObserver
+    attempt: Attempt
+    events: "queue.SimpleQueue[_Event]"
+
+    def phase(self, name: str) -> None:
+        if name == "transfer":
+            self.events.put(_Transfers(self.attempt))
+        self.run.phase(self.attempt, name)
+
+    def progress(self, bytes_written: int, bytes_read: int) -> None:
+        self.run.progress(self.attempt, bytes_written, bytes_read)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    index: int
+    attempt: Attempt
+    limit_ns: int
 
 
 class Runner:
-    """Runs the cells of one run; `progress` can be read at any time."""
+    """Runs the cells of one run; `summaries` has what has ended, in the order in which it ended.
+
+    `left_out` is how many cells did not begin, because of a rule of the scheduler.
+    """
 
     def __init__(
         self,
@@ -65,92 +104,146 @@ class Runner:
         observer: RunObserver,
         stop: Stop,
         *,
-        limits: RunLimits | None = None,
+        rules: Rules | None = None,
         index: RunIndex | None = None,
         finished: Iterable[Summary] = (),
+        surroundings: Surroundings | None = None,
     ) -> None:
-        """`finished` are attempts of an earlier process, which are not repeated."""
+        """`finished` are attempts of an earlier process; their cells are not repeated."""
         self._executor = executor
         self._observer = observer
         self._stop = stop
-        self._limits = limits or RunLimits()
+        self._rules = rules or Rules()
         self._index = index or NoIndex()
-        self._finished = {summary.folder for summary in finished}
-        self._events: queue.SimpleQueue[_Ended | None] = queue.SimpleQueue()
-        self._running: dict[str, Attempt] = {}
+        self._finished = {(summary.cell, summary.repetition) for summary in finished}
+        self._around = surroundings or Surroundings()
+        self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._running: dict[str, _Running] = {}
         self._error: BaseException | None = None
-        self.progress = Progress()
+        self.summaries: list[Summary] = []
+        self.left_out = 0
 
     def run(self, cells: Sequence[PlannedCell], folder: Path) -> None:
-        """Run all cells below the run folder, until all have ended or `stop` ends them in order.
+        """Run all cells below the run folder, until all have ended, or `stop` or a rule of the scheduler ends the run.
 
         Raises what an executor raised, and KeyboardInterrupt if the run was stopped; both after the last running cell
         has ended, but a second interruption at once.
         """
-        pending = deque(planned for planned in _kernel_by_kernel(cells) if planned.folder not in self._finished)
-        number, count = len(cells) - len(pending), len(cells)
+        waiting = [each for each in cells if (each.id, each.repetition) not in self._finished]
+        needs = [needs_of(planned.cell) for planned in waiting]
+        scheduler = Scheduler(needs, self._rules, self._around.capacity, self._around.clock_ns())
         end_subscription = self._stop.subscribe(lambda: self._events.put(None))
         try:
-            while True:
-                while pending and self._admits(pending[0]):
-                    number += 1
-                    self._begin(attempt_at(pending.popleft(), folder), number, count)
-                if not self._running:
-                    break
-                self._receive()
+            self._loop(scheduler, waiting, folder, len(cells))
         finally:
             end_subscription()
         if self._error is not None:
             raise self._error
         if self._stop.in_order:
             raise KeyboardInterrupt
+        self.left_out = len(scheduler.not_begun)
+        if self.left_out:
+            self._observer.note(f"{self.left_out} of {len(cells)} cells did not begin: {scheduler.closed}")
 
-    def _admits(self, planned: PlannedCell) -> bool:
-        if self._stop.in_order or len(self._running) >= self._limits.jobs:
-            return False
-        # One guest at a time, and its cells one after another.
-        kernels = {attempt.planned.cell.kernel for attempt in self._running.values()}
-        return not kernels or kernels == {planned.cell.kernel} == {HOST}
+    def _loop(self, scheduler: Scheduler, cells: Sequence[PlannedCell], folder: Path, count: int) -> None:
+        while True:
+            if self._stop.in_order:
+                scheduler.close("the run was interrupted")
+            while choice := scheduler.next(self._around.clock_ns(), self._reading()):
+                number = count - len(scheduler.not_begun)
+                self._begin(choice, attempt_at(cells[choice.index], folder, choice), number, count)
+            if not self._running:
+                return
+            self._receive(scheduler)
 
-    def _begin(self, attempt: Attempt, number: int, count: int) -> None:
-        self._running[attempt.name] = attempt
-        self._observer.begin(attempt, number, count)
+    def _reading(self) -> Reading:
+        return Reading() if self._rules.jobs == 1 else self._around.reading()
+
+    def _begin(self, choice: Choice, attempt: Attempt, number: int, count: int) -> None:
+        limit_ns = round(self._around.hard_limit_s(attempt.planned) * 1e9)
+        self._running[attempt.name] = _Running(choice.index, attempt, self._around.clock_ns() + limit_ns)
+        with self._ending_the_run():
+            self._observer.begin(attempt, number, count)
         threading.Thread(target=self._execute, args=(attempt,), name=f"cell-{attempt.name}", daemon=True).start()
 
     def _execute(self, attempt: Attempt) -> None:
         try:
-            result = self._executor.execute(attempt, AttemptObserver(self._observer, attempt), self._stop)
+            result = self._executor.execute(attempt, _Observer(self._observer, attempt, self._events), self._stop)
         except BaseException as error:
             self._events.put(_Ended(attempt, None, error))
         else:
             self._events.put(_Ended(attempt, result))
 
-    def _receive(self) -> None:
-        """Wait for an event; an interruption of this thread is one, too."""
+    def _receive(self, scheduler: Scheduler) -> None:
+        """Wait for an event; that time has passed, and an interruption of this thread, are events, too."""
         try:
-            event = self._events.get()
+            event = self._events.get(timeout=self._wait_s(scheduler))
+        except queue.Empty:
+            scheduler.calm(self._reading())
+            self._abandon_hung(scheduler)
+            return
         except KeyboardInterrupt:
             self._stop.request()
             event = None
-        if event is not None:
-            self._end(event)
+        if isinstance(event, _Transfers) and event.attempt.name in self._running:
+            scheduler.transfers(self._running[event.attempt.name].index)
+        elif isinstance(event, _Ended):
+            self._end(scheduler, event)
         if self._stop.at_once:
             raise KeyboardInterrupt
 
-    def _end(self, ended: _Ended) -> None:
-        del self._running[ended.attempt.name]
+    def _wait_s(self, scheduler: Scheduler) -> float:
+        first_ns = min(each.limit_ns for each in self._running.values())
+        limit_s = max(0.0, (first_ns - self._around.clock_ns()) / 1e9)
+        may_change = scheduler.waiting and (self._rules.jobs is None or scheduler.running < scheduler.jobs)
+        return min(limit_s, LOOK_AGAIN_S) if may_change else limit_s
+
+    def _abandon_hung(self, scheduler: Scheduler) -> None:
+        """Write the results of attempts that have exceeded their limit: their threads wait for an engine that hangs."""
+        now_ns = self._around.clock_ns()
+        for each in [each for each in self._running.values() if each.limit_ns <= now_ns]:
+            limit_s = self._around.hard_limit_s(each.attempt.planned)
+            message = (
+                f"the cell did not end within {limit_s:g} s, all its time-outs together: the engine does not respond"
+            )
+            failure = Failure(kind="timeout", message=message, hint="`testbed clean` removes what is left of it")
+            try:
+                ended = _Ended(each.attempt, self._executor.abandon(each.attempt, failure))
+            except TestbedError as error:
+                ended = _Ended(each.attempt, None, error)
+            self._end(scheduler, ended)
+
+    @contextmanager
+    def _ending_the_run(self) -> Iterator[None]:
+        """End the run in order, and raise later, what goes wrong in the loop itself: a full disk, a closed pipe."""
+        try:
+            yield
+        except BaseException as error:
+            self._error = self._error or error
+            self._stop.end_in_order()
+
+    def _end(self, scheduler: Scheduler, ended: _Ended) -> None:
+        running = self._running.pop(ended.attempt.name, None)
+        if running is None:
+            return  # it was abandoned before
         if ended.result is None:
             self._error = self._error or ended.error
             self._stop.end_in_order()
+            scheduler.end(running.index, Ending(failed=True, reliable=True), self._around.clock_ns(), Reading())
             return
         summary = summary_of(ended.result, bytes_on_disk=0, ended_ns=time.time_ns())
-        self.progress.attempts.append(ended.attempt)
-        self.progress.summaries.append(summary)
-        self._index.append(summary)
-        self._observer.end(ended.attempt, ended.result)
+        scheduler.end(running.index, ending_of(ended.result), self._around.clock_ns(), self._reading())
+        self.summaries.append(summary)
+        with self._ending_the_run():
+            self._index.append(summary)
+            self._observer.end(ended.attempt, ended.result)
 
 
-def _kernel_by_kernel(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
-    """Return the cells grouped by kernel, so that each guest VM boots once."""
-    kernels = {kernel: number for number, kernel in enumerate(dict.fromkeys(planned.cell.kernel for planned in cells))}
-    return sorted(cells, key=lambda planned: kernels[planned.cell.kernel])
+def ending_of(result: Result) -> Ending:
+    """Return how an attempt ended, for the scheduler: a time-out may be the fault of the cells beside it."""
+    kind = result.failure.kind if result.failure is not None else ""
+    by_the_machine = kind == "environment" or (kind == "timeout" and result.concurrent_cells > 1)
+    return Ending(
+        failed=result.status in ("failed", "error"),
+        reliable=result.timing_reliable is not False and not by_the_machine,
+    )

@@ -82,10 +82,10 @@ def test_both_cells_of_a_pair_are_judged_with_their_twin(bench: Bench, monkeypat
 
     analyse = cell.analyse
 
-    def judge(path: Path) -> Result:
+    def judge(path: Path, twins: list[Path]) -> Result:
         judged.append(path.name)
         existing = sorted(found.parent.name for found in path.parent.glob("*/result.json"))
-        return analyse(path).model_copy(update={"verdict": " ".join(existing)})
+        return analyse(path, twins).model_copy(update={"verdict": " ".join(existing)})
 
     monkeypatch.setattr(cell, "analyse", judge)
     report = bench.run(family=["ipv4", "ipv6"], nodes=[1, 2], chunk=[1, 2])

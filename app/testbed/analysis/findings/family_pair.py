@@ -9,6 +9,7 @@ from testbed.analysis.findings.limits import Limit, find_limits
 from testbed.analysis.findings.measured import Fact, Measured, unobservable
 from testbed.analysis.findings.rule import Answer, Rule
 from testbed.analysis.join.observation import Observation
+from testbed.result import cell_folder
 
 SAME: Final = 0.2
 """Rates of two runs of the same cell differ by so much in any case: one read more or less, a busy machine."""
@@ -68,10 +69,14 @@ def measure(observation: Observation) -> Answer:
         FamiliesDiffer(**pair, limit_differs=limit_differs, goodput_differs=goodput_differs)
         if differ
         else FamiliesAgree(**pair),
-        evidence=file(f"../{pair['twin']}/result.json", "the result of the other family"),
+        evidence=file(f"../{_folder(twin)}/result.json", "the result of the other family"),
         confidence="medium" if limit is None else "high",
         strength=0.6 if differ else 0.15,
     )
+
+
+def _folder(twin: Mapping[str, Any]) -> str:
+    return cell_folder(str(twin.get("cell", "")), int(twin.get("repetition", 1)), int(twin.get("attempt", 1)))
 
 
 def _limit(twin: Mapping[str, Any]) -> str | None:

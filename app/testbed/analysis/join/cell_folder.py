@@ -1,7 +1,7 @@
 """Load a cell's folder, of any version, or a capture from anywhere. Missing or broken raw files are no error here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,12 @@ def read_record(folder: Path) -> CellRecord:
     return CellRecord.model_validate(upgrade_cell(json.loads((folder / "cell.json").read_text())))
 
 
-def load_cell(folder: Path) -> Observation:
-    """Return the observation of the cell in `folder`; raises ValueError when its `cell.json` is invalid."""
+def load_cell(folder: Path, twins: Sequence[Path] | None = None) -> Observation:
+    """Return the observation of the cell in `folder`; raises ValueError when its `cell.json` is invalid.
+
+    `twins` are the folders in which the cell of the other address family may be, the preferred one first; None: search
+    the whole run, which takes long in a run of many cells.
+    """
     record = read_record(folder)
     client, server = (_end(folder, role, record) for role in ("client", "server"))
     links = [events.get("link") or {} for events in record.sidecars.values()]
@@ -42,7 +46,7 @@ def load_cell(folder: Path) -> Observation:
         rtt_ms=rtt.get("median"),
         link_losses=_link_losses(record),
         host=_machine(folder, record),
-        twin=_twin(folder, record),
+        twin=_twin(folder, record, twins),
     )
 
 
@@ -141,10 +145,11 @@ def _machine(folder: Path, record: CellRecord) -> dict[str, Any]:
     return upgrade_run(_document(folder.parent / "run.json")) | record.machine
 
 
-def _twin(folder: Path, record: CellRecord) -> dict[str, Any] | None:
+def _twin(folder: Path, record: CellRecord, twins: Sequence[Path] | None) -> dict[str, Any] | None:
     """Return the result of the run's cell that differs from this one in its family only."""
     wanted = {**record.requested, "family": {"ipv4": "ipv6", "ipv6": "ipv4"}.get(record.requested.get("family", ""))}
-    for path in sorted(folder.parent.glob("*/result.json")):
+    candidates = [each.parent for each in sorted(folder.parent.glob("*/result.json"))] if twins is None else twins
+    for path in (each / "result.json" for each in candidates):
         found = upgrade_result(_document(path))
         if path.parent != folder and found.get("requested") == wanted:
             return found

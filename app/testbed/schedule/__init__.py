@@ -1,0 +1,1 @@
+"""Which cell of a run begins next, and beside which others."""

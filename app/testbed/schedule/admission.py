@@ -1,0 +1,100 @@
+"""Whether one more cell may run beside those that run already."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from testbed.schedule.needs import SET_UP_CPU_SHARE, Needs, is_guest
+
+CPU_OVERCOMMIT: Final = 2.0
+"""Cells wait for the engine about half of the time in which they are set up, so two of them share a processor."""
+
+RESERVED_BYTES: Final = 256 << 20
+"""Memory that stays available for everything else on the machine."""
+
+LOW_PRESSURE: Final = 0.3
+"""Share of the time in which something waited for a processor, below which `auto` adds a cell."""
+
+HIGH_PRESSURE: Final = 0.8
+"""The same, above which `auto` begins no further cell."""
+
+SHRINK: Final = 0.7
+"""What is left of the limit of `auto` after a cell whose times are not reliable."""
+
+JOBS_PER_PROCESSOR: Final = 64
+"""The most that `auto` tries; a sleeping cell needs about 3 % of a processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the machine shows now; None = not known."""
+
+    cpu_pressure_share: float | None = None
+    available_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the machine has; `networks` is how many more the engine can create, None = enough."""
+
+    processors: int = 1
+    networks: int | None = None
+
+
+@dataclass(slots=True)
+class Running:
+    """A cell that runs."""
+
+    needs: Needs
+    alone: bool = False
+    sets_up: bool = True
+    """Whether its transfer has not begun yet."""
+
+    @property
+    def cpu_share(self) -> float:
+        """Return the share of one processor that it needs now."""
+        return SET_UP_CPU_SHARE if self.sets_up else self.needs.cpu_share
+
+
+class Jobs:
+    """How many cells may run at the same time: a fixed number, or one that follows the machine."""
+
+    def __init__(self, fixed: int | None, processors: int) -> None:
+        self._auto = fixed is None
+        self._most = JOBS_PER_PROCESSOR * processors
+        self.now = processors if fixed is None else fixed
+
+    def grow(self, reading: Reading) -> None:
+        """Add one if nothing waits for a processor."""
+        pressure = reading.cpu_pressure_share
+        if self._auto and pressure is not None and pressure < LOW_PRESSURE:
+            self.now = min(self._most, self.now + 1)
+
+    def shrink(self) -> None:
+        """Remove some, because a cell's times were not reliable."""
+        if self._auto:
+            self.now = max(1, int(self.now * SHRINK))
+
+    def overloaded(self, reading: Reading) -> bool:
+        """Return whether the machine is so busy that no further cell begins."""
+        return self._auto and (reading.cpu_pressure_share or 0.0) > HIGH_PRESSURE
+
+
+def fits(needs: Needs, running: Iterable[Running], capacity: Capacity, reading: Reading) -> bool:
+    """Return whether a cell fits beside those that run; where none runs, every cell fits.
+
+    Cells of the host and of a guest VM, or of two guests, do not run at the same time, and those of one guest run one
+    after another: they would distort each other's times.
+    """
+    beside = list(running)
+    if not beside:
+        return True
+    if is_guest(needs) or any(each.alone or is_guest(each.needs) for each in beside):
+        return False
+    if sum(each.cpu_share for each in beside) + SET_UP_CPU_SHARE > CPU_OVERCOMMIT * capacity.processors:
+        return False
+    if capacity.networks is not None and len(beside) >= capacity.networks:
+        return False
+    # What is available contains neither the memory of those that are being set up, nor that of this one.
+    reserved = RESERVED_BYTES + needs.memory_bytes + sum(each.needs.memory_bytes for each in beside if each.sets_up)
+    return reading.available_bytes is None or reading.available_bytes >= reserved
