@@ -20,6 +20,7 @@ from testbed.result import Result
 from testbed.run.executor import Attempt
 from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
+from testbed.run.site import LocalSite
 from testbed.scenario.expand import Scenario, expand
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
@@ -134,16 +135,15 @@ def testbed_cell(
 
     def run(**fields: object) -> CellShown:
         observer = _Notes()
-        run = Run(
+        site = LocalSite(
             testbed_engine,
             testbed_images,
             observer,
-            output=tmp_path / "runs",
             engine_version=testbed_engine.version,
             machines=testbed_guests,
         )
         scenario = Scenario(request.node.name, "", tuple(expand(fields)))
-        report = run.run(scenario)
+        report = Run(site, observer, output=tmp_path / "runs").run(scenario)
         runs.append(report.run)
         result = report.results[0]
         folder = report.folder / result.folder

@@ -14,6 +14,7 @@ from benchmarks.fidelity.judge import Finding
 from benchmarks.fidelity.rows import ENGINES
 from testbed.run.machines import Guests
 from testbed.run.run import Run
+from testbed.run.site import LocalSite
 from testbed.scenario.expand import Scenario, expand
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
@@ -60,7 +61,8 @@ def transfer(kernel: str, output: Path) -> dict[str, list[Transfer]]:
     with Guests(engine, images, print) as guests:
         for name in ENGINES * PASSES:
             scenario = Scenario("tcp", "", tuple(expand(_CELL | {"kernel": kernel, "engine": name})))
-            result = Run(engine, images, _Silent(), output=output, machines=guests).run(scenario).results[0]
+            site = LocalSite(engine, images, _Silent(), machines=guests)
+            result = Run(site, _Silent(), output=output).run(scenario).results[0]
             assert result.status == "passed", result.reason
             assert result.metrics.goodput_bytes_per_s is not None
             done[name].append(Transfer(result.verdict.partition(" (")[0], result.metrics.goodput_bytes_per_s))

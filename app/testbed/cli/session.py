@@ -25,6 +25,7 @@ from testbed.result import SCHEMA_VERSION, Result
 from testbed.run.cell import Keep
 from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
+from testbed.run.site import LocalSite
 from testbed.run.stop import Stop
 from testbed.scenario.expand import Scenario
 from testbed.schedule.scheduler import Rules
@@ -76,18 +77,8 @@ def execute(scenario: Scenario, chosen: Settings, display: Display, rules: Rules
         with display.live():
             images = Images(engine, display.build_progress)
             guests = stack.enter_context(Guests(engine, images, display.guest_progress))
-            run = Run(
-                engine,
-                images,
-                display,
-                output=chosen.output,
-                keep=chosen.keep,
-                engine_version=engine.version,
-                machines=guests,
-                rules=rules,
-                stop=stop,
-            )
-            return run.run(scenario)
+            site = LocalSite(engine, images, display, keep=chosen.keep, engine_version=engine.version, machines=guests)
+            return Run(site, display, output=chosen.output, rules=rules, stop=stop).run(scenario)
 
 
 def shown(result: Result, folder: Path) -> list[str]:

@@ -14,9 +14,7 @@ from testbed.scenario.expand import PlannedCell, Scenario
 from testbed.stack.ports import Image
 
 
-def run_document(
-    run: str, scenario: Scenario, image_ids: Mapping[str, str], host_facts: Mapping[str, Any]
-) -> dict[str, Any]:
+def run_document(run: str, scenario: Scenario, site_facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return `run.json` before the first cell."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -24,8 +22,7 @@ def run_document(
         "scenario": scenario.name,
         "description": scenario.description,
         "cells": [{"id": planned.id, "requested": planned.cell.requested()} for planned in scenario.cells],
-        "images": dict(image_ids),
-        **host_facts,
+        **site_facts,
     }
 
 

@@ -11,6 +11,7 @@ from testbed.run.cell import Keep
 from testbed.run.executor import Attempt
 from testbed.run.machines import Machine
 from testbed.run.run import Run, RunReport
+from testbed.run.site import LocalSite
 from testbed.scenario.expand import Scenario, expand
 from testbed.stack.images import DOCKERFILES, Images
 from testbed.stack.ports import Found, Image
@@ -49,8 +50,10 @@ class Bench:
 
     def run(self, *, keep: Keep = "never", **fields: object) -> RunReport:
         version = {"KernelVersion": "6"}
-        made = Run(self.engine, self.images, self.observer, output=self.output, keep=keep, engine_version=version)
-        return made.run(Scenario("test", "", tuple(expand({"nodes": 1, "content": 0} | fields))))
+        site = LocalSite(self.engine, self.images, self.observer, keep=keep, engine_version=version)
+        return Run(site, self.observer, output=self.output).run(
+            Scenario("test", "", tuple(expand({"nodes": 1, "content": 0} | fields)))
+        )
 
 
 @pytest.fixture
@@ -255,8 +258,10 @@ class FakeMachines:
 
 
 def run_at(bench: Bench, machines: FakeMachines, keep: Keep = "never", **fields: object) -> RunReport:
-    run = Run(bench.engine, bench.images, bench.observer, output=bench.output, keep=keep, machines=machines)
-    return run.run(Scenario("test", "", tuple(expand({"nodes": 1, "content": 0} | fields))))
+    site = LocalSite(bench.engine, bench.images, bench.observer, keep=keep, machines=machines)
+    return Run(site, bench.observer, output=bench.output).run(
+        Scenario("test", "", tuple(expand({"nodes": 1, "content": 0} | fields)))
+    )
 
 
 def test_cells_are_grouped_by_kernel(bench: Bench) -> None:

@@ -1,0 +1,117 @@
+"""Where the cells of a run execute: prepare, execute, clean up. The rest of a run is the same everywhere.
+
+Implementations of `Site`: `LocalSite`, this machine.
+"""
+
+from typing import Any, Protocol
+
+from testbed.errors import HostError
+from testbed.ownership import RUN, this_process
+from testbed.run.cell import Keep
+from testbed.run.executor import Executor, RunObserver
+from testbed.run.host import host_facts
+from testbed.run.judging import Judge
+from testbed.run.local import LocalExecutor, LocalSettings
+from testbed.run.machines import HostOnly, Machines
+from testbed.run.preparation import prepare_images
+from testbed.scenario.expand import Scenario
+from testbed.scenario.model import HOST
+from testbed.stack.clean import leftovers, remove_all
+from testbed.stack.images import Images
+from testbed.stack.ports import ContainerEngine
+from testbed.units import pluralize
+
+
+class Site(Protocol):
+    """The machines of one run."""
+
+    @property
+    def kept(self) -> bool:
+        """Return whether `--keep` has preserved resources of a cell."""
+
+    def open(self, run: str, scenario: Scenario) -> dict[str, Any]:
+        """Prepare for the cells; return what `run.json` has about images and machines.
+
+        Raises HostError when not even the first cell can begin.
+        """
+
+    def executor(self, judge: Judge) -> Executor:
+        """Return the executor of the run's cells, once, after `open`."""
+
+    def close(self, *, complete: bool) -> dict[str, Any]:
+        """Clean up after the last cell; return what `run.json` has in addition by now.
+
+        `complete` says whether all cells have ended by themselves.
+        """
+
+
+class LocalSite:
+    """The container engine of this machine, and guest VMs; `engine_version` is its own description of itself."""
+
+    def __init__(
+        self,
+        engine: ContainerEngine,
+        images: Images,
+        observer: RunObserver,
+        *,
+        keep: Keep = "never",
+        engine_version: dict[str, Any] | None = None,
+        machines: Machines | None = None,
+    ) -> None:
+        self._engine = engine
+        self._images = images
+        self._observer = observer
+        self._keep: Keep = keep
+        self._engine_version = engine_version or {}
+        self._machines = machines or HostOnly(engine)
+        self._owner = this_process()
+        self._settings: LocalSettings | None = None
+        self._executor: LocalExecutor | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Return whether `--keep` has preserved resources of a cell."""
+        return self._executor is not None and self._executor.kept
+
+    def open(self, run: str, scenario: Scenario) -> dict[str, Any]:
+        """Remove leftovers of dead runs, and prepare the images."""
+        self.sweep()
+        if self._keep != "never" and any(planned.cell.kernel != HOST for planned in scenario.cells):
+            self._observer.note("--keep has no effect in a guest VM, which is deleted when its cells are done")
+        images = prepare_images(self._engine, self._images, scenario, run, self._owner)
+        self._settings = LocalSettings(run, self._owner, images, self._keep, self._engine_version)
+        return {"images": images.ids(), **host_facts(self._engine_version)}
+
+    def sweep(self) -> None:
+        """Remove the leftovers of runs of this host whose process has ended without cleaning up."""
+        sentence, failures = sweep(self._engine)
+        for failure in failures:
+            self._observer.note(f"leftover of a dead run: {failure.message}")
+        if sentence:
+            self._observer.note(sentence)
+
+    def executor(self, judge: Judge) -> Executor:
+        """Return the executor of this machine."""
+        assert self._settings is not None
+        self._executor = LocalExecutor(self._settings, self._engine, self._machines, judge, self._observer)
+        return self._executor
+
+    def close(self, *, complete: bool) -> dict[str, Any]:
+        """Remove what an error or an interruption has left."""
+        if self._executor is not None and not self.kept and (self._executor.left or not complete):
+            self._executor.remove_leftovers()
+        return {}
+
+
+def sweep(engine: ContainerEngine) -> tuple[str, list[HostError]]:
+    """Remove the leftovers of runs of this host whose process has ended without cleaning up.
+
+    Returns a sentence, empty if there were none, and the errors of failed removals.
+    """
+    found = leftovers(engine, this_process(), kept=False)
+    if not found:
+        return "", []
+    failures = remove_all(engine, [each.handle for each in found])
+    runs = sorted({each.labels[RUN] for each in found})
+    ended = "process has ended" if len(runs) == 1 else "processes have ended"
+    return f"removed {pluralize(len(found), 'leftover')} of {', '.join(runs)}, whose {ended}", failures
