@@ -19,7 +19,7 @@ WORKFLOW: Final = ".github/workflows/ci.yml"
 GUEST: Final = "app/testbed/vm/guest"
 DOCKERFILES: Final = (
     *("Dockerfile.client", "Dockerfile.server", "Dockerfile.cserver", "netem/Dockerfile"),
-    *(f"{GUEST}/{name}.Dockerfile" for name in ("guest", "kernels", "maker")),
+    *(f"{GUEST}/{name}.Dockerfile" for name in ("guest", "kernel", "kernels", "maker")),
 )
 SCRIPTS: Final = (
     *("tools/setup", "tools/lock", ".ci/run"),

@@ -5,12 +5,16 @@ Building a guest VM needs these. All command lines of `docker` are in this packa
 
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Final
 
 from testbed.errors import HostError
 from testbed.ownership import ROLE, labels, this_process
+from testbed.stack.cancel import active_cancel
 
 COMMAND_S: Final = 60.0
 COPY_S: Final = 900.0
@@ -38,14 +42,52 @@ def _last_lines(stderr: bytes) -> list[str]:
     return stderr.decode(errors="replace").strip().splitlines()[-_ERROR_LINES:]
 
 
-def _run(argv: Sequence[str], attempt: str, timeout_s: float = COMMAND_S, stdin: IO[bytes] | None = None) -> str:
+@contextmanager
+def _process(
+    argv: Sequence[str],
+    attempt: str,
+    *,
+    stdin: IO[bytes] | int | None = None,
+    stderr: IO[bytes] | int = subprocess.PIPE,
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a command for the block; it is killed when the block raises, or when another thread stops the attempt.
+
+    Ctrl-C in a terminal reaches it, too; any other interruption does not.
+    """
     try:
-        done = subprocess.run(argv, stdin=stdin, capture_output=True, timeout=timeout_s, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        process = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr)
+    except OSError as error:
         raise DockerCommandError(attempt, str(error)) from error
-    if done.returncode:
-        raise DockerCommandError(attempt, f"exit code {done.returncode}", output=_last_lines(done.stderr))
-    return done.stdout.decode(errors="replace")
+    with process:
+        try:
+            with active_cancel().stopping(attempt, process.kill):
+                yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
+def _output(process: "subprocess.Popen[bytes]") -> IO[bytes]:
+    assert process.stdout is not None
+    return process.stdout
+
+
+def _run(argv: Sequence[str], attempt: str, timeout_s: float = COMMAND_S, stdin: IO[bytes] | int | None = None) -> str:
+    with _process(argv, attempt, stdin=stdin) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise DockerCommandError(attempt, str(error)) from error
+        if process.returncode:
+            raise DockerCommandError(attempt, f"exit code {process.returncode}", output=_last_lines(stderr))
+    return stdout.decode(errors="replace")
+
+
+def _check(process: "subprocess.Popen[bytes]", attempt: str, errors: IO[bytes]) -> None:
+    """Wait for a command whose errors are in a file; raises DockerCommandError unless it has succeeded."""
+    if process.wait():
+        errors.seek(0)
+        raise DockerCommandError(attempt, f"exit code {process.returncode}", output=_last_lines(errors.read()))
 
 
 def compose_version() -> str:
@@ -60,22 +102,13 @@ def build(context: Path, dockerfile: str, tag: str, arguments: Mapping[str, str]
         argv += ["--build-arg", f"{name}={value}"]
     attempt = f"build the image {tag}"
     lines: list[str] = []
-    try:
-        with subprocess.Popen(
-            [*argv, str(context)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        ) as process:
-            try:
-                for line in process.stdout or ():
-                    lines = [*lines[1 - _BUILD_LINES :], line.rstrip()]
-                    on_line(line.rstrip())
-            except BaseException:
-                process.kill()  # Ctrl-C in a terminal reaches it, too; any other interruption does not
-                process.wait()
-                raise
-    except OSError as error:
-        raise DockerCommandError(attempt, str(error)) from error
-    if process.returncode:
-        raise DockerCommandError(attempt, f"exit code {process.returncode}", output=lines)
+    with _process([*argv, str(context)], attempt, stderr=subprocess.STDOUT) as process:
+        for raw in _output(process):
+            line = raw.decode(errors="replace").rstrip()
+            lines = [*lines[1 - _BUILD_LINES :], line]
+            on_line(line)
+        if process.wait():
+            raise DockerCommandError(attempt, f"exit code {process.returncode}", output=lines)
 
 
 def image_ids(names: Sequence[str], host: str = "") -> dict[str, str]:
@@ -85,11 +118,10 @@ def image_ids(names: Sequence[str], host: str = "") -> dict[str, str]:
     return dict(zip(names, ids, strict=True))
 
 
-def read_file(tag: str, path: str) -> str:
-    """Return a text file of an image."""
-    attempt = f"read {path} of the image {tag}"
-    with _container(["--entrypoint", "cat", tag, path], attempt) as container:
-        return _run(["docker", "start", "--attach", container], attempt)
+def image_tags(host: str) -> set[str]:
+    """Return the tags of all images in an engine's store."""
+    argv = ["docker", "--host", host, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]
+    return set(_run(argv, f"list the images of {host}").split())
 
 
 @contextmanager
@@ -105,55 +137,84 @@ def _container(arguments: Sequence[str], attempt: str) -> Iterator[str]:
         _run(["docker", "rm", "--force", "--volumes", container], "remove a container")
 
 
-def write_disk(tag: str, maker: Sequence[str], sink: Callable[[IO[bytes]], None]) -> None:
-    """Pipe an image's file system as a tar stream through a container of `maker`, and its output to `sink`."""
-    attempt = f"write a disk with the contents of the image {tag}"
-    # A volume: some storage drivers find the holes of a file only by reading it. No log: the output is the disk.
-    options = ["--interactive", "--volume", "/tmp", "--log-driver", "none"]  # noqa: S108 - a path in the container
-    with _container([tag, "true"], attempt) as content, _container([*options, *maker], attempt) as writer:
-        argv = ["docker", "start", "--attach", "--interactive", writer]
-        with (
-            subprocess.Popen(["docker", "export", content], stdout=subprocess.PIPE) as source,
-            subprocess.Popen(argv, stdin=source.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writing,
-        ):
-            if source.stdout is None or writing.stdout is None or writing.stderr is None:
-                raise DockerCommandError(attempt, "a pipe is missing")
-            source.stdout.close()
-            try:
-                sink(writing.stdout)
-            except BaseException:
-                source.kill()
-                writing.kill()
-                raise
-            finally:
-                writing.stdout.close()
-                lines = _last_lines(writing.stderr.read())
-        if source.returncode or writing.returncode:
-            raise DockerCommandError(attempt, f"exit code {writing.returncode}", output=lines)
+@contextmanager
+def exported(tag: str) -> Iterator[IO[bytes]]:
+    """Provide the file system of an image as a tar stream, which must be read to its end."""
+    attempt = f"export the image {tag}"
+    with _container([tag, "true"], attempt) as container, _stream(["docker", "export", container], attempt) as stream:
+        yield stream
 
 
-def copy_out(tag: str, path: str, target: Path) -> None:
-    """Copy one file out of an image."""
+@contextmanager
+def copied_out(tag: str, path: str) -> Iterator[IO[bytes]]:
+    """Provide a path of an image as a tar stream, which must be read to its end."""
     attempt = f"copy {path} out of the image {tag}"
-    with _container([tag, "true"], attempt) as container:
-        _run(["docker", "cp", f"{container}:{path}", str(target)], attempt)
+    with (
+        _container([tag, "true"], attempt) as container,
+        _stream(["docker", "cp", f"{container}:{path}", "-"], attempt) as stream,
+    ):
+        yield stream
+
+
+@contextmanager
+def _stream(argv: Sequence[str], attempt: str) -> Iterator[IO[bytes]]:
+    with TemporaryFile() as errors, _process(argv, attempt, stderr=errors) as process:
+        yield _output(process)
+        _check(process, attempt, errors)
+
+
+def save_images(names: Sequence[str], target: Path) -> None:
+    """Write images of this machine's store to an archive."""
+    _run(["docker", "save", "--output", str(target), *names], f"save {' '.join(names)}", COPY_S)
+
+
+def through(arguments: Sequence[str], feed: Callable[[IO[bytes]], None], sink: Callable[[IO[bytes]], None]) -> None:
+    """Run a container whose input `feed` writes, in a thread of its own, while `sink` reads its output."""
+    attempt = f"run the image {arguments[0]}"
+    # A volume: some storage drivers find the holes of a file only by reading it. No log: the output may be a disk.
+    options = ["--interactive", "--volume", "/tmp", "--log-driver", "none"]  # noqa: S108 - a path in the container
+    with _container([*options, *arguments], attempt) as container, TemporaryFile() as errors:
+        argv = ["docker", "start", "--attach", "--interactive", container]
+        with (
+            _process(argv, attempt, stdin=subprocess.PIPE, stderr=errors) as process,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            fed = pool.submit(copy_context().run, _feed, process, feed)
+            try:
+                sink(_output(process))
+            except Exception as error:
+                process.kill()
+                cause = fed.exception()
+                if cause is not None:  # the end of the output is its consequence
+                    raise cause from error
+                raise
+            fed.result()
+            _check(process, attempt, errors)
+
+
+def _feed(process: "subprocess.Popen[bytes]", feed: Callable[[IO[bytes]], None]) -> None:
+    assert process.stdin is not None
+    try:
+        with suppress(BrokenPipeError), process.stdin:  # the exit code explains it
+            feed(process.stdin)
+    except BaseException:
+        process.kill()
+        raise
 
 
 def copy_images(names: Sequence[str], host: str) -> None:
     """Copy images from this machine's store to the engine at `host`; layers that they share are copied once."""
     attempt = f"copy {' '.join(names)} to {host}"
-    with subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE) as source:
-        _run(["docker", "--host", host, "load", "--quiet"], attempt, COPY_S, stdin=source.stdout)
-    if source.returncode:
-        raise DockerCommandError(attempt, f"docker save: exit code {source.returncode}")
+    with _stream(["docker", "save", *names], attempt) as source:
+        _run(["docker", "--host", host, "load", "--quiet"], attempt, COPY_S, stdin=source)
 
 
 def try_images(names: Sequence[str], host: str) -> None:
     """Start each image once, whatever the result, so that the engine has everything that a start needs in memory."""
     for name in names:
         argv = ["docker", "--host", host, "run", "--rm", "--network", "none", name, "--help"]
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_S, check=False)
+        with suppress(DockerCommandError):
+            _run(argv, f"try {name}", stdin=subprocess.DEVNULL)
 
 
 def remove_images_except(names: Sequence[str], host: str) -> None:

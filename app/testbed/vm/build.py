@@ -1,4 +1,4 @@
-"""Build a guest image: Debian's packages on a disk, booted to fill its Docker store, and again to save its state.
+"""Build a guest image: a disk, and the saved state of a guest that has booted from it and started each image once.
 
 Each image is written to a folder of its own and appears in the cache complete, by a rename.
 """
@@ -6,22 +6,19 @@ Each image is written to a folder of its own and appears in the cache complete, 
 import hashlib
 import shutil
 import subprocess
-import tarfile
-import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from testbed.stack import docker_cli
 from testbed.vm.accel import qemu_version
+from testbed.vm.disk import make_disk, recipe_hash
 from testbed.vm.errors import GuestError
 from testbed.vm.guest import Guest, Progress, ignore
-from testbed.vm.kernels import SUITES, DebianKernel, parse_list, select
 from testbed.vm.store import (
     GuestImage,
     cache_dir,
@@ -36,45 +33,6 @@ from testbed.vm.store import (
 
 IMAGES: Final = ("testbed-client", "testbed-server", "testbed-cserver", "testbed-netem")
 KEPT_PER_KERNEL: Final = 3
-DISK_MIB: Final = 8192  # a file with holes: 1.3 GB of it are used
-_HERE: Final = Path(__file__).parent
-_RECIPE: Final = _HERE / "guest"
-_AGENT: Final = ("__init__.py", "mux.py", "pump.py", "agent.py")
-_KERNELS_TAG: Final = "testbed-vm-kernels"
-_MAKER_TAG: Final = "testbed-vm-maker"
-
-
-def recipe_files() -> dict[str, Path]:
-    """Return all files that a guest is made of, by their path in the build context."""
-    files = {file.name: file for file in sorted(_RECIPE.iterdir()) if file.is_file()}
-    files["testbed/__init__.py"] = _HERE.parent / "__init__.py"
-    return files | {f"testbed/vm/{name}": _HERE / name for name in _AGENT}
-
-
-def recipe_hash() -> str:
-    """Return a short hash of all that a guest is made of, except packages and images."""
-    total = hashlib.sha256(str(DISK_MIB).encode())
-    for name, file in recipe_files().items():
-        total.update(f"\0{name}\0".encode() + file.read_bytes())
-    return total.hexdigest()[:12]
-
-
-@contextmanager
-def _context() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="testbed-vm-") as folder:
-        for name, file in recipe_files().items():
-            target = Path(folder, name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, target)
-        yield Path(folder)
-
-
-def look_up_kernels(on_line: Progress = ignore) -> list[DebianKernel]:
-    """Return the kernels that Debian offers today; raises HostError."""
-    arguments = {"SUITES": " ".join(SUITES.values()), "LOOKED_UP": datetime.now(UTC).date().isoformat()}
-    with _context() as context:
-        docker_cli.build(context, "kernels.Dockerfile", _KERNELS_TAG, arguments, on_line)
-    return parse_list(docker_cli.read_file(_KERNELS_TAG, "/kernels.txt"))
 
 
 def _with_current_recipe(kernel: str) -> list[GuestImage]:
@@ -105,8 +63,9 @@ def ensure(
     with _part() as part:
         progress(f"copying {existing[0].name}")
         _copy_disk(existing[0], part)
+        changed = [name for name in ids if existing[0].images.get(name) != ids[name]]
         image = replace(existing[0], folder=part, images=ids)
-        refill(image, [name for name in ids if existing[0].images.get(name) != ids[name]], progress)
+        refill(image, changed, progress)
         return _finish(image, start_s)
 
 
@@ -117,10 +76,20 @@ def build(
     start_s = time.monotonic()
     qemu_version()
     ids = docker_cli.image_ids(images)
-    progress("looking up kernels")
-    chosen = select(look_up_kernels(on_line), kernel)
     with _part() as part:
-        image = _make_disk(part, chosen, ids, progress, on_line)
+        made = make_disk(part, kernel, ids, progress, on_line)
+        image = GuestImage(
+            folder=part,
+            kernel=made.kernel.name,
+            suite=made.kernel.suite,
+            version=made.kernel.version,
+            release="",
+            recipe=recipe_hash(),
+            images=ids,
+            built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            build_s=0,
+            packages=made.packages,
+        )
         release = _fill(image, progress)
         return _finish(replace(image, release=release), start_s)
 
@@ -178,57 +147,19 @@ def image_name(image: GuestImage) -> str:
     return f"{image.kernel}-{image.version}-{key[:8]}"
 
 
-def _make_disk(
-    part: Path, kernel: DebianKernel, ids: dict[str, str], progress: Progress, on_line: Progress
-) -> GuestImage:
-    tag = f"testbed-vm-guest:{kernel.name}"
-    with _context() as context:
-        progress(f"installing Debian's packages and kernel {kernel.version}")
-        arguments = {"SUITE": kernel.suite, "VERSION": kernel.version}
-        docker_cli.build(context, "guest.Dockerfile", tag, arguments, on_line)
-        docker_cli.build(context, "maker.Dockerfile", _MAKER_TAG, {}, on_line)
-    progress("writing the disk")
-    disk_id = uuid.uuid5(uuid.NAMESPACE_URL, f"testbed {recipe_hash()} {kernel.version}")
-    docker_cli.write_disk(tag, [_MAKER_TAG, str(DISK_MIB), str(disk_id)], lambda stream: _unpack(stream, part))
-    for name in ("vmlinuz", "initrd"):
-        docker_cli.copy_out(tag, f"/boot/{name}", part / name)
-    return GuestImage(
-        folder=part,
-        kernel=kernel.name,
-        suite=kernel.suite,
-        version=kernel.version,
-        release="",
-        recipe=recipe_hash(),
-        images=ids,
-        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        build_s=0,
-        packages=tuple(docker_cli.read_file(tag, "/packages.txt").splitlines()),
-    )
-
-
-def _unpack(stream: IO[bytes], folder: Path) -> None:
-    """Extract the disk from its tar stream, keeping its holes."""
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
-            if member.name == "disk.raw":
-                archive.extract(member, folder, filter="data")
-    while stream.read(1 << 16):
-        pass
-
-
 def _fill(image: GuestImage, progress: Progress) -> str:
-    """Boot the disk to load our images, and again to save the state; return the kernel release."""
-    names = list(image.images)
+    """Boot a new disk and save the state; return the kernel release.
+
+    Our images are on the disk; those that the guest's engine does not find there are loaded.
+    """
     with Guest(image, keep=True, progress=progress) as guest:
-        progress(f"loading {len(names)} images ({guest.facts.boot_s:.0f} s to boot)")
-        _load(guest, names)
-        release = guest.facts.kernel
-        guest.power_off()
-    with Guest(image, keep=True, progress=progress) as guest:
-        progress("saving the state after a warm-up")
-        docker_cli.try_images(names, guest.docker_url)
-        guest.store_state()
-    return release
+        present = docker_cli.image_tags(guest.docker_url)
+        missing = [name for name in image.images if name not in present and f"{name}:latest" not in present]
+        if missing:
+            progress(f"loading {len(missing)} images, which the guest's engine does not find on its disk")
+            _load(guest, missing)
+        _save_state(guest, list(image.images), progress)
+        return guest.facts.kernel
 
 
 def refill(image: GuestImage, changed: list[str], progress: Progress) -> None:
@@ -236,9 +167,13 @@ def refill(image: GuestImage, changed: list[str], progress: Progress) -> None:
     with Guest(image, keep=True, progress=progress) as guest:
         progress(f"loading {len(changed)} images")
         _load(guest, changed)
-        progress("saving the state after a warm-up")
-        docker_cli.try_images(changed, guest.docker_url)
-        guest.store_state()
+        _save_state(guest, changed, progress)
+
+
+def _save_state(guest: Guest, names: list[str], progress: Progress) -> None:
+    progress("saving the state after a warm-up")
+    docker_cli.try_images(names, guest.docker_url)
+    guest.store_state()
 
 
 def _load(guest: Guest, names: list[str]) -> None:

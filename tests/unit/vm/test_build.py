@@ -5,7 +5,8 @@ import pytest
 
 from testbed.stack import docker_cli
 from testbed.vm import build as builder
-from testbed.vm.build import KEPT_PER_KERNEL, ensure, recipe_hash, superseded
+from testbed.vm.build import KEPT_PER_KERNEL, ensure, superseded
+from testbed.vm.disk import recipe_hash
 from testbed.vm.store import GuestImage
 
 IDS = {"testbed-client:1": "sha256:c", "testbed-netem:1": "sha256:n"}
@@ -97,15 +98,3 @@ def test_an_image_removed_by_another_process_is_not_reused(cache: Path, monkeypa
     image(cache / "a")
     monkeypatch.setattr(builder, "hold", lambda _: False)
     assert ensure("bookworm", list(IDS)) == "built"
-
-
-def test_the_recipe_counts_all_that_goes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = recipe_hash()
-    assert recipe_hash() == before
-    names = set(builder.recipe_files())
-    assert {"init", "guest.Dockerfile", "testbed/vm/agent.py", "testbed/vm/mux.py", "testbed/vm/pump.py"} <= names
-    changed = tmp_path / "init"
-    changed.write_text("#!/bin/sh\n")
-    inputs = builder.recipe_files() | {"init": changed}
-    monkeypatch.setattr(builder, "recipe_files", lambda: inputs)
-    assert recipe_hash() != before

@@ -1,4 +1,5 @@
-# Look up which kernels Debian offers now; LOOKED_UP is a date, so that the answer is no older than that.
+# Look up which kernels Debian offers now; LOOKED_UP is a date, so that the answer is no older than that. The package lists
+# stay in the image, for kernel.Dockerfile.
 ARG BASE=debian:trixie-slim
 FROM ${BASE}
 COPY look-up-kernels /usr/local/bin/
