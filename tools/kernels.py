@@ -5,7 +5,8 @@ import sys
 from typing import Final
 
 from testbed.vm.kernels import SUITES
-from tools.lanes import BIN, Lane, run_lanes
+from tools.lane_runner import Lane, run_lanes
+from tools.lanes import BIN
 
 TESTS: Final = ("tests/integration", "-m", "vm")
 

@@ -1,7 +1,12 @@
-"""Provide fixtures for tests that need a Docker engine; `pytest tests/integration --family ipv4|ipv6|both`."""
+"""Provide fixtures for tests that need a Docker engine; `pytest tests/integration --family ipv4|ipv6|both`.
+
+With `-n 4 --dist loadgroup` four tests run at a time: names of networks, images and folders are of one test or of one
+process, and a test that others would disturb, or that would disturb them, has the mark `alone` with its reason.
+"""
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -28,12 +33,28 @@ from testbed.stack.clean import remove_all
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
 from tests.support.archives import packed
+from tests.support.machine_lock import MachineLock
 from tests.support.sidecar import Bed, bed
 
 START_S = 90.0
 """A run builds nothing here, but other tests may load the machine."""
 
-IMAGE = "testbed-test-{name}:latest"
+ALONE = "alone"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that run alone behind the others, so that the machine is emptied for them once."""
+    items.sort(key=lambda item: item.get_closest_marker(ALONE) is not None)
+
+
+@pytest.fixture(autouse=True)
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Share the machine with the tests of the session's other processes, or have it alone."""
+    own = tmp_path_factory.getbasetemp()
+    lock = MachineLock(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+    mark = request.node.get_closest_marker(ALONE)
+    with lock.alone() if mark else lock.shared():
+        yield
 
 
 @dataclass
@@ -102,7 +123,17 @@ def command(tmp_path: Path, testbed_engine: DockerEngine) -> Iterator[Command]: 
 
 
 @pytest.fixture(scope="session")
-def script_image(testbed_engine: DockerEngine) -> Iterator[Callable[[str, str], str]]:  # noqa: F811
+def image_tag() -> Callable[[str], str]:
+    """Return a function that returns the tag for a test's image; other processes do not use or remove it."""
+    own = secrets.token_hex(4)
+    return lambda name: f"testbed-test-{name}:{own}"
+
+
+@pytest.fixture(scope="session")
+def script_image(
+    testbed_engine: DockerEngine,  # noqa: F811
+    image_tag: Callable[[str], str],
+) -> Iterator[Callable[[str, str], str]]:
     """Provide a function that builds an image whose program is a shell script; it supports both roles and no other."""
 
     made: list[str] = []
@@ -111,7 +142,7 @@ def script_image(testbed_engine: DockerEngine) -> Iterator[Callable[[str, str], 
         program = f'#!/bin/sh\ncase "$TESTBED_ROLE" in client|server) ;; *) exit 127;; esac\n{script}\n'
         dockerfile = 'FROM debian:trixie-slim\nCOPY program /program\nENTRYPOINT ["sh", "/program"]\n'
         context = packed({"Dockerfile": dockerfile.encode(), "program": program.encode()})
-        tag = IMAGE.format(name=name)
+        tag = image_tag(name)
         list(testbed_engine.build(context, "Dockerfile", tag, {"testbed.image": "test"}))
         made.append(tag)
         return tag

@@ -31,6 +31,7 @@ def test_no_daemon(command: Command) -> None:
     assert command("doctor").returncode == 3
 
 
+@pytest.mark.alone("any other run removes the leftovers that it looks at")
 def test_a_lost_engine(command: Command, testbed_engine: DockerEngine, tmp_path: Path) -> None:
     with engine_proxy(tmp_path) as proxy:
         command.environment["DOCKER_HOST"] = proxy.address
@@ -194,6 +195,7 @@ def test_a_second_ctrl_c_does_not_stop_the_clean_up(command: Command) -> None:
     assert "testbed: still cleaning up" in stderr
 
 
+@pytest.mark.alone("any other run removes the leftovers that it looks at")
 def test_the_next_run_cleans_up_after_kill_9(command: Command, testbed_engine: DockerEngine) -> None:
     with command.start("run", "-v", *SLOW) as process:
         assert process.stderr is not None

@@ -152,11 +152,11 @@ PRESSED: dict[str, Any] = {"nodes": 1000, "content": 10_000, "chunk": 1000, "del
 
 
 @pytest.fixture(scope="module")
-def images_without_log(testbed_engine: DockerEngine) -> Iterator[dict[str, str]]:
+def images_without_log(testbed_engine: DockerEngine, image_tag: Callable[[str], str]) -> Iterator[dict[str, str]]:
     """Provide the example of back-pressure, right and wrong, without its event log."""
     tags = {}
     for drain in ("0", "1"):
-        tags[drain] = f"testbed-test-no-log-{drain}:latest"
+        tags[drain] = image_tag(f"no-log-{drain}")
         dockerfile = (EXAMPLE / "Dockerfile").read_text().replace("ARG DRAIN=1", f"ARG DRAIN={drain}")
         files = {
             "Dockerfile": dockerfile.replace('["python3"', '["env", "TESTBED_EVENTS=", "python3"').encode(),

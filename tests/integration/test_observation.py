@@ -114,11 +114,11 @@ def test_a_capped_capture_keeps_beginning_and_end_and_reports_the_gap(
 
 
 @pytest.fixture(scope="module")
-def asyncio_images(testbed_engine: DockerEngine) -> Iterator[dict[str, str]]:
+def asyncio_images(testbed_engine: DockerEngine, image_tag: Callable[[str], str]) -> Iterator[dict[str, str]]:
     tags = {}
     dockerfile = (EXAMPLE / "Dockerfile").read_text()
     for drain in ("0", "1"):
-        tags[drain] = f"testbed-test-back-pressure-{drain}:latest"
+        tags[drain] = image_tag(f"back-pressure-{drain}")
         files = {
             "Dockerfile": dockerfile.replace("ARG DRAIN=1", f"ARG DRAIN={drain}").encode(),
             "client.py": (EXAMPLE / "client.py").read_bytes(),

@@ -130,6 +130,7 @@ def test_a_matrix(command: Command, tmp_path: Path) -> None:
     assert '<testsuite name="' in (run / "junit.xml").read_text()
 
 
+@pytest.mark.alone("`testbed clean` of another test removes the resources that it looks at")
 def test_least_privilege_and_kept_resources(command: Command, testbed_engine: DockerEngine) -> None:
     done = command("run", "--keep", "always", "--nodes", "1")
     assert done.returncode == 0, done.stderr

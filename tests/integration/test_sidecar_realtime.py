@@ -117,6 +117,7 @@ def test_a_plain_link_has_no_process_to_schedule(made: Bed) -> None:
     sidecar.wait("ready")
 
 
+@pytest.mark.alone("it floods all processors")
 def test_a_flood_through_the_engine_leaves_the_machine_its_shell(made: Bed) -> None:
     client, _ = made.pair(engine="user", server_engine="auto", server_impairment="", client_impairment="delay 10ms")
     floods = [client.start(FLOOD) for _ in range(os.cpu_count() or 1)]
