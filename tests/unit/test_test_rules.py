@@ -47,10 +47,19 @@ def empty_asserts(tree: ast.AST) -> Iterator[str]:
                 yield f"{node.lineno}: {ast.unparse(node)}"
 
 
+def unexplained_marks(tree: ast.AST) -> Iterator[str]:
+    """Yield marks `alone` without a reason: a test that needs the machine for itself costs all others their time."""
+    for node in ast.walk(tree):
+        for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else []:
+            text = ast.unparse(decorator)
+            if text.startswith("pytest.mark.alone") and not re.fullmatch(r"pytest\.mark\.alone\((['\"]).+\1\)", text):
+                yield f"{node.lineno}: {text}"
+
+
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_tests_keep_their_rules(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    assert not [*private_writes(tree), *evasions(tree), *empty_asserts(tree)]
+    assert not [*private_writes(tree), *evasions(tree), *empty_asserts(tree), *unexplained_marks(tree)]
 
 
 @pytest.mark.parametrize("path", [path for path in TESTS if "unit" in path.parts], ids=lambda path: path.name)
@@ -72,3 +81,9 @@ def test_private_writes_are_found(text: str) -> None:
 def test_empty_asserts_are_found(text: str) -> None:
     assert list(empty_asserts(ast.parse(text)))
     assert not list(empty_asserts(ast.parse(text.replace("True", "c"))))
+
+
+@pytest.mark.parametrize("mark", ["alone", "alone()", "alone('')"])
+def test_unexplained_marks_are_found(mark: str) -> None:
+    assert list(unexplained_marks(ast.parse(f"@pytest.mark.{mark}\ndef test(): pass")))
+    assert not list(unexplained_marks(ast.parse("@pytest.mark.alone('it floods')\ndef test(): pass")))
