@@ -75,6 +75,8 @@ def client(process: FakeProcess) -> None:
 class FakeEngine:
     """Find containers by their role and run their scripts when they start; `tun`: whether there is a TUN device.
 
+    `ipv6` is whether the newest network has it.
+
     `refuses_capability` names the call that fails for a container with SYS_NICE: `create` or `start`; empty: neither.
     """
 
@@ -97,6 +99,7 @@ class FakeEngine:
         self.copied: list[str] = []
         self.journal: list[str] = []
         self.fail_on: dict[str, BaseException] = {}
+        self.ipv6 = False
 
     def running(self, role: str) -> FakeProcess:
         return self.processes[role]
@@ -114,8 +117,9 @@ class FakeEngine:
         self.resources[handle.kind, handle.name] = (handle, labels)
         return handle
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> Handle:
+    def create_network(self, name: str, labels: Mapping[str, str], *, ipv6: bool = True) -> Handle:
         self._do("create network")
+        self.ipv6 = ipv6
         return self._add(Handle("network", f"id-{name}", name), labels)
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> Handle:

@@ -1,12 +1,12 @@
 """Sidecars on a network of their own, and programs in their namespaces, for integration tests and benchmarks."""
 
 import json
-import random
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import docker
@@ -17,7 +17,7 @@ from docker.types import IPAMConfig, IPAMPool
 
 from testbed.stack.capabilities import sidecar_capabilities
 from testbed.stack.cell import LINK_CPU_SHARES
-from testbed.stack.subnets import Leases, is_taken
+from testbed.stack.subnets import IPV4_RANGE, IPV6_RANGE, is_taken
 from tests.support.archives import unpacked
 from tests.support.waiting import wait_until
 
@@ -211,10 +211,13 @@ def _remove(action: Callable[[], object]) -> None:
 
 
 def create_network(client: docker.DockerClient, name: str) -> Network:
-    """Create a network with both families; another process may choose the same subnets at the same time."""
+    """Create a network with both families and room for many containers; subnets that are in use are replaced."""
     while True:
-        subnets = Leases(random.Random()).lease(name, ())
-        pools = [IPAMPool(subnet=str(subnet)) for subnet in (subnets.ipv4, subnets.ipv6)]
+        subnets = (
+            IPv4Network((int(IPV4_RANGE.network_address) + (secrets.randbelow(512) << 8), 24)),
+            IPv6Network((int(IPV6_RANGE.network_address) + (secrets.randbelow(1 << 16) << 64), 64)),
+        )
+        pools = [IPAMPool(subnet=str(subnet)) for subnet in subnets]
         try:
             return client.networks.create(
                 name,

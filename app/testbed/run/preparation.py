@@ -64,6 +64,7 @@ class PreparedImages:
                 sidecar_environment=sidecar_environment(planned.cell, role, emulated=emulated),
                 sysctls=planned.cell.sysctls(role),
                 files=self._files,
+                ipv6=planned.cell.family != "ipv4",
                 real_time=planned.cell.realtime == "require" or (planned.cell.realtime == "auto" and real_time),
             )
         return specs

@@ -54,6 +54,9 @@ class EndpointSpec:
     real_time: bool = True
     """Whether its sidecar requests the capability for real time; the endpoint never has it."""
 
+    ipv6: bool = True
+    """Whether it uses IPv6. An engine starts a process of its own for each device and each change of its IPv6."""
+
 
 @dataclass(slots=True)
 class CellStack:
@@ -149,7 +152,8 @@ def _create(
     tun: Callable[[], bool],
 ) -> CellStack:
     tags = {role: labels.for_role(role) for role in (*specs, "link")}
-    network = pool.submit(engine.create_network, _name(labels, "link"), tags["link"])
+    ipv6 = any(spec.ipv6 for spec in specs.values())
+    network = pool.submit(engine.create_network, _name(labels, "link"), tags["link"], ipv6=ipv6)
     volumes = [pool.submit(engine.create_volume, _name(labels, role), tags[role]) for role in specs]
     with_tun = pool.submit(tun).result()
     for created in (network, *volumes):

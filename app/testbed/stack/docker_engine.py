@@ -114,7 +114,7 @@ class DockerEngine:
 
     # Resources
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> Handle:
+    def create_network(self, name: str, labels: Mapping[str, str], *, ipv6: bool = True) -> Handle:
         """Create an internal bridge with subnets that neither another network nor a route of this host has.
 
         Raises HostError when there are none left.
@@ -123,7 +123,7 @@ class DockerEngine:
             with self._lock:
                 subnets = self._leases.lease(name, (*self._networks(), *_local_routes()))
             try:
-                return self._create_network(name, labels, subnets)
+                return self._create_network(name, labels, subnets, ipv6=ipv6)
             except HostError as error:
                 with self._lock:
                     self._leases.release(name)
@@ -135,14 +135,15 @@ class DockerEngine:
             hint=f"check `docker network ls`, or name another range in {VARIABLE}",
         )
 
-    def _create_network(self, name: str, labels: Mapping[str, str], subnets: Subnets) -> Handle:
-        pools = [IPAMPool(subnet=str(subnet)) for subnet in (subnets.ipv4, subnets.ipv6)]
+    def _create_network(self, name: str, labels: Mapping[str, str], subnets: Subnets, *, ipv6: bool) -> Handle:
+        used = (subnets.ipv4, subnets.ipv6) if ipv6 else (subnets.ipv4,)
+        pools = [IPAMPool(subnet=str(subnet)) for subnet in used]
         with self._request(f"create network {name}") as client:
             created = client.create_network(
                 name,
                 driver="bridge",
                 internal=True,
-                enable_ipv6=True,
+                enable_ipv6=ipv6,
                 check_duplicate=True,
                 labels=dict(labels),
                 ipam=IPAMConfig(pool_configs=pools),

@@ -79,8 +79,8 @@ class Image:
 class Resources(Protocol):
     """Networks, volumes and containers."""
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> Handle:
-        """Create an internal bridge with IPv4 and IPv6."""
+    def create_network(self, name: str, labels: Mapping[str, str], *, ipv6: bool = True) -> Handle:
+        """Create an internal bridge with IPv4, and with IPv6 if requested."""
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> Handle:
         """Create an empty volume."""

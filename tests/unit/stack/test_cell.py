@@ -45,6 +45,14 @@ def test_without_tun() -> None:
         assert engine.processes["client-netem"].spec.devices == ()
 
 
+@pytest.mark.parametrize("ipv6", [False, True])
+def test_only_ends_that_use_ipv6_get_a_network_with_it(ipv6: bool) -> None:
+    engine = FakeEngine()
+    specs = {role: replace(spec, ipv6=ipv6) for role, spec in SPECS.items()}
+    with cell_stack(engine, LABELS, specs, "netem:1", tun=lambda: True, on_removal_error=pytest.fail):
+        assert engine.ipv6 is ipv6
+
+
 def test_an_error_inside_removes_everything() -> None:
     engine = FakeEngine()
     with (

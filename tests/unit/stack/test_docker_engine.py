@@ -73,6 +73,13 @@ def test_subnets_in_use_are_replaced_by_others(message: str) -> None:
     assert len(set(networks.subnets)) == 4
 
 
+def test_a_network_without_ipv6() -> None:
+    networks = Networks()
+    with_client(networks).create_network("n", {}, ipv6=False)
+    (subnets,) = networks.subnets
+    assert [IPv4Network(subnet).prefixlen for subnet in subnets] == [29]
+
+
 def test_subnets_that_are_always_in_use() -> None:
     networks = Networks(*[TAKEN[0]] * SUBNET_ATTEMPTS)
     with pytest.raises(HostError, match="create network n: other networks had the addresses of all 16") as caught:
