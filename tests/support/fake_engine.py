@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from testbed.errors import HostError
-from testbed.ownership import ROLE
+from testbed.ownership import CELL, ROLE
 from testbed.stack.ports import ContainerSpec, Exit, Found, Handle, Image, Stream
 from tests.support.archives import packed
 
@@ -24,6 +24,10 @@ class FakeProcess:
     signals: list[str] = field(default_factory=list)
     on_signal: dict[str, Script] = field(default_factory=dict)
     _frames: "queue.SimpleQueue[tuple[Stream, bytes] | Exit]" = field(default_factory=queue.SimpleQueue)
+
+    def beside(self, role: str) -> "FakeProcess":
+        """Return the process with this role in the same cell."""
+        return self.engine.cells[self.spec.labels[CELL]][role]
 
     def write(self, text: str, stream: Stream = "stdout") -> None:
         self._frames.put((stream, text.encode()))
@@ -62,18 +66,20 @@ def sidecar(process: FakeProcess) -> None:
 def server(process: FakeProcess) -> None:
     """Run a server that listens."""
     process.on_signal["SIGTERM"] = lambda process: process.exit(0)
-    process.engine.running("server-netem").emit("listening", families=["ipv4"])
+    process.beside("server-netem").emit("listening", families=["ipv4"])
 
 
 def client(process: FakeProcess) -> None:
     """Run a client whose transfer ends at once."""
     process.write("Will connect to server : 8888\nSending 280 bytes!\nData sent\n")
-    process.engine.running("server").write("Ending connection\n")
+    process.beside("server").write("Ending connection\n")
     process.exit(0)
 
 
 class FakeEngine:
-    """Find containers by their role and run their scripts when they start; `tun`: whether there is a TUN device.
+    """Run the scripts of containers, by role, when they start; `tun`: whether there is a TUN device.
+
+    Several cells may run at the same time: `cells` has the processes of each by role, `processes` the newest of all.
 
     `ipv6` is whether the newest network has it.
 
@@ -92,6 +98,7 @@ class FakeEngine:
         }
         self.resources: dict[tuple[str, str], tuple[Handle, Mapping[str, str]]] = {}
         self.processes: dict[str, FakeProcess] = {}
+        self.cells: dict[str, dict[str, FakeProcess]] = {}
         self.files: dict[str, dict[str, bytes]] = {}
         self.unpacked: dict[str, dict[str, bytes]] = {}
         self.images: dict[str, Image] = {}
@@ -104,10 +111,14 @@ class FakeEngine:
     def running(self, role: str) -> FakeProcess:
         return self.processes[role]
 
-    def _do(self, what: str) -> None:
+    def _do(self, what: str, labels: Mapping[str, str]) -> None:
         self.journal.append(what)
+        self.called(what, labels.get(CELL, ""))
         if what in self.fail_on:
             raise self.fail_on[what]
+
+    def called(self, what: str, cell: str) -> None:
+        """Do nothing: where a subclass fails or hangs."""
 
     def _refuse(self, attempt: str, spec: ContainerSpec) -> None:
         if attempt == self.refuses_capability and "SYS_NICE" in spec.capabilities:
@@ -118,19 +129,20 @@ class FakeEngine:
         return handle
 
     def create_network(self, name: str, labels: Mapping[str, str], *, ipv6: bool = True) -> Handle:
-        self._do("create network")
+        self._do("create network", labels)
         self.ipv6 = ipv6
         return self._add(Handle("network", f"id-{name}", name), labels)
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> Handle:
-        self._do(f"create volume {labels[ROLE]}")
+        self._do(f"create volume {labels[ROLE]}", labels)
         return self._add(Handle("volume", name, name), labels)
 
     def create_container(self, spec: ContainerSpec) -> Handle:
         role = spec.labels[ROLE]
-        self._do(f"create {role}")
+        self._do(f"create {role}", spec.labels)
         self._refuse("create", spec)
-        self.processes[role] = FakeProcess(self, spec)
+        process = FakeProcess(self, spec)
+        self.processes[role] = self.cells.setdefault(spec.labels[CELL], {})[role] = process
         return self._add(Handle("container", f"id-{spec.name}", spec.name), spec.labels)
 
     def remove(self, handle: Handle) -> None:
@@ -138,37 +150,47 @@ class FakeEngine:
         found = (handle.kind, handle.name)
         if found not in self.resources:
             return
-        role = self.resources[found][1][ROLE]
-        self._do(f"remove {handle.kind} {role}")
-        if handle.kind == "container" and not self.processes[role].exited:
-            self.processes[role].exit(137)
-        del self.resources[found]
+        labels = self.resources[found][1]
+        self._do(f"remove {handle.kind} {labels[ROLE]}", labels)
+        if handle.kind == "container" and not (process := self.cells[labels[CELL]][labels[ROLE]]).exited:
+            process.exit(137)
+        self.resources.pop(found, None)
 
     def find(self, label: str) -> list[Found]:
         key, _, value = label.partition("=")
         return [
             Found(handle, labels, 1000.0)
-            for handle, labels in self.resources.values()
+            for handle, labels in list(self.resources.values())
             if key in labels and value in ("", labels[key])
         ]
 
     def _process(self, handle: Handle) -> FakeProcess:
-        return self.processes[self.resources["container", handle.name][1][ROLE]]
+        labels = self._labels(handle)
+        return self.cells[labels[CELL]][labels[ROLE]]
+
+    def _labels(self, handle: Handle) -> Mapping[str, str]:
+        found = self.resources.get(("container", handle.name))
+        if found is None:
+            raise HostError(f"no such container: {handle.name}")
+        return found[1]
 
     def attach(self, handle: Handle, output: Callable[[Stream, bytes], None]) -> Callable[[], Exit]:
         process = self._process(handle)
         return lambda: process.follow(output)
 
     def start(self, handle: Handle) -> None:
-        role = self.resources["container", handle.name][1][ROLE]
-        self._do(f"start {role}")
-        self._refuse("start", self.processes[role].spec)
-        if self.processes[role].spec.devices and not self.tun:
+        process, labels = self._process(handle), self._labels(handle)
+        role = labels[ROLE]
+        self._do(f"start {role}", labels)
+        self._refuse("start", process.spec)
+        if process.spec.devices and not self.tun:
             raise HostError(f'start {role}: error gathering device information: "/dev/net/tun": no such file')
-        self.processes[role].started = True
-        self.scripts[role](self.processes[role])
+        process.started = True
+        self.scripts[role](process)
 
     def kill(self, handle: Handle, signal: str) -> None:
+        if ("container", handle.name) not in self.resources:
+            return  # as an engine that has removed it
         process = self._process(handle)
         process.signals.append(signal)
         if signal == "SIGKILL":
@@ -177,11 +199,11 @@ class FakeEngine:
             process.on_signal[signal](process)
 
     def archive(self, handle: Handle, path: str) -> Iterator[bytes]:
-        role = self.resources["container", handle.name][1][ROLE].removesuffix("-netem")
+        role = self._labels(handle)[ROLE].removesuffix("-netem")
         yield packed({f"{path.rpartition('/')[2]}/{name}": data for name, data in self.files.get(role, {}).items()})
 
     def unpack(self, handle: Handle, path: str, files: Mapping[str, bytes]) -> None:
-        role = self.resources["container", handle.name][1][ROLE]
+        role = self._labels(handle)[ROLE]
         self.unpacked.setdefault(role, {}).update({f"{path}/{name}": data for name, data in files.items()})
 
     def image(self, name: str) -> Image | None:

@@ -91,6 +91,13 @@ def matrix_options() -> list[click.Option]:
             show_envvar=True,
             help="Begin no cell that would not end within this time from the start of the run.",
         ),
+        click.Option(
+            ["--again/--no-again"],
+            default=True,
+            show_default=True,
+            show_envvar=True,
+            help="Repeat a cell once, alone, if its times were not reliable or the environment made it fail.",
+        ),
     ]
 
 
@@ -106,5 +113,5 @@ def rules(params: Mapping[str, Any]) -> Rules:
         seed=seed or 0,
         fail_fast=params["fail_fast"],
         max_duration_s=params["max_duration"],
-        again=True,
+        again=params["again"],
     )

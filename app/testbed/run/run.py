@@ -15,7 +15,7 @@ from testbed.run.documents import junit_xml, outcome_document, results_csv, run_
 from testbed.run.executor import Executor, RunObserver
 from testbed.run.folder import RunFolder, new_run_id, write_text
 from testbed.run.judging import Judge
-from testbed.run.runner import Runner
+from testbed.run.runner import Runner, Surroundings
 from testbed.run.site import Site
 from testbed.run.stop import Stop
 from testbed.run.summary import Summary
@@ -74,6 +74,7 @@ class Run:
         output: Path,
         rules: Rules | None = None,
         stop: Stop | None = None,
+        surroundings: Surroundings | None = None,
     ) -> None:
         """`observer` is called from several threads, if `rules` allow several cells at the same time."""
         self._site = site
@@ -81,6 +82,7 @@ class Run:
         self._output = output
         self._rules = rules or Rules()
         self._stop = stop or Stop()
+        self._surroundings = surroundings or Surroundings()
 
     def run(self, scenario: Scenario) -> RunReport:
         """Run all cells; raises HostError when not even the first one can begin."""
@@ -102,12 +104,12 @@ class Run:
                 raise
             finally:
                 report.kept = self._site.kept
-                document |= self._site.close(complete=len(report.summaries) >= len(scenario.cells))
+                document |= self._site.close(complete=len(report.last) >= len(scenario.cells))
                 _write_documents(folder, scenario, document, report)
         return report
 
     def _run_cells(self, report: RunReport, scenario: Scenario, executor: Executor, judge: Judge) -> None:
-        runner = Runner(executor, self._observer, self._stop, rules=self._rules)
+        runner = Runner(executor, self._observer, self._stop, rules=self._rules, surroundings=self._surroundings)
         try:
             runner.run(scenario.cells, report.folder)
         finally:

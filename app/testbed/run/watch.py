@@ -111,7 +111,12 @@ class Watch:
             files[stream].write(data)
             self._post(member, stream, splitters[stream].feed(data))
 
-        follow = self._processes.attach(handle, output)
+        try:
+            follow = self._processes.attach(handle, output)
+        except BaseException:
+            for file in files.values():
+                file.close()
+            raise
 
         def run() -> None:
             exited: _Exited
