@@ -1,4 +1,4 @@
-"""A fake engine in which anything may fail, hang or die at any call, and an observer that checks how cells are counted."""
+"""A fake engine in which anything may fail, hang or die at any call, and an observer that counts attempts."""
 
 import threading
 from collections import Counter
@@ -39,6 +39,11 @@ class FaultyEngine(FakeEngine):
         """Let faults happen at calls that are numbered from the next one."""
         with self._lock:
             self.faults = {self.calls + number: fault for number, fault in faults.items()}
+
+    def recover(self) -> None:
+        """Let nothing happen any more."""
+        with self._lock:
+            self.faults, self._lost_until = {}, 0
 
     def called(self, what: str, cell: str) -> None:
         with self._lock:

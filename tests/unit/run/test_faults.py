@@ -98,14 +98,16 @@ class FaultyRuns(RuleBasedStateMachine):
             worker.start()
             worker.join(WATCHDOG_S)
             assert not worker.is_alive(), f"deadlock after {engine.happened}"
-            engine.arm({})
+            engine.recover()
             for thread in cell_threads():
                 thread.join(WATCHDOG_S)
             assert not cell_threads()
         created = set(self.runs()) - before
+        if created and errors:
+            assert isinstance(errors[0], KeyboardInterrupt)
+            assert engine.stop.in_order
         if created:
             self.check(created.pop(), observer)
-        assert bool(errors) == (engine.stop.in_order or (not created and not observer.begun)) or errors == []
 
     def runs(self) -> list[Path]:
         return [path for path in (self.folder / "runs").glob("2*") if path.is_dir()]
@@ -118,8 +120,9 @@ class FaultyRuns(RuleBasedStateMachine):
         results = {
             path.parent.name: Result.model_validate_json(path.read_bytes()) for path in folder.glob("*/result.json")
         }
-        assert results.keys() == observer.begun.keys(), "each attempt that began has a result on disk"
+        assert results.keys() <= observer.begun.keys()
         if not at_once:
+            assert results.keys() == observer.begun.keys(), "each attempt that began has a result on disk"
             assert observer.ended.keys() == observer.begun.keys(), "and the run has counted it"
             for result in observer.results:
                 written = results[result.folder]
