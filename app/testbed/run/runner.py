@@ -147,14 +147,22 @@ class Runner:
 
     def _loop(self, scheduler: Scheduler, cells: Sequence[PlannedCell], folder: Path, count: int) -> None:
         while True:
-            if self._stop.in_order:
-                scheduler.close("the run was interrupted")
-            while choice := scheduler.next(self._around.clock_ns(), self._reading()):
-                number = count - len(scheduler.not_begun)
-                self._begin(choice, attempt_at(cells[choice.index], folder, choice), number, count)
-            if not self._running:
-                return
-            self._receive(scheduler)
+            try:
+                self._begin_all(scheduler, cells, folder, count)
+                if not self._running:
+                    return
+                self._receive(scheduler)
+            except KeyboardInterrupt:
+                self._stop.request()
+            if self._stop.at_once:
+                raise KeyboardInterrupt
+
+    def _begin_all(self, scheduler: Scheduler, cells: Sequence[PlannedCell], folder: Path, count: int) -> None:
+        if self._stop.in_order:
+            scheduler.close("the run was interrupted")
+        while choice := scheduler.next(self._around.clock_ns(), self._reading()):
+            number = count - scheduler.cells_waiting
+            self._begin(choice, attempt_at(cells[choice.index], folder, choice), number, count)
 
     def _reading(self) -> Reading:
         return Reading() if self._rules.jobs == 1 else self._around.reading()
@@ -175,22 +183,17 @@ class Runner:
             self._events.put(_Ended(attempt, result))
 
     def _receive(self, scheduler: Scheduler) -> None:
-        """Wait for an event; that time has passed, and an interruption of this thread, are events, too."""
+        """Wait for an event; that time has passed is one, too."""
         try:
             event = self._events.get(timeout=self._wait_s(scheduler))
         except queue.Empty:
             scheduler.calm(self._reading())
             self._abandon_hung(scheduler)
             return
-        except KeyboardInterrupt:
-            self._stop.request()
-            event = None
         if isinstance(event, _Transfers) and event.attempt.name in self._running:
             scheduler.transfers(self._running[event.attempt.name].index)
         elif isinstance(event, _Ended):
             self._end(scheduler, event)
-        if self._stop.at_once:
-            raise KeyboardInterrupt
 
     def _wait_s(self, scheduler: Scheduler) -> float:
         first_ns = min(each.limit_ns for each in self._running.values())

@@ -88,6 +88,11 @@ class Scheduler:
         return len(self._waiting) + len(self._again)
 
     @property
+    def cells_waiting(self) -> int:
+        """Return of how many cells no attempt has begun."""
+        return len(self._waiting)
+
+    @property
     def not_begun(self) -> list[int]:
         """Return the cells of which no attempt has begun, in their order."""
         return sorted(self._waiting)
