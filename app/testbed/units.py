@@ -89,6 +89,11 @@ def format_bytes(count: int) -> str:
     return f"{count:,} B".replace(",", " ")
 
 
+def format_size(count: int) -> str:
+    """Return a number of bytes with a decimal prefix and three digits: `7.82 kB`."""
+    return format_rate(count).removesuffix("/s")
+
+
 def format_figures(value: float, figures: int) -> str:
     """Return a number rounded to a number of significant figures, without an exponent."""
     return f"{Decimal(f'{value:.{figures}g}'):f}"

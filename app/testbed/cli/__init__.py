@@ -33,6 +33,8 @@ EXIT_CODES: Final = {
 COMMANDS: Final = {
     "run": "Run one cell and show the result.",
     "matrix": "Run all cells of a scenario file.",
+    "list": "List the runs, or the cells of a run.",
+    "merge": "Merge runs: shards, or the same cells on several machines.",
     "explain": "Explain the result of a cell, with evidence.",
     "packets": "Show the frames of a cell as a ladder diagram.",
     "analyze": "Analyse a kept run again, or any capture.",

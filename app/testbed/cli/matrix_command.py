@@ -1,18 +1,21 @@
 """`testbed matrix`: run all cells of a scenario file, several at the same time if requested."""
 
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
 from testbed import cli
 from testbed.cli.display import Display
-from testbed.cli.files import gather_files, read_text
 from testbed.cli.matrix_options import matrix_options, rules
 from testbed.cli.options import run_options
 from testbed.cli.plan import plan_document, plan_lines
+from testbed.cli.selection_options import Task, chosen_cells, selection_options
 from testbed.cli.session import (
+    Settings,
     execute,
     exit_code,
     print_document,
@@ -23,48 +26,55 @@ from testbed.cli.session import (
 from testbed.report.text import matrix_lines
 from testbed.result import Result
 from testbed.run.executor import Attempt
+from testbed.run.repeats import repeat_lines
 from testbed.scenario.expand import Scenario
-from testbed.scenario.file import parse_scenario
 from testbed.units import pluralize
 from testbed.wire.text import visible
 
 HELP = """Run all cells of the scenario in FILE.
 
 FILE is YAML. `cells` is a mapping, or a list of mappings; its fields are the options of `testbed run`, with _ for -.
-Any field may have a list of values; the cells are the product of the lists.
+Any field may have a list of values; the cells are the product of the lists. `--resume RUN` needs no FILE.
 """
 
 
-def load(path: Path) -> Scenario:
-    """Return the scenario in a file; raises InputError with every mistake."""
-    scenario = parse_scenario(read_text(path), str(path))
-    return replace(scenario, files=gather_files(scenario.cells, path.parent))
-
-
-def _matrix(file: Path, **params: object) -> int:
+def _matrix(file: Path | None, **params: object) -> int:
     chosen = settings(params)
-    scenario = load(file)
-    if chosen.dry_run:
-        if chosen.as_json:
-            cli.print_json(plan_document(scenario))
-        else:
-            click.echo("\n".join(plan_lines(scenario)))
-        return 0
-    total = len(scenario.cells)
-    chosen_rules = rules(params)
+    with ExitStack() as stack:
+        task = stack.enter_context(chosen_cells(file, params, chosen.output))
+        if chosen.dry_run:
+            _print_plan(task.scenario, as_json=chosen.as_json)
+            return 0
+        return _run(task, chosen, params)
+
+
+def _print_plan(scenario: Scenario, *, as_json: bool) -> None:
+    if as_json:
+        cli.print_json(plan_document(scenario))
+    else:
+        click.echo("\n".join(plan_lines(scenario)))
+
+
+def _run(task: Task, chosen: Settings, params: Mapping[str, Any]) -> int:
+    total = len(task.scenario.cells)
+    chosen_rules = task.rules(rules(params))
     numbers: dict[str, int] = {}
+    kept = len({(each.cell, each.repetition) for each in task.plan.kept})
 
     def on_end(attempt: Attempt, result: Result) -> None:
-        number = numbers.setdefault(attempt.planned.folder, len(numbers) + 1)
+        number = numbers.setdefault(attempt.planned.folder, kept + len(numbers) + 1)
         if not (chosen.as_json or chosen.quiet):
             for line in matrix_lines(number, total, result, width()):
                 click.echo(visible(line))
 
     display = Display(quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end)
-    report = execute(scenario, chosen, display, chosen_rules)
+    task.notes.listen(display.note)
+    report = execute(task.scenario, chosen, display, chosen_rules, task.plan)
     if chosen.as_json:
         print_document(report)
     else:
+        if repeats := report.document.get("repeats"):
+            click.echo(visible("\n".join(["repetitions:", *repeat_lines(repeats)])))
         statuses = Counter(summary.status for summary in report.last)
         summary = ", ".join(f"{number} {status}" for status, number in statuses.most_common())
         click.echo(f"{pluralize(total, 'cell')}: {summary or 'none began'}")
@@ -79,7 +89,8 @@ command = click.Command(
     "matrix",
     callback=_matrix,
     params=[
-        click.Argument(["file"], type=click.Path(dir_okay=False, path_type=Path)),
+        click.Argument(["file"], required=False, type=click.Path(dir_okay=False, path_type=Path)),
+        *selection_options(),
         *matrix_options(),
         *run_options(),
     ],

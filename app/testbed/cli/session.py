@@ -25,6 +25,7 @@ from testbed.result import SCHEMA_VERSION, Result
 from testbed.run.cell import Keep
 from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
+from testbed.run.run_plan import RunPlan
 from testbed.run.site import LocalSite
 from testbed.run.stop import Stop
 from testbed.scenario.expand import Scenario
@@ -69,7 +70,13 @@ def width() -> int:
     return min(columns, WIDTH)
 
 
-def execute(scenario: Scenario, chosen: Settings, display: Display, rules: Rules | None = None) -> RunReport:
+def execute(
+    scenario: Scenario,
+    chosen: Settings,
+    display: Display,
+    rules: Rules | None = None,
+    plan: RunPlan | None = None,
+) -> RunReport:
     """Run a scenario with the Docker engine that the environment names."""
     engine, stop = DockerEngine(), Stop()
     with interrupts(stop), closing(engine), ExitStack() as stack:
@@ -78,7 +85,7 @@ def execute(scenario: Scenario, chosen: Settings, display: Display, rules: Rules
             images = Images(engine, display.build_progress)
             guests = stack.enter_context(Guests(engine, images, display.guest_progress))
             site = LocalSite(engine, images, display, keep=chosen.keep, engine_version=engine.version, machines=guests)
-            return Run(site, display, output=chosen.output, rules=rules, stop=stop).run(scenario)
+            return Run(site, display, output=chosen.output, rules=rules, stop=stop).run(scenario, plan)
 
 
 def shown(result: Result, folder: Path) -> list[str]:

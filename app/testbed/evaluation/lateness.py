@@ -47,6 +47,12 @@ def punctual(links: Mapping[str, Link]) -> str:
     return _figures(max(known, key=lambda lateness: lateness.ms[_quantile(lateness)]))
 
 
+def lateness_p99_ms(links: Mapping[str, Link]) -> float | None:
+    """Return the p99 of the lateness of the later end, in ms; None where no end has enough packets to know it."""
+    known = [lateness.ms.get("p99") for link in links.values() if (lateness := _known(link)) is not None]
+    return max((value for value in known if value is not None), default=None)
+
+
 def _trusted(link: Link) -> bool:
     """Return whether a wait before the engine read a frame is excluded, or would be seen."""
     return is_realtime(link.scheduling) or _excess(link) is not None

@@ -4,11 +4,24 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from testbed.result import SCHEMA_VERSION, CellRecord, Circumstances, ImageUsed, Result, circumstances
+from testbed.evaluation.lateness import lateness_p99_ms
+from testbed.result import (
+    SCHEMA_VERSION,
+    CellRecord,
+    Circumstances,
+    ImageUsed,
+    Link,
+    Result,
+    cell_folder,
+    circumstances,
+)
 from testbed.run.cell import CellOutcome
+from testbed.run.plan_document import plan_document
+from testbed.run.summary import Summary
 from testbed.scenario.ends import ROLES
 from testbed.scenario.expand import PlannedCell, Scenario
 from testbed.stack.ports import Image
@@ -21,18 +34,8 @@ def run_document(run: str, scenario: Scenario, site_facts: Mapping[str, Any]) ->
         "run": run,
         "scenario": scenario.name,
         "description": scenario.description,
-        "cells": [{"id": planned.id, "requested": planned.cell.requested()} for planned in scenario.cells],
+        **plan_document(scenario.cells),
         **site_facts,
-    }
-
-
-def outcome_document(results: Sequence[Result]) -> dict[str, Any]:
-    """Return what `run.json` contains in addition after the last cell."""
-    links = [link for result in results for link in result.link.values()]
-    return {
-        "engines": sorted({link.engine for link in links}),
-        "scheduling": sorted({link.scheduling for link in links if link.scheduling is not None}),
-        "statuses": {result.folder: result.status for result in results},
     }
 
 
@@ -60,28 +63,50 @@ def cell_record(
     )
 
 
-def results_csv(results: Sequence[Result]) -> str:
-    """Return a table with one line per cell: what was requested and what was measured."""
-    rows = []
-    for result in results:
-        metrics = result.metrics.model_dump(exclude={"rtt_ms"})
-        rtt = result.metrics.rtt_ms
-        rows.append(
-            {"cell": result.cell, "status": result.status, "reason": result.reason}
-            | {name: _flat(value) for name, value in result.requested.items()}
-            | metrics
-            | {
-                "rtt_median_ms": rtt.median if rtt else None,
-                "emulated": result.emulated,
-                "timing_reliable": result.timing_reliable,
-            }
-        )
-    out = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(out, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return out.getvalue()
+class ResultsTable:
+    """The table `results.csv`, one line per attempt: what was requested and what was measured."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+        self._columns: list[str] = []
+
+    def add(self, result: Result) -> None:
+        """Write the line of a result, and the names of the columns before the first."""
+        row = table_row(result)
+        out = io.StringIO()
+        writer = csv.DictWriter(out, self._columns or row, restval="", extrasaction="ignore", lineterminator="\n")
+        if not self._columns:
+            self._columns = list(row)
+            writer.writeheader()
+        writer.writerow(row)
+        self._write(out.getvalue())
+
+
+def table_row(result: Result) -> dict[str, object]:
+    """Return the columns of a result."""
+    rtt = result.metrics.rtt_ms
+    return {
+        "cell": result.cell,
+        "repetition": result.repetition,
+        "attempt": result.attempt,
+        "status": result.status,
+        "reason": result.reason,
+        **{name: _flat(value) for name, value in result.requested.items()},
+        **result.metrics.model_dump(exclude={"rtt_ms"}),
+        "rtt_median_ms": rtt.median if rtt else None,
+        "lateness_p99_ms": lateness_p99_ms(result.link),
+        "scheduling": scheduling(result.link.values()),
+        "emulated": result.emulated,
+        "timing_reliable": result.timing_reliable,
+        "machine_name": result.machine_name,
+        "isolation": result.isolation,
+        "reused_from": result.reused_from,
+    }
+
+
+def scheduling(links: Iterable[Link]) -> str:
+    """Return the policies that the user engines of the two ends obtained; empty if no user engine ran."""
+    return "; ".join(dict.fromkeys(link.scheduling for link in links if link.scheduling is not None))
 
 
 def _flat(value: object) -> object:
@@ -101,24 +126,37 @@ def _xml_text(text: str) -> str:
     )
 
 
-def junit_xml(name: str, results: Sequence[Result]) -> str:
-    """Return the results as JUnit XML, one test case per cell."""
-    counts = {status: sum(result.status == status for result in results) for status in _XML_TAGS}
-    suite = ET.Element(
-        "testsuite",
-        name=name,
-        tests=str(len(results)),
-        failures=str(counts["failed"]),
-        errors=str(counts["error"]),
-        skipped=str(counts["unsupported"]),
-    )
-    for result in results:
+class JunitWriter:
+    """A report in JUnit XML, one test case per cell; `summaries` are those of all test cases."""
+
+    def __init__(self, write: Callable[[str], object], name: str, summaries: Iterable[Summary]) -> None:
+        self._write = write
+        self._name = name
+        counts = Counter(summary.status for summary in summaries)
+        suite = ET.Element(
+            "testsuite",
+            name=_xml_text(name),
+            tests=str(counts.total()),
+            failures=str(counts["failed"]),
+            errors=str(counts["error"]),
+            skipped=str(counts["unsupported"]),
+        )
+        opening = ET.tostring(suite, encoding="unicode", short_empty_elements=False).removesuffix("</testsuite>")
+        write(f"<?xml version='1.0' encoding='utf-8'?>\n{opening}\n")
+
+    def add(self, result: Result) -> None:
+        """Write the test case of a result."""
         duration_s = result.metrics.duration_s or 0.0
-        case = ET.SubElement(suite, "testcase", classname=name, name=result.cell, time=f"{duration_s:.6f}")
+        name = cell_folder(result.cell, result.repetition)
+        case = ET.Element("testcase", classname=_xml_text(self._name), name=name, time=f"{duration_s:.6f}")
         if result.emulated:
             properties = ET.SubElement(case, "properties")
             ET.SubElement(properties, "property", name="emulated", value="true")
         if result.status in _XML_TAGS:
             ET.SubElement(case, _XML_TAGS[result.status], message=_xml_text(result.reason))
-    ET.indent(suite)
-    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+        ET.indent(case, level=1)
+        self._write(f"  {ET.tostring(case, encoding='unicode')}\n")
+
+    def end(self) -> None:
+        """Close the report."""
+        self._write("</testsuite>\n")

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from testbed.errors import file_attempt
 
@@ -43,37 +42,32 @@ def create_cell_folder(path: Path) -> None:
             (path / role).mkdir(parents=True)
 
 
-class RunFolder:
-    """The folder of one run below `parent`."""
+def create_run_folder(path: Path) -> None:
+    """Create a run folder; raises HostError, also if it exists."""
+    with file_attempt(f"create the run folder {path}"):
+        path.mkdir(parents=True)
 
-    def __init__(self, parent: Path, run: str) -> None:
-        self.run = run
-        self.path = parent / run
-        with file_attempt(f"create the run folder {self.path}"):
-            self.path.mkdir(parents=True)
 
-    def point_latest(self) -> None:
-        """Point `latest`, a symbolic link beside the run folder, to it; the link is replaced atomically."""
-        latest = self.path.parent / "latest"
-        part = self.path.parent / f".latest-{self.run}"
-        with file_attempt(f"point {latest} to the newest run"):
-            part.symlink_to(self.run)
-            try:
-                part.replace(latest)
-            except OSError:
-                part.unlink()
-                raise
+def point_latest(run: Path) -> None:
+    """Point `latest`, a symbolic link beside the run folder, to it; the link is replaced atomically."""
+    latest = run.parent / "latest"
+    part = run.parent / f".latest-{run.name}"
+    with file_attempt(f"point {latest} to the newest run"):
+        part.unlink(missing_ok=True)
+        part.symlink_to(run.name)
+        try:
+            part.replace(latest)
+        except OSError:
+            part.unlink()
+            raise
 
-    def write_json(self, name: str, document: dict[str, Any]) -> None:
-        """Write a document about the whole run."""
-        write_json(self.path / name, document)
 
-    def write_files(self, name: str, files: Mapping[str, bytes]) -> None:
-        """Write files into a folder of the run; without files, create no folder."""
-        for file, data in files.items():
-            with file_attempt(f"write {self.path / name / file}"):
-                (self.path / name).mkdir(exist_ok=True)
-                (self.path / name / file).write_bytes(data)
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder; without files, create none."""
+    for file, data in files.items():
+        with file_attempt(f"write {folder / file}"):
+            folder.mkdir(exist_ok=True)
+            (folder / file).write_bytes(data)
 
 
 class CappedFile:

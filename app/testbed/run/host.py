@@ -54,6 +54,7 @@ def has_device(path: Path, engine_version: dict[str, Any], release: str) -> bool
 def host_facts(engine_version: dict[str, Any]) -> dict[str, Any]:
     """Return versions and settings; `engine_version` is the Docker engine's own description."""
     return {
+        "machine_name": platform.node(),
         "versions": {"python": platform.python_version(), **{name: _package(name) for name in _PACKAGES}},
         "engine": {
             "version": engine_version.get("Version", ""),

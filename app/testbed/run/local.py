@@ -2,7 +2,7 @@
 
 import platform
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +24,7 @@ from testbed.run.machines import Machine, Machines
 from testbed.run.preparation import PreparedImages
 from testbed.run.reconnect import Reconnection
 from testbed.run.stop import Stop
+from testbed.scenario.expand import PlannedCell
 from testbed.stack.clean import remove_all
 from testbed.stack.ports import ContainerEngine
 from testbed.stack.tun import TUN, has_tun
@@ -38,6 +39,8 @@ class LocalSettings:
     images: PreparedImages
     keep: Keep = "never"
     engine_version: dict[str, Any] = field(default_factory=dict)
+    inputs: Callable[[PlannedCell], str] = lambda _planned: ""
+    """The digest of everything that determines a cell; empty if it is not known."""
 
 
 @dataclass(slots=True)
@@ -109,6 +112,7 @@ class LocalExecutor:
             attempt=attempt.number,
             machine_name=platform.node(),
             concurrent_cells=concurrent_cells,
+            inputs=self._settings.inputs(attempt.planned),
         )
         images = self._settings.images.of_cell(attempt.planned)
         record = cell_record(self._settings.run, attempt.planned, images, outcome, where)

@@ -4,7 +4,7 @@ A guest with a saved state starts within a second, so changing between kernels c
 guests at once would distort each other's times.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -47,6 +47,16 @@ class Machines(Protocol):
 
     def at(self, kernel: str, tags: Sequence[str]) -> Machine:
         """Return the machine of a kernel, with images of these tags in its store; raises HostError."""
+
+
+def guest_facts(kernel: str) -> Mapping[str, Any] | None:
+    """Return what the guest VM is made of that a kernel's name selects; None if there is no image of it yet."""
+    from testbed.vm.disk import recipe_hash  # noqa: PLC0415 - only a run with a guest VM imports it
+    from testbed.vm.store import cache_dir, list_images, matches  # noqa: PLC0415
+
+    recipe = recipe_hash()
+    found = [image for image in list_images(cache_dir()) if matches(image, kernel) and image.recipe == recipe]
+    return {"kernel": found[-1].version, "release": found[-1].release, "recipe": recipe} if found else None
 
 
 class HostOnly:

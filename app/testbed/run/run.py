@@ -6,15 +6,20 @@ Where the cells run is in `site`, the loop in `runner`, what the documents conta
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from testbed.result import Failure, Result
-from testbed.run.documents import junit_xml, outcome_document, results_csv, run_document
-from testbed.run.executor import Executor, RunObserver
-from testbed.run.folder import RunFolder, new_run_id, write_text
+from testbed.run.conclusion import conclude, read_result, write_run_document
+from testbed.run.documents import run_document
+from testbed.run.executor import Attempt, Executor, RunObserver
+from testbed.run.folder import create_run_folder, new_run_id, point_latest, write_files
+from testbed.run.index import RunIndex
 from testbed.run.judging import Judge
+from testbed.run.lock import locked
+from testbed.run.run_plan import RunPlan
 from testbed.run.runner import Runner, Surroundings
 from testbed.run.site import Site
 from testbed.run.stop import Stop
@@ -30,6 +35,9 @@ class RunReport:
     run: str
     folder: Path
     summaries: list[Summary] = field(default_factory=list)
+    document: dict[str, Any] = field(default_factory=dict)
+    """`run.json`, after the last cell."""
+
     kept: bool = False
 
     left_out: int = 0
@@ -84,49 +92,77 @@ class Run:
         self._stop = stop or Stop()
         self._surroundings = surroundings or Surroundings()
 
-    def run(self, scenario: Scenario) -> RunReport:
-        """Run all cells; raises HostError when not even the first one can begin."""
-        run = new_run_id()
-        facts = self._site.open(run, scenario)
-        folder = RunFolder(self._output, run)
-        folder.point_latest()
-        document = run_document(run, scenario, facts)
-        folder.write_json("run.json", document)
-        folder.write_files("files", scenario.files)
-        report = RunReport(run, folder.path)
-        # Subscribed until the documents are written: no interruption raises an exception meanwhile.
-        with ThreadPoolExecutor(1) as pool, self._stop.listening():
+    def run(self, scenario: Scenario, how: RunPlan | None = None) -> RunReport:
+        """Run all cells, or those that a continued run lacks; raises HostError when not even the first can begin.
+
+        The lock of a new run is held until its documents are written; that of a continued one by the caller.
+        """
+        how = how or RunPlan()
+        name = how.continued.path.name if how.continued else new_run_id()
+        facts = self._site.open(name, scenario)
+        document = how.document(run_document(name, scenario, facts) | {"order": self._rules.order_text})
+        path = how.continued.path if how.continued else self._output / name
+        with ExitStack() as stack:
+            if how.continued:
+                how.continued.clear()
+            else:
+                create_run_folder(path)
+                stack.enter_context(locked(path))
+                write_files(path / "files", scenario.files)
+            index = stack.enter_context(RunIndex(path))
+            write_run_document(path, document)
+            point_latest(path)
+            report = RunReport(name, path, summaries=list(how.kept))
+            pool = stack.enter_context(ThreadPoolExecutor(1))
+            # Subscribed until the documents are written: no interruption raises an exception meanwhile.
+            stack.enter_context(self._stop.listening())
             judge = Judge(pool, scenario.cells)
             try:
-                self._run_cells(report, scenario, self._site.executor(judge), judge)
+                self._reuse(how, scenario, report, index)
+                self._run_cells(report, scenario, self._site.executor(judge), judge, index)
             except BaseException:
-                self._observer.note(f"the raw files collected so far are in {folder.path}")
+                self._observer.note(f"the raw files collected so far are in {path}")
                 raise
             finally:
                 report.kept = self._site.kept
                 document |= self._site.close(complete=len(report.last) >= len(scenario.cells))
-                _write_documents(folder, scenario, document, report)
+                report.document = conclude(path, document, report.summaries)
         return report
 
-    def _run_cells(self, report: RunReport, scenario: Scenario, executor: Executor, judge: Judge) -> None:
-        runner = Runner(executor, self._observer, self._stop, rules=self._rules, surroundings=self._surroundings)
+    def _reuse(self, how: RunPlan, scenario: Scenario, report: RunReport, index: RunIndex) -> None:
+        """Take the results that earlier runs have, and record them as the runner records those of its cells."""
+        if how.reuse is None:
+            return
+        finished = {summary.folder for summary in report.summaries}
+        pending = [planned for planned in scenario.cells if planned.folder not in finished]
+        for planned, summary in how.reuse.take(pending, self._site.inputs, report.folder):
+            index.append(summary)
+            report.summaries.append(summary)
+            attempt = Attempt(planned, 1, report.folder / planned.folder)
+            self._observer.end(attempt, read_result(attempt.folder))
+
+    def _run_cells(
+        self, report: RunReport, scenario: Scenario, executor: Executor, judge: Judge, index: RunIndex
+    ) -> None:
+        before = list(report.summaries)
+        runner = Runner(
+            executor,
+            self._observer,
+            self._stop,
+            rules=self._rules,
+            index=index,
+            finished=before,
+            surroundings=self._surroundings,
+        )
         try:
             runner.run(scenario.cells, report.folder)
         finally:
-            report.summaries = in_order(runner.summaries, scenario)
+            report.summaries = in_order([*before, *runner.summaries], scenario)
             report.left_out = runner.left_out
-        judge.judge_pairs(report.folder, [summary.folder for summary in runner.summaries])
+        judge.judge_pairs(report.folder, [summary.folder for summary in (*before, *runner.summaries)])
 
 
 def in_order(summaries: list[Summary], scenario: Scenario) -> list[Summary]:
     """Return the summaries in the order of the scenario's cells, whatever the order in which they ended."""
     order = {planned.id: number for number, planned in enumerate(scenario.cells)}
     return sorted(summaries, key=lambda each: (order[each.cell], each.repetition, each.attempt))
-
-
-def _write_documents(folder: RunFolder, scenario: Scenario, document: dict[str, Any], report: RunReport) -> None:
-    results = report.results
-    folder.write_json("run.json", document | outcome_document(results))
-    if len(scenario.cells) > 1:
-        write_text(folder.path / "results.csv", results_csv(results))
-        write_text(folder.path / "junit.xml", junit_xml(scenario.name, results))

@@ -109,13 +109,16 @@ class Runner:
         finished: Iterable[Summary] = (),
         surroundings: Surroundings | None = None,
     ) -> None:
-        """`finished` are attempts of an earlier process; their cells are not repeated."""
+        """`finished` are attempts of an earlier process; of their cells only those that it was to repeat are."""
         self._executor = executor
         self._observer = observer
         self._stop = stop
         self._rules = rules or Rules()
         self._index = index or NoIndex()
-        self._finished = {(summary.cell, summary.repetition) for summary in finished}
+        # The last attempt of each.
+        self._finished = {
+            (each.cell, each.repetition): each for each in sorted(finished, key=lambda summary: summary.attempt)
+        }
         self._around = surroundings or Surroundings()
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._running: dict[str, _Running] = {}
@@ -129,12 +132,18 @@ class Runner:
         Raises what an executor raised, and KeyboardInterrupt if the run was stopped; both after the last running cell
         has ended, but a second interruption at once.
         """
-        waiting = [each for each in cells if (each.id, each.repetition) not in self._finished]
-        needs = [needs_of(planned.cell) for planned in waiting]
-        scheduler = Scheduler(needs, self._rules, self._around.capacity, self._around.clock_ns())
+        ended = {index: self._finished.get((each.id, each.repetition)) for index, each in enumerate(cells)}
+        scheduler = Scheduler(
+            [needs_of(planned.cell) for planned in cells],
+            self._rules,
+            self._around.capacity,
+            self._around.clock_ns(),
+            done={index for index, last in ended.items() if last is not None},
+            again=[index for index, last in ended.items() if last is not None and self._is_to_be_repeated(last)],
+        )
         end_subscription = self._stop.subscribe(lambda: self._events.put(None))
         try:
-            self._loop(scheduler, waiting, folder, len(cells))
+            self._loop(scheduler, cells, folder, len(cells))
         finally:
             end_subscription()
         if self._error is not None:
@@ -144,6 +153,9 @@ class Runner:
         self.left_out = len(scheduler.not_begun)
         if self.left_out:
             self._observer.note(f"{self.left_out} of {len(cells)} cells did not begin: {scheduler.closed}")
+
+    def _is_to_be_repeated(self, last: Summary) -> bool:
+        return self._rules.again and last.attempt == 1 and last.timing_reliable is False and not last.reused_from
 
     def _loop(self, scheduler: Scheduler, cells: Sequence[PlannedCell], folder: Path, count: int) -> None:
         while True:

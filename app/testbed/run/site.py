@@ -10,11 +10,12 @@ from testbed.ownership import RUN, this_process
 from testbed.run.cell import Keep
 from testbed.run.executor import Executor, RunObserver
 from testbed.run.host import host_facts
+from testbed.run.inputs import Inputs
 from testbed.run.judging import Judge
 from testbed.run.local import LocalExecutor, LocalSettings
-from testbed.run.machines import HostOnly, Machines
+from testbed.run.machines import HostOnly, Machines, guest_facts
 from testbed.run.preparation import prepare_images
-from testbed.scenario.expand import Scenario
+from testbed.scenario.expand import PlannedCell, Scenario
 from testbed.scenario.model import HOST
 from testbed.stack.clean import leftovers, remove_all
 from testbed.stack.images import Images
@@ -34,6 +35,9 @@ class Site(Protocol):
 
         Raises HostError when not even the first cell can begin.
         """
+
+    def inputs(self, planned: PlannedCell) -> str:
+        """Return the digest of everything that determines a cell here, after `open`; empty if it is not known."""
 
     def executor(self, judge: Judge) -> Executor:
         """Return the executor of the run's cells, once, after `open`."""
@@ -79,8 +83,15 @@ class LocalSite:
         if self._keep != "never" and any(planned.cell.kernel != HOST for planned in scenario.cells):
             self._observer.note("--keep has no effect in a guest VM, which is deleted when its cells are done")
         images = prepare_images(self._engine, self._images, scenario, run, self._owner)
-        self._settings = LocalSettings(run, self._owner, images, self._keep, self._engine_version)
-        return {"images": images.ids(), **host_facts(self._engine_version)}
+        facts = host_facts(self._engine_version)
+        inputs = Inputs(images, scenario.files, facts, guest_facts)
+        self._settings = LocalSettings(run, self._owner, images, self._keep, self._engine_version, inputs.of)
+        return {"images": images.ids(), **facts}
+
+    def inputs(self, planned: PlannedCell) -> str:
+        """Return the digest of everything that determines a cell on this machine; empty before a guest VM is built."""
+        assert self._settings is not None
+        return self._settings.inputs(planned)
 
     def sweep(self) -> None:
         """Remove the leftovers of runs of this host whose process has ended without cleaning up."""

@@ -4,7 +4,7 @@ No I/O and no clock: the caller passes `now_ns`, what the machine shows, and wha
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
@@ -40,6 +40,11 @@ class Rules:
     again: bool = False
     """An attempt that is not reliable is repeated once, alone."""
 
+    @property
+    def order_text(self) -> str:
+        """Return the order as the option `--order` has it: `file`, or `random:SEED`."""
+        return self.order if self.order == "file" else f"{self.order}:{self.seed}"
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -61,16 +66,26 @@ class Ending:
 class Scheduler:
     """The cells of one run, by index: each is waiting, running or done."""
 
-    def __init__(self, needs: Sequence[Needs], rules: Rules, capacity: Capacity, began_ns: int) -> None:
+    def __init__(
+        self,
+        needs: Sequence[Needs],
+        rules: Rules,
+        capacity: Capacity,
+        began_ns: int,
+        *,
+        done: Collection[int] = (),
+        again: Sequence[int] = (),
+    ) -> None:
+        """`done` are cells that an earlier process has run, `again` those of them that are to be repeated, alone."""
         self._needs = needs
         self._rules = rules
         self._capacity = capacity
         self._began_ns = began_ns
         self._jobs = Jobs(rules.jobs, capacity.processors)
-        self._waiting = deque(_ordered(needs, rules))
-        self._again: deque[int] = deque()
+        self._waiting = deque(index for index in _ordered(needs, rules) if index not in done)
+        self._again: deque[int] = deque(again)
         self._running: dict[int, Running] = {}
-        self._number: dict[int, int] = {}
+        self._number: dict[int, int] = dict.fromkeys(again, 1)
         self._begin_ns: dict[int, int] = {}
         self._overtaken = 0
         self._beside_s = SET_UP_S

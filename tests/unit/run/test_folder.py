@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import HostError
-from testbed.run.folder import CappedFile, RunFolder, create_cell_folder, new_run_id, write_json
+from testbed.run.folder import (
+    CappedFile,
+    create_cell_folder,
+    create_run_folder,
+    new_run_id,
+    point_latest,
+    write_files,
+    write_json,
+)
 
 
 def test_ids_sort_by_time_and_differ() -> None:
@@ -27,9 +35,10 @@ def test_a_document_is_complete_or_the_old_one(tmp_path: Path) -> None:
 
 def test_latest_points_to_the_newest(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        folder = RunFolder(tmp_path / "runs", name)
-        folder.point_latest()
-        assert (tmp_path / "runs" / "latest").resolve() == folder.path
+        folder = tmp_path / "runs" / name
+        create_run_folder(folder)
+        point_latest(folder)
+        assert (tmp_path / "runs" / "latest").resolve() == folder
     assert sorted(entry.name for entry in (tmp_path / "runs").iterdir()) == ["latest", "one", "two"]
 
 
@@ -42,11 +51,11 @@ def test_a_cell_has_a_folder_for_each_role(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HostError, match=r"create the run folder .*: Not a directory") as caught:
-        RunFolder(tmp_path / "file", "run")
+        create_run_folder(tmp_path / "file" / "run")
     assert "--output" in caught.value.hint
-    RunFolder(tmp_path, "run")
+    create_run_folder(tmp_path / "run")
     with pytest.raises(HostError, match="File exists"):
-        RunFolder(tmp_path, "run")
+        create_run_folder(tmp_path / "run")
 
 
 def test_a_capped_file_counts_what_it_drops(tmp_path: Path) -> None:
@@ -104,18 +113,15 @@ def test_nothing_is_left_of_a_document_that_could_not_be_written(
 
 def test_latest_may_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "latest").mkdir()
-    folder = RunFolder(tmp_path, "run")
+    create_run_folder(tmp_path / "run")
     with pytest.raises(HostError, match=r"point .* to the newest run"):
-        folder.point_latest()
+        point_latest(tmp_path / "run")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "run"]
 
 
 def test_files_get_a_folder_and_none_get_none(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path, "run")
-    folder.write_files("files", {})
-    assert not (folder.path / "files").exists()
-    folder.write_files("files", {"a.dist": b"1", "trace": b"5"})
-    assert {path.name: path.read_bytes() for path in (folder.path / "files").iterdir()} == {
-        "a.dist": b"1",
-        "trace": b"5",
-    }
+    folder = tmp_path / "files"
+    write_files(folder, {})
+    assert not folder.exists()
+    write_files(folder, {"a.dist": b"1", "trace": b"5"})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a.dist": b"1", "trace": b"5"}

@@ -1,0 +1,1 @@
+"""Run folders on disk: read while they grow, resume, merge, reuse, list."""
