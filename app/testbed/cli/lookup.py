@@ -11,6 +11,7 @@ from testbed.analysis.packets.capture import read_capture
 from testbed.analysis.packets.errors import CaptureError
 from testbed.analysis.packets.model import Capture, Connection
 from testbed.errors import InputError
+from testbed.run.index import finished, read_index
 
 LATEST: Final = "latest"
 
@@ -33,15 +34,25 @@ def find(target: str, output: Path) -> Path:
 
 
 def cells(path: Path) -> list[Path]:
-    """Return the folders of the cells at a path: a cell, or a run with some; raises InputError when there is none."""
+    """Return the folders of the cells at a path: a cell, or the finished ones of a run, which may still grow.
+
+    Raises InputError when there is none.
+    """
     one = (path / "cell.json").is_file()
-    found = [path] if one else sorted(record.parent for record in path.glob("*/cell.json"))
+    found = [path] if one else _finished(path)
     if not found:
         hint = f"for a capture file, use: testbed analyze {path}" if path.is_file() else ""
         raise InputError([f"{path}: neither a cell nor a run that contains cells"], hint=hint)
     for folder in found:
         check_record(folder)
     return found
+
+
+def _finished(run: Path) -> list[Path]:
+    index = read_index(run) if run.is_dir() else None
+    if index is None:  # no run, or one of an earlier version
+        return sorted(record.parent for record in run.glob("*/cell.json"))
+    return sorted(run / name for name in finished(run, index))
 
 
 def one_cell(path: Path) -> Path:

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -142,7 +143,27 @@ def _machine(folder: Path, record: CellRecord) -> dict[str, Any]:
     """Return kernel and sysctls of the machine that the cell ran on; empty for a guest VM that did not boot."""
     if record.requested.get("kernel", "host") != "host" and not record.machine:
         return {}
-    return upgrade_run(_document(folder.parent / "run.json")) | record.machine
+    path = folder.parent / "run.json"
+    try:
+        state = path.stat()
+    except OSError:
+        return dict(record.machine)
+    facts, machines = _run_facts(path, (state.st_ino, state.st_mtime_ns, state.st_size))
+    return {**facts, **machines.get(record.machine_name, {}), **record.machine}
+
+
+@lru_cache(maxsize=4)
+def _run_facts(path: Path, _state: tuple[int, int, int]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return what a `run.json` has about the machine of the run, and about further ones by name.
+
+    Read once while the file stays as it is: that of a run of many cells is large.
+    """
+    document = upgrade_run(_document(path))
+    machines = document.get("machines") or {}
+    return {name: document[name] for name in document.keys() - _PLAN}, machines
+
+
+_PLAN: Final = {"cells", "requested", "statuses", "repeats", "machines", "sources", "notes"}
 
 
 def _twin(folder: Path, record: CellRecord, twins: Sequence[Path] | None) -> dict[str, Any] | None:
