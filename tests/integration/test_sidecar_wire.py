@@ -22,6 +22,12 @@ from tests.support.sidecar import START_S, Bed, Sidecar, bed
 
 FAMILIES = ("ipv4", "ipv6")
 BUSY_S = 0.4
+PASSES = 8
+"""Of iperf3, three seconds each, until one is good."""
+
+BETWEEN_CHANGES_S = 0.4
+"""Some 200 datagrams: on a busy machine most of them are late, but not all."""
+
 CONNECT = """
 import socket, sys, time
 family = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}[sys.argv[1]]
@@ -72,7 +78,7 @@ import json, socket, struct, sys, time
 sink = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 sink.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: the kernel takes the outer tag out of the frame
 sink.bind(("eth0", 0))
-sink.settimeout(3)
+sink.settimeout(30)  # a busy machine takes its time to start the one that sends
 print("bound", flush=True)
 arrived = []
 try:
@@ -81,6 +87,7 @@ try:
         if b"made by hand" not in data or sender[2] == socket.PACKET_OUTGOING:
             continue
         now_ns = time.monotonic_ns()
+        sink.settimeout(3)
         status, *_, tag, protocol = struct.unpack_from("=IIIHHHH", auxiliary[0][2])
         if status & 0x10:  # TP_STATUS_VLAN_VALID
             data = data[:12] + struct.pack("!HH", protocol, tag) + data[12:]
@@ -156,6 +163,7 @@ def test_ping_sees_both_delays(wire: Wire, family: str, delay_ms: int) -> None:
     assert 2 * delay_ms <= min(times_ms) <= 2 * delay_ms + SCHEDULING_MS
 
 
+@pytest.mark.alone("a gigabit needs both processors")
 def test_a_gigabit_is_a_gigabit(wire: Wire, family: str) -> None:
     """Not above the formula in any pass, and not below it in the best: a busy machine only takes away."""
     wire.impair("rate 1gbit")
@@ -163,7 +171,7 @@ def test_a_gigabit_is_a_gigabit(wire: Wire, family: str) -> None:
     wait_for_line(server, "listening")
     expected_bps = 1e9 * goodput_share(family)
     best_bps = 0.0
-    for _ in range(3):
+    for _ in range(PASSES):
         command = ["iperf3", FLAG[family], "-c", "server", "-C", "reno", "-O", "1", "-t", "2", "-J"]
         report = json.loads(wire.tool(wire.client, *command))
         goodput_bps = report["end"]["sum_received"]["bits_per_second"]
@@ -197,13 +205,13 @@ def test_no_change_loses_what_is_queued(wire: Wire, family: str) -> None:
     wire.impair("delay 500ms")
     stream = start_datagrams(wire.pair, family, 100_000, gap_s=0.002)
     stream.wait_sending()
-    time.sleep(0.1)
+    time.sleep(BETWEEN_CHANGES_S)
     moments = []
     for text in ("delay 5ms", "loss 0%", "delay 200ms limit 5000", ""):
         began_ns = time.monotonic_ns()
         change(wire.client, text)
         moments.append((began_ns, time.monotonic_ns()))
-        time.sleep(0.1)
+        time.sleep(BETWEEN_CHANGES_S)
     sent = stream.stop()
     arrived = stream.arrived()
     assert sorted(each.number for each in arrived) == list(range(sent))
