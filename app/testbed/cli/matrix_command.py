@@ -84,7 +84,7 @@ def _run(task: Task, chosen: Settings, params: Mapping[str, Any]) -> int:
         summary = ", ".join(f"{number} {status}" for status, number in statuses.most_common())
         click.echo(f"{pluralize(total, 'cell')}: {summary or 'none began'}")
         for first, last in report.flaky:
-            click.echo(f"flaky: {last.cell}: {first.status} beside others, {last.status} alone")
+            click.echo(f"flaky: {last.cell}: {first.status}, then {last.status} alone")
         click.echo(f"run folder: {report.folder}")
     print_kept_hint(report)
     return exit_code(report)
