@@ -11,9 +11,10 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -22,6 +23,8 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 CHECKS: Final = "checks"
 INTERRUPTED: Final = 130
 BLOCK_BYTES: Final = 1 << 16
+LOCKS: Final = "TESTBED_TEST_LOCKS"
+"""The folder of the lock by which tests of all lanes share the machine (tests/support/machine_lock.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ class Output:
 class Children:
     """The running commands; once interrupted, none begins any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = os.environ | dict(environment or {})
         self._running: set[int] = set()
         self._lock = threading.Lock()
         self.interrupted = False
@@ -101,6 +105,7 @@ class Children:
             process = subprocess.Popen(
                 argv,
                 cwd=ROOT,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,  # a background process group must not read the terminal
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -143,12 +148,18 @@ def run_lane(lane: Lane, output: Output, children: Children) -> Outcome:
 class LaneRun:
     """One run of lanes; `run` runs a single one."""
 
-    def __init__(self, lanes: Sequence[Lane], run: Callable[[Lane, Output, Children], Outcome] = run_lane) -> None:
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        run: Callable[[Lane, Output, Children], Outcome],
+        environment: Mapping[str, str],
+    ) -> None:
+        """`environment` is added to that of the commands."""
         self._lanes = lanes
         self._run = run
         self._outputs = {lane.name: Output(sys.stdout) for lane in lanes}
         self._outcomes: dict[str, Outcome] = {}
-        self._children = Children()
+        self._children = Children(environment)
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def __call__(self) -> int:
@@ -212,4 +223,5 @@ def busy_s(stat: Path = Path("/proc/stat")) -> float:
 
 def run_lanes(lanes: Sequence[Lane], run: Callable[[Lane, Output, Children], Outcome] = run_lane) -> int:
     """Run lanes, print their output in their order and a summary; return the exit code."""
-    return LaneRun(lanes, run)()
+    with tempfile.TemporaryDirectory(prefix="testbed-lanes-") as folder:
+        return LaneRun(lanes, run, {LOCKS: folder})()

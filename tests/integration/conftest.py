@@ -35,6 +35,7 @@ from testbed.stack.images import Images
 from tests.support.archives import packed
 from tests.support.machine_lock import MachineLock
 from tests.support.sidecar import Bed, bed
+from tools.lane_runner import LOCKS
 
 START_S = 90.0
 """A run builds nothing here, but other tests may load the machine."""
@@ -49,9 +50,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Share the machine with the tests of the session's other processes, or have it alone."""
+    """Share the machine with the tests of other processes, or have it alone."""
     own = tmp_path_factory.getbasetemp()
-    lock = MachineLock(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+    of_session = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    lock = MachineLock(Path(os.environ.get(LOCKS, of_session)))
     mark = request.node.get_closest_marker(ALONE)
     with lock.alone() if mark else lock.shared():
         yield

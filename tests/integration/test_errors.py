@@ -181,7 +181,7 @@ def test_sigterm_is_the_same(command: Command) -> None:
     assert code == 130, stderr
 
 
-def test_a_second_ctrl_c_does_not_stop_the_clean_up(command: Command) -> None:
+def test_a_second_ctrl_c_ends_the_run_at_once(command: Command, testbed_engine: DockerEngine) -> None:
     with command.start("run", "-v", *SLOW) as process:
         assert process.stderr is not None
         while "transferring" not in process.stderr.readline():
@@ -192,7 +192,9 @@ def test_a_second_ctrl_c_does_not_stop_the_clean_up(command: Command) -> None:
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=START_S)
     assert process.returncode == 130
-    assert "testbed: still cleaning up" in stderr
+    assert "testbed: ended at once" in stderr
+    assert command("run", "--nodes", "1").returncode == 0
+    assert testbed_engine.find(f"testbed.run={command.runs()[0]}") == []
 
 
 @pytest.mark.alone("any other run removes the leftovers that it looks at")

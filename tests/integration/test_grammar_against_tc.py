@@ -15,7 +15,7 @@ from docker.models.containers import Container
 
 from netem.spec import parse, tc_words
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("tc")]
 
 TESTS = Path(__file__).resolve().parents[1]
 ROWS = [

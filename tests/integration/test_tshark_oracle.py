@@ -115,6 +115,7 @@ def captures(testbed_images: Images) -> Iterator[dict[str, tuple[bytes, bytes]]]
     client.close()
 
 
+@pytest.mark.xdist_group("captures")  # one process makes them all
 @pytest.mark.parametrize("link", LINKS)
 def test_cells_over_the_user_engine(tools: Tools, captures: dict[str, tuple[bytes, bytes]], link: str) -> None:
     """Slow, pausing and fast readers on both families over every kind of link, captured at both ends."""

@@ -1,4 +1,4 @@
-"""A lock on the machine for the tests of one session, in several processes: many share it, or one has it alone."""
+"""A lock on the machine for tests in several processes: many share it, or one has it alone."""
 
 import fcntl
 from collections.abc import Iterator

@@ -26,7 +26,7 @@ EXIT_CODES: Final = {
     FAILED: "a cell failed, or the programs support none of the cells",
     USAGE: "usage error: an option, a value or a file is wrong",
     ENVIRONMENT: "environment error: Docker, image, network or sidecar unavailable",
-    TIMEOUT: "a cell exceeded its time-out",
+    TIMEOUT: "a cell exceeded its time-out, or --max-duration left cells out",
     INTERRUPTED: "interrupted",
 }
 

@@ -17,6 +17,7 @@ from testbed.cli.selection_options import Task, chosen_cells, selection_options
 from testbed.cli.session import (
     Settings,
     execute,
+    execute_on_cluster,
     exit_code,
     print_document,
     print_kept_hint,
@@ -69,7 +70,11 @@ def _run(task: Task, chosen: Settings, params: Mapping[str, Any]) -> int:
 
     display = Display(quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end)
     task.notes.listen(display.note)
-    report = execute(task.scenario, chosen, display, chosen_rules, task.plan)
+    address = str(params["dask"] or "")
+    if address:
+        report = execute_on_cluster(address, task.scenario, chosen, display, rules=chosen_rules, plan=task.plan)
+    else:
+        report = execute(task.scenario, chosen, display, chosen_rules, task.plan)
     if chosen.as_json:
         print_document(report)
     else:
@@ -79,7 +84,7 @@ def _run(task: Task, chosen: Settings, params: Mapping[str, Any]) -> int:
         summary = ", ".join(f"{number} {status}" for status, number in statuses.most_common())
         click.echo(f"{pluralize(total, 'cell')}: {summary or 'none began'}")
         for first, last in report.flaky:
-            click.echo(f"flaky: {last.cell}: {first.status} beside others, {last.status} alone")
+            click.echo(f"flaky: {last.cell}: {first.status}, then {last.status} alone")
         click.echo(f"run folder: {report.folder}")
     print_kept_hint(report)
     return exit_code(report)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from testbed.schedule.scheduler import Rules
 from testbed.units import parse_duration_us
@@ -98,6 +99,13 @@ def matrix_options() -> list[click.Option]:
             show_envvar=True,
             help="Repeat a cell once, alone, if its times were not reliable or the environment made it fail.",
         ),
+        click.Option(
+            ["--dask"],
+            metavar="ADDRESS",
+            show_envvar=True,
+            help="Run the cells on the workers of a Dask cluster (docs/scale.md): the address or the file of its "
+            "scheduler. As many at the same time as the workers have docker-slots, or the N of -j.",
+        ),
     ]
 
 
@@ -107,8 +115,10 @@ def rules(params: Mapping[str, Any]) -> Rules:
     if order == "random" and seed is None:
         seed = secrets.randbelow(1 << 32)
         click.echo(f"testbed: --order random:{seed}", err=True)
+    source = click.get_current_context().get_parameter_source("jobs")
+    all_slots = params["dask"] and source is ParameterSource.DEFAULT
     return Rules(
-        jobs=None if params["jobs"] == AUTO else params["jobs"],
+        jobs=None if all_slots or params["jobs"] == AUTO else params["jobs"],
         order=order,
         seed=seed or 0,
         fail_fast=params["fail_fast"],

@@ -18,6 +18,7 @@ from testbed import cli
 from testbed.cli.display import Display
 from testbed.cli.interrupts import interrupts
 from testbed.cli.options import unknown_env_vars
+from testbed.errors import InputError
 from testbed.report.chart import ASCII, UNICODE, Glyphs
 from testbed.report.text import result_lines
 from testbed.report.wrapping import WIDTH
@@ -68,6 +69,22 @@ def width() -> int:
     """Return the width for text on standard output: that of its terminal, if it is one, up to a limit."""
     columns = shutil.get_terminal_size((WIDTH, 0)).columns if sys.stdout.isatty() else WIDTH
     return min(columns, WIDTH)
+
+
+def execute_on_cluster(
+    address: str, scenario: Scenario, chosen: Settings, display: Display, *, rules: Rules, plan: RunPlan | None = None
+) -> RunReport:
+    """Run a scenario on the workers of a Dask cluster; raises InputError and HostError."""
+    from testbed.cluster.dask_cluster import DaskCluster  # noqa: PLC0415 - an extra, and slow to import
+    from testbed.cluster.site import DaskSite  # noqa: PLC0415
+
+    if chosen.keep != "never":
+        raise InputError(["--keep and --dask exclude each other: containers are on the machines of the workers"])
+    stop = Stop()
+    with interrupts(stop), closing(DaskCluster(address)) as cluster, display.live():
+        return Run(DaskSite(cluster, display), display, output=chosen.output, rules=rules, stop=stop).run(
+            scenario, plan
+        )
 
 
 def execute(

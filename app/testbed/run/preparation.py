@@ -34,6 +34,11 @@ class PreparedImages:
         self._files = files
 
     @property
+    def programs(self) -> Mapping[str, UsedImage]:
+        """Return the prepared programs, for the next call of `prepare_images`."""
+        return self._programs
+
+    @property
     def netem_tag(self) -> str:
         """Return the tag of the sidecar's image."""
         return self._netem[0]
@@ -70,10 +75,21 @@ class PreparedImages:
         return specs
 
 
-def prepare_images(engine: Runtime, images: Images, scenario: Scenario, run: str, owner: Owner) -> PreparedImages:
-    """Build what is missing and check every image that is not ours; raises HostError and ContractError."""
+def prepare_images(
+    engine: Runtime,
+    images: Images,
+    scenario: Scenario,
+    run: str,
+    owner: Owner,
+    *,
+    known: Mapping[str, UsedImage] = MappingProxyType({}),
+) -> PreparedImages:
+    """Build what is missing and check every image that is not ours, except the `known` programs.
+
+    Raises HostError and ContractError.
+    """
     netem = images.ours("netem")
-    programs: dict[str, UsedImage] = {}
+    programs = dict(known)
     for planned in scenario.cells:
         for role in ROLES:
             program = getattr(planned.cell, role)

@@ -90,7 +90,7 @@ class Run:
         self._output = output
         self._rules = rules or Rules()
         self._stop = stop or Stop()
-        self._surroundings = surroundings or Surroundings()
+        self._surroundings = surroundings
 
     def run(self, scenario: Scenario, how: RunPlan | None = None) -> RunReport:
         """Run all cells, or those that a continued run lacks; raises HostError when not even the first can begin.
@@ -99,8 +99,8 @@ class Run:
         """
         how = how or RunPlan()
         name = how.continued.path.name if how.continued else new_run_id()
-        facts = self._site.open(name, scenario)
-        document = how.document(run_document(name, scenario, facts) | {"order": self._rules.order_text})
+        self._site.open(name, scenario)
+        document = how.document(run_document(name, scenario, self._site.document()) | {"order": self._rules.order_text})
         path = how.continued.path if how.continued else self._output / name
         with ExitStack() as stack:
             if how.continued:
@@ -119,13 +119,17 @@ class Run:
             judge = Judge(pool, scenario.cells)
             try:
                 self._reuse(how, scenario, report, index)
-                self._run_cells(report, scenario, self._site.executor(judge), judge, index)
+                self._run_cells(report, scenario, self._site.executor(judge), index)
+                # The judge reads the facts of each cell's machine there.
+                write_run_document(path, document | self._site.document())
+                judge.judge_pairs(path, [each.folder for each in sorted(report.summaries, key=ended)])
             except BaseException:
                 self._observer.note(f"the raw files collected so far are in {path}")
                 raise
             finally:
                 report.kept = self._site.kept
-                document |= self._site.close(complete=len(report.last) >= len(scenario.cells))
+                self._site.close(complete=len(report.last) >= len(scenario.cells))
+                document |= self._site.document()
                 report.document = conclude(path, document, report.summaries)
         return report
 
@@ -141,9 +145,7 @@ class Run:
             attempt = Attempt(planned, 1, report.folder / planned.folder)
             self._observer.end(attempt, read_result(attempt.folder))
 
-    def _run_cells(
-        self, report: RunReport, scenario: Scenario, executor: Executor, judge: Judge, index: RunIndex
-    ) -> None:
+    def _run_cells(self, report: RunReport, scenario: Scenario, executor: Executor, index: RunIndex) -> None:
         before = list(report.summaries)
         runner = Runner(
             executor,
@@ -152,14 +154,18 @@ class Run:
             rules=self._rules,
             index=index,
             finished=before,
-            surroundings=self._surroundings,
+            surroundings=self._surroundings or self._site.surroundings,
         )
         try:
             runner.run(scenario.cells, report.folder)
         finally:
             report.summaries = in_order([*before, *runner.summaries], scenario)
             report.left_out = runner.left_out
-        judge.judge_pairs(report.folder, [summary.folder for summary in (*before, *runner.summaries)])
+
+
+def ended(summary: Summary) -> int:
+    """Return when an attempt ended."""
+    return summary.ended_ns
 
 
 def in_order(summaries: list[Summary], scenario: Scenario) -> list[Summary]:

@@ -1,6 +1,6 @@
 """Where the cells of a run execute: prepare, execute, clean up. The rest of a run is the same everywhere.
 
-Implementations of `Site`: `LocalSite`, this machine.
+Implementations of `Site`: `LocalSite`, this machine; `testbed.cluster.site`, the workers of a cluster.
 """
 
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from testbed.run.judging import Judge
 from testbed.run.local import LocalExecutor, LocalSettings
 from testbed.run.machines import HostOnly, Machines, guest_facts
 from testbed.run.preparation import prepare_images
+from testbed.run.runner import Surroundings
 from testbed.scenario.expand import PlannedCell, Scenario
 from testbed.scenario.model import HOST
 from testbed.stack.clean import leftovers, remove_all
@@ -30,11 +31,15 @@ class Site(Protocol):
     def kept(self) -> bool:
         """Return whether `--keep` has preserved resources of a cell."""
 
-    def open(self, run: str, scenario: Scenario) -> dict[str, Any]:
-        """Prepare for the cells; return what `run.json` has about images and machines.
+    @property
+    def surroundings(self) -> Surroundings:
+        """Return what the runner has to know of the machines."""
 
-        Raises HostError when not even the first cell can begin.
-        """
+    def open(self, run: str, scenario: Scenario) -> None:
+        """Prepare for the cells; raises HostError when not even the first one can begin."""
+
+    def document(self) -> dict[str, Any]:
+        """Return what `run.json` has about images and machines, as far as they are known; after `open`."""
 
     def inputs(self, planned: PlannedCell) -> str:
         """Return the digest of everything that determines a cell here, after `open`; empty if it is not known."""
@@ -42,11 +47,8 @@ class Site(Protocol):
     def executor(self, judge: Judge) -> Executor:
         """Return the executor of the run's cells, once, after `open`."""
 
-    def close(self, *, complete: bool) -> dict[str, Any]:
-        """Clean up after the last cell; return what `run.json` has in addition by now.
-
-        `complete` says whether all cells have ended by themselves.
-        """
+    def close(self, *, complete: bool) -> None:
+        """Clean up after the last cell; `complete` says whether all cells have ended by themselves."""
 
 
 class LocalSite:
@@ -70,6 +72,7 @@ class LocalSite:
         self._machines = machines or HostOnly(engine)
         self._owner = this_process()
         self._settings: LocalSettings | None = None
+        self._facts: dict[str, Any] = {}
         self._executor: LocalExecutor | None = None
 
     @property
@@ -77,16 +80,25 @@ class LocalSite:
         """Return whether `--keep` has preserved resources of a cell."""
         return self._executor is not None and self._executor.kept
 
-    def open(self, run: str, scenario: Scenario) -> dict[str, Any]:
+    @property
+    def surroundings(self) -> Surroundings:
+        """Return the load of this machine."""
+        return Surroundings()
+
+    def open(self, run: str, scenario: Scenario) -> None:
         """Remove leftovers of dead runs, and prepare the images."""
         self.sweep()
         if self._keep != "never" and any(planned.cell.kernel != HOST for planned in scenario.cells):
             self._observer.note("--keep has no effect in a guest VM, which is deleted when its cells are done")
         images = prepare_images(self._engine, self._images, scenario, run, self._owner)
-        facts = host_facts(self._engine_version)
-        inputs = Inputs(images, scenario.files, facts, guest_facts)
+        self._facts = host_facts(self._engine_version)
+        inputs = Inputs(images, scenario.files, self._facts, guest_facts)
         self._settings = LocalSettings(run, self._owner, images, self._keep, self._engine_version, inputs.of)
-        return {"images": images.ids(), **facts}
+
+    def document(self) -> dict[str, Any]:
+        """Return the ids of the images, versions, kernel and sysctls."""
+        assert self._settings is not None
+        return {"images": self._settings.images.ids(), **self._facts}
 
     def inputs(self, planned: PlannedCell) -> str:
         """Return the digest of everything that determines a cell on this machine; empty before a guest VM is built."""
@@ -107,11 +119,10 @@ class LocalSite:
         self._executor = LocalExecutor(self._settings, self._engine, self._machines, judge, self._observer)
         return self._executor
 
-    def close(self, *, complete: bool) -> dict[str, Any]:
+    def close(self, *, complete: bool) -> None:
         """Remove what an error or an interruption has left."""
         if self._executor is not None and not self.kept and (self._executor.left or not complete):
             self._executor.remove_leftovers()
-        return {}
 
 
 def sweep(engine: ContainerEngine) -> tuple[str, list[HostError]]:

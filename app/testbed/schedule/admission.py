@@ -31,6 +31,8 @@ class Reading:
 
     cpu_pressure_share: float | None = None
     available_bytes: int | None = None
+    slots: int | None = None
+    """How many cells the machines of a cluster run at the same time, whatever the load of this one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ class Scheduler:
 
         None: no further one fits before another has ended, or before the machine is less busy.
         """
-        if self.closed or len(self._running) >= self._jobs.now:
+        if self.closed or len(self._running) >= self._most(reading):
             return None
         if self._waiting:
             if self._running and self._jobs.overloaded(reading):
@@ -135,6 +135,11 @@ class Scheduler:
         if self._again and not self._running and self._in_time(self._again[0], now_ns):
             return self._begin(self._again.popleft(), now_ns, alone=True)
         return None
+
+    def _most(self, reading: Reading) -> int:
+        if reading.slots is None:
+            return self._jobs.now
+        return reading.slots if self._rules.jobs is None else min(self._rules.jobs, reading.slots)
 
     def _next_waiting(self, now_ns: int, reading: Reading) -> Choice | None:
         ahead = 1 if self._overtaken >= MOST_OVERTAKEN else min(LOOK_AHEAD, len(self._waiting))

@@ -112,6 +112,14 @@ def test_a_second_interruption_kills_what_does_not_end(both: Path) -> None:
     assert "killing the lanes" in shown
 
 
+def test_the_commands_share_a_folder_for_locks_while_they_run(tmp_path: Path) -> None:
+    script = f'test -d "$TESTBED_TEST_LOCKS" && echo "$TESTBED_TEST_LOCKS" >>{tmp_path}/folders'
+    assert run_lanes([shell("a", script), shell("b", script)]) == 0
+    first, second = (tmp_path / "folders").read_text().splitlines()
+    assert first == second
+    assert not Path(first).exists()
+
+
 def test_the_busy_time_of_the_machine(tmp_path: Path) -> None:
     (tmp_path / "stat").write_text("cpu  100 20 30 4000 500 6 7 8 0 0\ncpu0 1 2 3\n")
     assert busy_s(tmp_path / "stat") == pytest.approx(163 / os.sysconf("SC_CLK_TCK"))

@@ -20,6 +20,7 @@ class FamilyPair(Fact):
     """A cell and its twin, the cell that differs in its address family only.
 
     `limited_by` and `twin_limited_by` are null together. `goodput_ratio` is this cell's goodput divided by the twin's.
+    `twin_machine` is the twin's machine if that is another one; rates of two machines are not compared.
     """
 
     twin: str
@@ -28,6 +29,7 @@ class FamilyPair(Fact):
     twin_limited_by: str | None = None
     goodput_ratio: float | None = None
     mss_bytes: int | None = None
+    twin_machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,12 @@ def measure(observation: Observation) -> Answer:
     if twin is None:
         return unobservable("the run has no finished cell that differs in its address family only")
     limits, theirs = find_limits(observation), _limit(twin)
-    ratio = _goodput_ratio(observation, twin)
+    elsewhere = _other_machine(observation, twin)
+    ratio = None if elsewhere else _goodput_ratio(observation, twin)
     limit = limits.limit if limits is not None and theirs else None
     if limit is None and ratio is None:
-        return unobservable("neither the limit of the twin nor its goodput is known")
+        why = f"its twin ran on another machine, {elsewhere}, and " if elsewhere else ""
+        return unobservable(f"{why}neither the limit of the twin nor its goodput is known")
     pair: dict[str, Any] = {
         "twin": str(twin.get("cell", "")),
         "twin_family": "ipv4" if observation.requested.get("family") == "ipv6" else "ipv6",
@@ -60,6 +64,7 @@ def measure(observation: Observation) -> Answer:
         "twin_limited_by": theirs if limit is not None else None,
         "goodput_ratio": None if ratio is None else round(ratio, 4),
         "mss_bytes": observation.mss_bytes,
+        "twin_machine": elsewhere,
     }
     # Where two limits have nearly the same share of the time, either may come first.
     limit_differs = limits is not None and theirs is not None and theirs not in (limits.limit, *limits.also)
@@ -70,9 +75,15 @@ def measure(observation: Observation) -> Answer:
         if differ
         else FamiliesAgree(**pair),
         evidence=file(f"../{_folder(twin)}/result.json", "the result of the other family"),
-        confidence="medium" if limit is None else "high",
+        confidence="medium" if limit is None or elsewhere else "high",
         strength=0.6 if differ else 0.15,
     )
+
+
+def _other_machine(observation: Observation, twin: Mapping[str, Any]) -> str:
+    """Return the name of the twin's machine, if both are known and differ."""
+    theirs = str(twin.get("machine_name") or "")
+    return theirs if observation.machine_name not in ("", theirs) else ""
 
 
 def _folder(twin: Mapping[str, Any]) -> str:

@@ -48,6 +48,7 @@ def load_cell(folder: Path, twins: Sequence[Path] | None = None) -> Observation:
         link_losses=_link_losses(record),
         host=_machine(folder, record),
         twin=_twin(folder, record, twins),
+        machine_name=record.machine_name,
     )
 
 

@@ -94,7 +94,7 @@ class Observation:
     `sender_is_client` says which end of the captured connection sent the data. `realtime_offset_ns` is how far the
     captures' clock is ahead of the common one. `rtt_ms` is that of the idle link, `link_losses` counts the frames of
     each role that the link lost. `host` has kernel and sysctls, `twin` the result of the same cell over the other
-    family, `engines` the emulation engines of both ends.
+    family, `engines` the emulation engines of both ends. `machine_name` is empty where it is not known.
     """
 
     sender: End
@@ -108,6 +108,7 @@ class Observation:
     link_losses: Mapping[str, int] = field(default_factory=dict)
     host: Mapping[str, Any] = field(default_factory=dict)
     twin: Mapping[str, Any] | None = None
+    machine_name: str = ""
 
     @cached_property
     def computed(self) -> "Computed":

@@ -44,6 +44,19 @@ def test_differences(changes: dict[str, Any], differ: tuple[bool, bool]) -> None
     assert found.strength > 0.5
 
 
+def test_rates_of_two_machines_are_not_compared() -> None:
+    here = replace(slow_reader().observe(twin=twin(goodput=90_000.0)), machine_name="one")
+    for elsewhere in ("one", "two"):
+        found = measure(replace(here, twin=twin(goodput=90_000.0) | {"machine_name": elsewhere}))
+        assert isinstance(found, Measured)
+        assert isinstance(found.fact, FamiliesDiffer if elsewhere == "one" else FamiliesAgree)
+    assert (found.fact.goodput_ratio, found.fact.twin_machine, found.confidence) == (None, "two", "medium")
+    no_limit = {"cell": "six", "metrics": {"goodput_bytes_per_s": 9e4}, "findings": [], "machine_name": "two"}
+    unknown = measure(replace(here, twin=no_limit))
+    assert isinstance(unknown, NotMeasured)
+    assert "another machine, two" in unknown.reason
+
+
 @pytest.mark.parametrize("other", [None, {"cell": "six", "metrics": {}, "findings": []}])
 def test_unobservable_without_a_twin_to_compare_with(other: dict[str, Any] | None) -> None:
     found = measure(slow_reader().observe(twin=other))
