@@ -8,14 +8,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from testbed.result import cell_folder
 from testbed.scenario.model import FIELDS, RECORD_KEYS, Cell
 from testbed.scenario.validate import Problem, validate
 
-MAX_CELLS: Final = 10_000
-"""A typing error multiplies fast; ten thousand cells of a second each take three hours."""
+MAX_CELLS: Final = 100_000
+"""A typing error multiplies fast; a hundred thousand short cells take more than a day."""
 
 LISTS: Final = ("profile",)
 """Fields whose value is itself a list; several values are a list of lists."""
@@ -78,7 +79,12 @@ def _digest(cell: Cell) -> str:
 
 
 def _slug(value: object) -> str:
-    return re.sub(r"[^a-z0-9.]+", "_", str(value).lower()).strip("_")[:24]
+    return _slug_of(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _slug_of(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "_", text.lower()).strip("_")[:24]
 
 
 def cell_id(cell: Cell, varied: frozenset[str] = frozenset()) -> str:

@@ -20,7 +20,7 @@ MAX_FILE_CHARACTERS: Final = 1 << 20
 """A scenario is written by hand; a mebibyte of text is some other file."""
 
 MAX_VALUES: Final = 100_000
-"""With aliases a page of text can be a list of a billion values; ten thousand cells need far fewer than this."""
+"""With aliases a page of text can be a list of a billion values; the lists of a scenario have far fewer than this."""
 
 _TOP_FIELDS: Final = ("description", "cells")
 

@@ -5,7 +5,7 @@ names, defaults and messages. Only this module converts text with units to integ
 """
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -13,8 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from netem.contract import limits
 from netem.contract.route_metrics import METRIC_NAMES
 from netem.contract.settings import EngineChoice, Family, OnEngineDeath, RealtimeChoice
-from netem.spec import Impairment, kernel_obstacles
-from netem.spec import parse as parse_impairment
+from netem.spec import Impairment, kernel_obstacles, parse
 from testbed.peer.contract import I32_MAX, MAX_BUFFER_BYTES, MAX_CALL_BYTES, MAX_READ_DELAY_US, U32_MAX
 from testbed.scenario import ends
 from testbed.scenario.ends import ROLES, Role, canonical, split_ends
@@ -41,6 +40,12 @@ READS_MARGIN: Final = 4
 SLOW_BYTES_PER_S: Final = 5_000_000
 """A throughput that any pair reaches over a link without a rate; the C pair reached 115 MB/s over the user engine, with
 ten busy processes on two processors."""
+
+
+@lru_cache(maxsize=1024)
+def parse_impairment(text: str) -> Impairment:
+    """Return the impairment that a text describes; the cells of a large product have few different ones."""
+    return parse(text)
 
 
 def _integer(value: object) -> object:
@@ -233,9 +238,8 @@ class Cell(BaseModel):
 
     @model_validator(mode="after")
     def _check_mtu(self) -> Self:
-        for role in ROLES:
-            mtu = self.route_metrics(role).get("mtu", "")
-            if self.family == "ipv6" and mtu and int(mtu) < limits.MIN_IPV6_MTU_BYTES:
+        for mtu in split_ends(self.mtu).values() if self.family == "ipv6" else ():
+            if int(mtu) < limits.MIN_IPV6_MTU_BYTES:
                 raise ValueError(f"mtu {mtu} is below {limits.MIN_IPV6_MTU_BYTES}, the minimum of IPv6 (RFC 8200)")
         return self
 

@@ -86,8 +86,8 @@ def test_a_duplicate_cell() -> None:
 
 
 def test_too_many_cells() -> None:
-    with pytest.raises(ExpansionError, match=f"produce 10201 cells, more than {MAX_CELLS}"):
-        expand({"seed": list(range(101)), "nodes": list(range(101))})
+    with pytest.raises(ExpansionError, match=f"produce 101101 cells, more than {MAX_CELLS}"):
+        expand({"seed": list(range(101)), "nodes": list(range(1001))})
 
 
 def test_each_cell_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
