@@ -109,7 +109,7 @@ def test_a_wrong_value_is_one_problem_however_many_cells_have_it() -> None:
 
 def test_wrong_values_are_named_even_where_there_are_too_many_cells() -> None:
     with pytest.raises(ExpansionError) as caught:
-        expand({"seed": list(range(101)), "nodes": [*range(100), "x"]})
+        expand({"seed": list(range(1001)), "nodes": [*range(100), "x"]})
     assert [(problem.field, problem.index) for problem in caught.value.problems] == [("nodes", 100), ("", 0)]
 
 
