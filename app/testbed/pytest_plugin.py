@@ -117,7 +117,7 @@ def testbed_images(testbed_engine: DockerEngine) -> Images:
 @pytest.fixture(scope="session")
 def testbed_guests(testbed_engine: DockerEngine, testbed_images: Images) -> Iterator[Guests]:
     """Provide the machines of cells: the host, and a guest VM per kernel, booted when a cell first requests it."""
-    with Guests(testbed_engine, testbed_images, print) as guests:
+    with Guests(testbed_engine, testbed_images, print, stay=True) as guests:
         yield guests
 
 

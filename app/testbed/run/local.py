@@ -2,6 +2,7 @@
 
 import platform
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from testbed.run.preparation import PreparedImages
 from testbed.run.reconnect import Reconnection
 from testbed.run.stop import Stop
 from testbed.scenario.expand import PlannedCell
+from testbed.stack.cancel import CanceledError
 from testbed.stack.clean import remove_all
 from testbed.stack.ports import ContainerEngine
 from testbed.stack.tun import TUN, has_tun
@@ -41,6 +43,8 @@ class LocalSettings:
     engine_version: dict[str, Any] = field(default_factory=dict)
     inputs: Callable[[PlannedCell], str] = lambda _planned: ""
     """The digest of everything that determines a cell; empty if it is not known."""
+    pending: Counter[str] = field(default_factory=Counter)
+    """How many cells need each kernel, so that a guest stops after its last one."""
 
 
 @dataclass(slots=True)
@@ -65,7 +69,7 @@ class LocalExecutor:
         self._observer = observer
         self._crowd = Crowd()
         self._reconnection = Reconnection(engine, f"{RUN}={settings.run}")
-        self._machine_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._open: dict[str, _Conclusion] = {}
         self.kept = False
         self.left = False
@@ -79,6 +83,8 @@ class LocalExecutor:
             try:
                 self._reconnection.wait(stop)
                 self._run(attempt, observer, stop, outcome)
+            except CanceledError:
+                outcome.failure = interrupted()
             except HostError as error:
                 outcome.failure = Failure(kind="environment", message=error.message, hint=error.hint)
                 outcome.engine_lost |= isinstance(error, EngineLostError)
@@ -120,25 +126,39 @@ class LocalExecutor:
         return self._judge.judge(attempt.folder)
 
     def _run(self, attempt: Attempt, observer: Observer, stop: Stop, outcome: CellOutcome) -> None:
-        """Run the cell on the machine of its kernel, again without real time if the engine refuses that."""
-        machine = self._machine(attempt)
-        outcome.machine = machine.facts
+        """Run the cell on the machine of its kernel, which it may have to boot."""
+        kernel = attempt.planned.cell.kernel
+        end_subscription = stop.subscribe(self._machines.cancel_boots)
+        try:
+            with self._machines.lease(kernel, self._settings.images.tags(attempt.planned)) as machine:
+                outcome.machine = machine.facts
+                self._run_at(machine, attempt, observer, stop, outcome)
+        finally:
+            end_subscription()
+            self._retire(kernel)
+
+    def _retire(self, kernel: str) -> None:
+        """Count the cells that still need a kernel; the repetition of one may need its guest again."""
+        with self._lock:
+            self._settings.pending[kernel] -= 1
+            over = not self._settings.pending[kernel]
+        if over:
+            self._machines.retire(kernel)
+
+    def _run_at(self, machine: Machine, attempt: Attempt, observer: Observer, stop: Stop, outcome: CellOutcome) -> None:
+        """Run the cell, again without real time if the engine refuses that."""
         once = partial(self._run_on, machine, attempt, observer, stop, outcome)
         try:
             once()
         except CapabilityError as error:
             if attempt.planned.cell.realtime == "require":
                 raise
-            with self._machine_lock:
+            with machine.lock:
                 first, machine.real_time = machine.real_time, False
             if first:
                 self._observer.note(f"{error.message}; cells run without it")
             outcome.restart()
             once()
-
-    def _machine(self, attempt: Attempt) -> Machine:
-        with self._machine_lock:
-            return self._machines.at(attempt.planned.cell.kernel, self._settings.images.tags(attempt.planned))
 
     def _run_on(self, machine: Machine, attempt: Attempt, observer: Observer, stop: Stop, outcome: CellOutcome) -> None:
         planned, settings = attempt.planned, self._settings
@@ -163,7 +183,7 @@ class LocalExecutor:
 
     def _has_tun(self, machine: Machine) -> bool:
         """Return whether the machine offers TUN; its first cell tries it, unless this host has the device."""
-        with self._machine_lock:
+        with machine.lock:
             if machine.tun is None:
                 settings = self._settings
                 here = not machine.facts and has_device(Path(TUN), settings.engine_version, platform.release())

@@ -3,6 +3,7 @@
 Implementations of `Site`: `LocalSite`, this machine; `testbed.cluster.site`, the workers of a cluster.
 """
 
+from collections import Counter
 from typing import Any, Protocol
 
 from testbed.errors import HostError
@@ -93,7 +94,8 @@ class LocalSite:
         images = prepare_images(self._engine, self._images, scenario, run, self._owner)
         self._facts = host_facts(self._engine_version)
         inputs = Inputs(images, scenario.files, self._facts, guest_facts)
-        self._settings = LocalSettings(run, self._owner, images, self._keep, self._engine_version, inputs.of)
+        pending = Counter(planned.cell.kernel for planned in scenario.cells)
+        self._settings = LocalSettings(run, self._owner, images, self._keep, self._engine_version, inputs.of, pending)
 
     def document(self) -> dict[str, Any]:
         """Return the ids of the images, versions, kernel and sysctls."""

@@ -1,16 +1,14 @@
 """Whether one more cell may run beside those that run already."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from testbed.schedule.needs import SET_UP_CPU_SHARE, Needs, is_guest
+from testbed.schedule.guests import GUEST_CPU_SHARE, RESERVED_BYTES, in_guests, room_on
+from testbed.schedule.needs import GUEST_BYTES, SET_UP_CPU_SHARE, Needs, is_guest
 
 CPU_OVERCOMMIT: Final = 2.0
 """Cells wait for the engine about half of the time in which they are set up, so two of them share a processor."""
-
-RESERVED_BYTES: Final = 256 << 20
-"""Memory that stays available for everything else on the machine."""
 
 LOW_PRESSURE: Final = 0.3
 """Share of the time in which something waited for a processor, below which `auto` adds a cell."""
@@ -85,18 +83,45 @@ class Jobs:
 def fits(needs: Needs, running: Iterable[Running], capacity: Capacity, reading: Reading) -> bool:
     """Return whether a cell fits beside those that run; where none runs, every cell fits.
 
-    Cells of the host and of a guest VM, or of two guests, do not run at the same time, and those of one guest run one
-    after another: they would distort each other's times.
+    Cells of guest VMs are set up a few at a time, see `testbed.schedule.guests`; cells of the host run beside them.
     """
     beside = list(running)
     if not beside:
         return True
-    if is_guest(needs) or any(each.alone or is_guest(each.needs) for each in beside):
+    if any(each.alone for each in beside):
         return False
-    if sum(each.cpu_share for each in beside) + SET_UP_CPU_SHARE > CPU_OVERCOMMIT * capacity.processors:
+    if is_guest(needs):
+        guests = in_guests((each.needs, each.sets_up) for each in beside)
+        if not room_on(capacity.processors).admits(needs.machine, guests):
+            return False
+    if _cpu_share(beside) + SET_UP_CPU_SHARE > CPU_OVERCOMMIT * capacity.processors:
         return False
     if capacity.networks is not None and len(beside) >= capacity.networks:
         return False
-    # What is available contains neither the memory of those that are being set up, nor that of this one.
-    reserved = RESERVED_BYTES + needs.memory_bytes + sum(each.needs.memory_bytes for each in beside if each.sets_up)
-    return reading.available_bytes is None or reading.available_bytes >= reserved
+    return reading.available_bytes is None or reading.available_bytes >= _reserved_bytes(needs, beside)
+
+
+def _cpu_share(running: Sequence[Running]) -> float:
+    """Return what running cells need of the processors: each of the host what it does, each guest with cells one."""
+    shares = [each.cpu_share for each in running if not is_guest(each.needs)]
+    return sum(shares) + GUEST_CPU_SHARE * len({each.needs.machine for each in running if is_guest(each.needs)})
+
+
+def _reserved_bytes(needs: Needs, running: Iterable[Running]) -> int:
+    """Return the memory that must be available for a cell: its own, and that of the cells that are being set up.
+
+    A guest has its memory from its boot on, and its cells have none of the machine's.
+    """
+    used: dict[str, list[Running]] = {}
+    host_bytes = 0
+    for each in running:
+        if is_guest(each.needs):
+            used.setdefault(each.needs.machine, []).append(each)
+        elif each.sets_up:
+            host_bytes += each.needs.memory_bytes
+    boots = {kernel for kernel, cells in used.items() if all(each.sets_up for each in cells)}
+    if is_guest(needs):
+        boots |= {needs.machine} - set(used)
+    else:
+        host_bytes += needs.memory_bytes
+    return RESERVED_BYTES + host_bytes + GUEST_BYTES * len(boots)

@@ -22,8 +22,8 @@ CPU_S_PER_BYTE: Final = 1 / SLOW_BYTES_PER_S
 CELL_BYTES: Final = 120 << 20
 """Memory of four containers, most of it two Python sidecars; measured: 90 MB."""
 
-GUEST_BYTES: Final = 1 << 30
-"""Memory of a guest VM."""
+GUEST_BYTES: Final = 3 << 29
+"""Memory of a guest VM: its own 1 GiB, and the code that an emulator has translated."""
 
 
 @dataclass(frozen=True, slots=True)

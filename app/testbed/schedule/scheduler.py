@@ -3,9 +3,10 @@
 No I/O and no clock: the caller passes `now_ns`, what the machine shows, and what has happened.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from random import Random
 from typing import Final, Literal
 
@@ -83,6 +84,7 @@ class Scheduler:
         self._began_ns = began_ns
         self._jobs = Jobs(rules.jobs, capacity.processors)
         self._waiting = deque(index for index in _ordered(needs, rules) if index not in done)
+        self._waiting_at = Counter(needs[index].machine for index in self._waiting)
         self._again: deque[int] = deque(again)
         self._running: dict[int, Running] = {}
         self._number: dict[int, int] = dict.fromkeys(again, 1)
@@ -142,17 +144,25 @@ class Scheduler:
         return reading.slots if self._rules.jobs is None else min(self._rules.jobs, reading.slots)
 
     def _next_waiting(self, now_ns: int, reading: Reading) -> Choice | None:
-        ahead = 1 if self._overtaken >= MOST_OVERTAKEN else min(LOOK_AHEAD, len(self._waiting))
-        for position in range(ahead):
-            index = self._waiting[position]
-            if not fits(self._needs[index], self._running.values(), self._capacity, reading):
-                continue
-            if not self._in_time(index, now_ns):
-                return None
-            del self._waiting[position]
-            self._overtaken = self._overtaken + 1 if position else 0
-            return self._begin(index, now_ns)
+        """Return the first cell that fits; those of one machine do not wait for a guest of another to boot."""
+        for start, length in self._groups():
+            ahead = 1 if self._overtaken >= MOST_OVERTAKEN else LOOK_AHEAD
+            for position in range(start, start + min(ahead, length)):
+                index = self._waiting[position]
+                if not fits(self._needs[index], self._running.values(), self._capacity, reading):
+                    continue
+                if not self._in_time(index, now_ns):
+                    return None
+                del self._waiting[position]
+                self._waiting_at[self._needs[index].machine] -= 1
+                self._overtaken = self._overtaken + 1 if position > start else 0
+                return self._begin(index, now_ns)
         return None
+
+    def _groups(self) -> list[tuple[int, int]]:
+        """Return the position and the length of each machine's cells among those that wait."""
+        counts = [count for count in self._waiting_at.values() if count]
+        return list(zip(accumulate([0, *counts]), counts, strict=False))
 
     def _in_time(self, index: int, now_ns: int) -> bool:
         """Return whether the cell would end within the time of the run; if not, none begins any more."""

@@ -16,7 +16,7 @@ class Cancel:
     """A request to stop, set once, from any thread; operations register how each is stopped while it lasts."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may interrupt the thread that holds it
         self._stops: list[Callable[[], object]] = []
         self._set = False
 

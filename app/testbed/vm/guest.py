@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from testbed.errors import HostError
+from testbed.stack.cancel import active_cancel
 from testbed.vm import run_dirs
 from testbed.vm.accel import Accelerator, choose
 from testbed.vm.errors import GuestError
@@ -166,13 +167,14 @@ class Guest:
         self._cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         relay, qmp = self._launch(folder)
         timeout_s = self._timeout_s or (RESUME_S if state else BOOT_S[self._machine.accelerator])
-        try:
-            if state is not None:
-                qmp.resume(state, _STATE_S)
-            relay.hello()
-            ready = relay.expect("ready", timeout_s, f"{how} {kernel}")
-        except GuestError as error:
-            raise self._with_reports(error, qmp) from error
+        with active_cancel().stopping(f"{how} {kernel}", relay.abort):
+            try:
+                if state is not None:
+                    qmp.resume(state, _STATE_S)
+                relay.hello()
+                ready = relay.expect("ready", timeout_s, f"{how} {kernel}")
+            except GuestError as error:
+                raise self._with_reports(error, qmp) from error
         relay.set_watchdog()
         self.request("wake", realtime_ns=time.time_ns(), entropy=secrets.token_hex(64))
         return ready

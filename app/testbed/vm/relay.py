@@ -140,9 +140,13 @@ class Relay(threading.Thread):
         """Stop qemu and the thread."""
         if self.ident is None:
             return
+        self.abort()
+        self.join(_JOIN_S)
+
+    def abort(self) -> None:
+        """Begin to stop, without waiting for the end; whoever expects a message gets the failure."""
         self._stopping = True
         self._submit(lambda: None)
-        self.join(_JOIN_S)
 
     def _submit(self, call: Callable[[], None]) -> None:
         self._pending.append(call)

@@ -1,4 +1,6 @@
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -246,15 +248,22 @@ class FakeMachines:
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
         self.requested: list[str] = []
+        self.retired: list[str] = []
         self.machines: dict[str, Machine] = {}
         self.failure: GuestError | None = None
 
-    def at(self, kernel: str, _tags: object) -> Machine:
+    def retire(self, kernel: str) -> None:
+        self.retired.append(kernel)
+
+    def cancel_boots(self) -> None: ...
+
+    @contextmanager
+    def lease(self, kernel: str, _tags: object) -> Iterator[Machine]:
         self.requested.append(kernel)
         if kernel == "sid":
             raise GuestError("find the kernel sid", "Debian does not offer it now", hint="Choose another.")
         facts = {"kernel": kernel, "accelerator": "tcg", "emulated": True} if kernel != "host" else {}
-        return self.machines.setdefault(kernel, Machine(self.engine, facts, lambda: self.failure if facts else None))
+        yield self.machines.setdefault(kernel, Machine(self.engine, facts, lambda: self.failure if facts else None))
 
 
 def run_at(bench: Bench, machines: FakeMachines, keep: Keep = "never", **fields: object) -> RunReport:
@@ -268,6 +277,7 @@ def test_cells_are_grouped_by_kernel(bench: Bench) -> None:
     machines = FakeMachines(bench.engine)
     report = run_at(bench, machines, family=["ipv4", "ipv6"], kernel=["host", "bookworm", "sid"])
     assert machines.requested == ["host", "host", "bookworm", "bookworm", "sid", "sid"]
+    assert machines.retired == ["host", "bookworm", "sid"]
     results = report.results
     kernels = ["host", "bookworm", "sid"] * 2
     assert [result.requested["kernel"] for result in results] == kernels, "in the order of the scenario"

@@ -1,5 +1,3 @@
-import pytest
-
 from testbed.schedule.admission import (
     CPU_OVERCOMMIT,
     HIGH_PRESSURE,
@@ -10,7 +8,8 @@ from testbed.schedule.admission import (
     Running,
     fits,
 )
-from testbed.schedule.needs import Needs
+from testbed.schedule.guests import CELLS_PER_GUEST
+from testbed.schedule.needs import GUEST_BYTES, Needs
 
 SLEEPS = Needs("host", 30.0, 0.03, 100)
 WORKS = Needs("host", 30.0, 1.0, 100)
@@ -50,9 +49,32 @@ def test_networks() -> None:
     assert not fits(SLEEPS, set_up(SLEEPS, 3), Capacity(2, networks=3), NOTHING)
 
 
-@pytest.mark.parametrize(("new", "old"), [(GUEST, SLEEPS), (SLEEPS, GUEST), (GUEST, GUEST)])
-def test_guests_run_alone(new: Needs, old: Needs) -> None:
-    assert not fits(new, set_up(old), TWO, NOTHING)
+def test_the_cells_of_guests_are_set_up_one_after_another_and_wait_together() -> None:
+    assert not fits(GUEST, [Running(GUEST)], TWO, NOTHING)
+    assert fits(GUEST, set_up(GUEST, CELLS_PER_GUEST - 1), TWO, NOTHING)
+    assert not fits(GUEST, set_up(GUEST, CELLS_PER_GUEST), TWO, NOTHING)
+    other = Needs("trixie", 1.0, 0.1, 100)
+    assert fits(other, set_up(GUEST, CELLS_PER_GUEST), TWO, NOTHING)
+    assert not fits(other, [Running(GUEST)], TWO, NOTHING)
+
+
+def test_cells_of_the_host_run_beside_a_guest_which_counts_one_processor() -> None:
+    most = int(CPU_OVERCOMMIT * 2)
+    for guest in ([Running(GUEST)], set_up(GUEST, 3)):
+        assert fits(SLEEPS, [*guest, *set_up(WORKS, most - 2)], TWO, NOTHING)
+        assert not fits(SLEEPS, [*guest, *set_up(WORKS, most - 1)], TWO, NOTHING)
+
+
+def test_a_guest_has_its_memory_from_its_boot_on() -> None:
+    enough = RESERVED_BYTES + GUEST_BYTES
+    assert fits(GUEST, set_up(SLEEPS), TWO, Reading(available_bytes=enough))
+    assert not fits(GUEST, set_up(SLEEPS), TWO, Reading(available_bytes=enough - 1))
+    assert fits(GUEST, set_up(GUEST), TWO, Reading(available_bytes=RESERVED_BYTES)), "it runs already"
+    assert fits(SLEEPS, [Running(GUEST)], TWO, Reading(available_bytes=enough + 100))
+    assert not fits(SLEEPS, [Running(GUEST)], TWO, Reading(available_bytes=enough + 99)), (
+        "it may not have its memory yet"
+    )
+    assert fits(SLEEPS, set_up(GUEST), TWO, Reading(available_bytes=RESERVED_BYTES + 100))
 
 
 def test_nothing_fits_beside_a_cell_that_runs_alone() -> None:

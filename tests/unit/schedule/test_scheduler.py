@@ -41,13 +41,19 @@ def test_as_many_as_allowed_begin_in_the_order_of_the_file() -> None:
     assert (plan.running, plan.waiting, plan.not_begun) == (2, 2, [3, 4])
 
 
-def test_cells_are_grouped_by_machine() -> None:
-    plan = scheduler([SLEEPS, GUEST, SLEEPS, GUEST], Rules(jobs=4))
-    assert begin(plan) == first(0, 2)
-    plan.end(0, GOOD, 0, IDLE)
-    assert begin(plan) == [], "a guest runs alone"
-    plan.end(2, GOOD, 0, IDLE)
-    assert begin(plan) == first(1)
+def test_cells_are_grouped_by_machine_and_those_of_the_host_run_beside_a_guest() -> None:
+    plan = scheduler([GUEST, SLEEPS, GUEST, SLEEPS], Rules(jobs=4), processors=2)
+    assert begin(plan) == first(0, 1, 3)
+    plan.transfers(0)
+    assert begin(plan) == first(2), "the guest has booted, and its first cell waits"
+
+
+def test_a_boot_of_a_guest_with_many_cells_does_not_delay_those_of_the_host() -> None:
+    plan = scheduler([*[GUEST] * 100, *[SLEEPS] * 100], Rules(jobs=3), processors=2)
+    assert begin(plan) == first(0, 100, 101)
+    for index in range(100, 198):
+        plan.end(index, GOOD, 0, IDLE)
+        assert begin(plan) == first(index + 2)
 
 
 def test_a_random_order_is_that_of_its_seed() -> None:
@@ -59,9 +65,8 @@ def test_a_random_order_is_that_of_its_seed() -> None:
 
 
 def test_a_cell_that_fits_overtakes_one_that_does_not_but_not_for_ever() -> None:
-    plan = Scheduler([SLEEPS, GUEST, *[SLEEPS] * 100], Rules(jobs=2), Capacity(64), 0)
-    plan._waiting.clear()
-    plan._waiting.extend(range(102))
+    large = Needs("host", 30.0, 0.03, memory_bytes=1 << 41)
+    plan = Scheduler([SLEEPS, large, *[SLEEPS] * 100], Rules(jobs=2), Capacity(64), 0)
     begin(plan)
     for _ in range(200):
         oldest = next(iter(plan._running))
