@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
@@ -43,6 +44,8 @@ class _Trial:
     mailbox: "queue.SimpleQueue[str]" = field(default_factory=queue.SimpleQueue)
     refused: dict[str, Refusal] = field(default_factory=dict)
     abandoned: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the folder is written: by its thread, or by the one that abandons it, whichever is first."""
 
 
 class DaskExecutor:
@@ -232,8 +235,9 @@ class DaskExecutor:
             return None
         folder = trial.attempt.folder
         try:
-            if not folder.exists():
-                unpack(self._pieces(reply), folder)
+            with trial.lock:
+                if not folder.exists():
+                    unpack(self._pieces(reply), folder)
         except ParcelLostError:
             return None
         with file_attempt(f"read {folder / 'result.json'}"):
@@ -267,12 +271,14 @@ class DaskExecutor:
 
     def _failed(self, attempt: Attempt, failure: Failure) -> Result:
         """Write record and result of an attempt without a folder: no worker has completed it."""
-        if not attempt.folder.exists():
-            create_cell_folder(attempt.folder)
-            where = Circumstances(repetition=attempt.planned.repetition, attempt=attempt.number)
-            record = cell_record(self._run, attempt.planned, {}, CellOutcome(failure=failure), where)
-            write_json(attempt.folder / "cell.json", record.model_dump())
-        return self._judge.judge(attempt.folder)
+        trial = self._trials.get(attempt.name)
+        with trial.lock if trial is not None else nullcontext():
+            if not attempt.folder.exists():
+                create_cell_folder(attempt.folder)
+                where = Circumstances(repetition=attempt.planned.repetition, attempt=attempt.number)
+                record = cell_record(self._run, attempt.planned, {}, CellOutcome(failure=failure), where)
+                write_json(attempt.folder / "cell.json", record.model_dump())
+            return self._judge.judge(attempt.folder)
 
 
 def _nobody(refused: Mapping[str, Refusal]) -> Failure:
