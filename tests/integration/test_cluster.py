@@ -105,7 +105,7 @@ def test_the_cells_of_a_killed_worker_run_elsewhere(
     lines = [json.loads(line) for line in (command.output / run / "results.jsonl").read_text().splitlines()]
     assert Counter(line["status"] for line in lines) == {"passed": 6}
     assert len({line["folder"] for line in lines}) == 6
-    assert re.search(r"removed \d+ leftovers of", stderr), stderr
+    # Removed by the survivor, or by a run of another test that began meanwhile.
     assert owners(testbed_engine, run) == set()
     document = json.loads((command.output / run / "run.json").read_text())
     for line in lines:
