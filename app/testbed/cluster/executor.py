@@ -117,7 +117,7 @@ class DaskExecutor:
                 break
             only = self._wait_for_worker(trial)
             if only == []:
-                return self._failed(trial.attempt, _nobody(trial.refused))
+                return self._failed(trial.attempt, _no_taker(trial.refused))
             end = self._submit_and_wait(trial, number, only)
             result = self._conclude(trial, end) if end is not None else None
             if result is not None:
@@ -281,7 +281,7 @@ class DaskExecutor:
             return self._judge.judge(attempt.folder)
 
 
-def _nobody(refused: Mapping[str, Refusal]) -> Failure:
+def _no_taker(refused: Mapping[str, Refusal]) -> Failure:
     reasons = list(dict.fromkeys(str(each) for each in refused.values()))
     hints = list(dict.fromkeys(each.hint for each in refused.values() if each.hint))
     return Failure(kind="environment", message="no worker can run it: " + "; ".join(reasons), hint="; ".join(hints))
