@@ -32,6 +32,10 @@ bench-link: setup ## Measure the link alone: rates, delay error, cost
 link-figures: setup ## Measure the link and write the tables of docs/link.md
 	@$(BIN)/python -m benchmarks.link_figures
 
+soak: setup ## Kill 200 matrices at random moments (KILLS=, SEED=), then load the machine for MINUTES=30
+	@$(BIN)/python -m benchmarks.kill_proof --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
+
 ci-steps: setup ## Run the steps of the CI workflow here, in order
 	@$(BIN)/python tools/ci_steps.py
 
@@ -45,4 +49,4 @@ clean: ## Remove what setup and the tests created: environment, stack, images, g
 		for label in testbed.image testbed.role=vm-build; do docker image prune --all --force --filter label=$$label; done; fi
 	@rm -rf .venv .env .mypy_cache .ruff_cache .pytest_cache .hypothesis build
 
-.PHONY: help setup demo test test-kernels check bench bench-link link-figures ci-steps lock clean
+.PHONY: help setup demo test test-kernels check bench bench-link link-figures soak ci-steps lock clean

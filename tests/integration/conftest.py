@@ -40,12 +40,12 @@ from tools.lane_runner import LOCKS
 START_S = 90.0
 """A run builds nothing here, but other tests may load the machine."""
 
-ALONE = "alone"
+ALONE, LONG = "alone", "long"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that run alone behind the others, so that the machine is emptied for them once."""
-    items.sort(key=lambda item: item.get_closest_marker(ALONE) is not None)
+    """Put long tests first, and those that run alone last, so that the machine is emptied for them once."""
+    items.sort(key=lambda item: bool(item.get_closest_marker(ALONE)) - bool(item.get_closest_marker(LONG)))
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,7 @@ def output(*argv: str, **where: Any) -> str:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_a_fresh_checkout_is_set_up_once(tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*MADE_HERE))

@@ -227,6 +227,7 @@ def test_golden_captures(tools: Tools, name: str) -> None:
     assert not tools.compare(data).differences
 
 
+@pytest.mark.long
 def test_random_exchanges(tools: Tools) -> None:
     """All flags, in orders that no TCP stack would send, with reused ports in half of the captures."""
     flags: Counter[str] = Counter()
@@ -237,6 +238,7 @@ def test_random_exchanges(tools: Tools) -> None:
     assert flags.keys() == tshark_oracle.FLAGS.keys()
 
 
+@pytest.mark.long
 def test_damaged_frames(tools: Tools) -> None:
     """Corrupted bits in any header field, also in handshakes, give the same result as in tshark."""
     skipped = compared = 0
