@@ -1,20 +1,21 @@
-"""The sidecar's command line, `python3 -m netem run | change TEXT | doctor`; only this module chooses the exit code."""
+"""The sidecar's command line, `python3 -m netem COMMAND`; only this module chooses the exit code."""
 
 # ruff: noqa: PLC0415 - a command imports only what it needs: the start counts
 import json
 import os
 import sys
-import time
 
 from netem.contract.errors import SidecarError
 
-_USAGE = "usage: python3 -m netem run | change TEXT | doctor\n"
+_USAGE = "usage: python3 -m netem run | session | change TEXT | doctor\n"
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; return 0 for done, 1 for failed, 2 for misuse."""
     if arguments == ["run"]:
         return _run()
+    if arguments == ["session"]:
+        return _session()
     if len(arguments) == 2 and arguments[0] == "change":
         return _change(arguments[1])
     if arguments == ["doctor"]:
@@ -24,22 +25,15 @@ def main(arguments: list[str]) -> int:
 
 
 def _run() -> int:
-    from netem.contract.events import EventStream
-    from netem.contract.settings import from_environment
-    from netem.sidecar.control import READY_FILE
-    from netem.sidecar.parts import SystemParts
-    from netem.sidecar.supervisor import Supervisor
-    from netem.system.output import write_stdout
-    from netem.system.reactor import Reactor
+    from netem.sidecar.cell import run_alone
 
-    log = EventStream(write_stdout, time.monotonic_ns, time.time_ns)
-    try:
-        settings = from_environment(os.environ)
-    except SidecarError as error:
-        log.emit("error", **error.facts())
-        return 1
-    reactor = Reactor()
-    return Supervisor(settings, log, reactor, SystemParts(reactor, settings, log), ready_file=READY_FILE).run()
+    return run_alone(os.environ)
+
+
+def _session() -> int:
+    from netem.sidecar.cell import run_session
+
+    return run_session(os.environ)
 
 
 def _change(text: str) -> int:

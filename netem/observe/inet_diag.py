@@ -26,10 +26,11 @@ STATES = {
     11: "CLOSING",
 }
 LISTENING = 1 << LISTEN
+ALL_BUT_LISTENING = 0xFFF & ~(1 << LISTEN) & ~(1 << CLOSE)
 CONNECTED = 0xFFF & ~(1 << LISTEN) & ~(1 << TIME_WAIT) & ~(1 << CLOSE)
 
-_TYPE = 20  # SOCK_DIAG_BY_FAMILY
-_REQUEST, _ROOT_MATCH = 0x1, 0x300
+_TYPE, _DESTROY = 20, 21  # SOCK_DIAG_BY_FAMILY, SOCK_DESTROY
+_REQUEST, _ACKNOWLEDGE, _ROOT_MATCH = 0x1, 0x4, 0x300
 _ERROR, _DONE = 2, 3
 _ATTR_INFO, _ATTR_CONG, _ATTR_SKMEMINFO, _ATTR_SHUTDOWN, _ATTR_V6ONLY = 2, 4, 7, 8, 11
 _EXTENSIONS = 1 << (_ATTR_INFO - 1) | 1 << (_ATTR_CONG - 1) | 1 << (_ATTR_SKMEMINFO - 1)
@@ -114,9 +115,14 @@ def exact_request(id_: SocketId) -> bytes:
     return _request(_REQUEST, id_.family, 0xFFFFFFFF, id_.raw)
 
 
-def _request(flags: int, family: int, states: int, id_raw: bytes) -> bytes:
+def destroy_request(id_: SocketId) -> bytes:
+    """Return the request to end one socket, whatever its state; the kernel answers with an error number or 0."""
+    return _request(_REQUEST | _ACKNOWLEDGE, id_.family, 0xFFFFFFFF, id_.raw, kind=_DESTROY)
+
+
+def _request(flags: int, family: int, states: int, id_raw: bytes, kind: int = _TYPE) -> bytes:
     body = _REQUEST_BODY.pack(family, socket.IPPROTO_TCP, _EXTENSIONS, states) + id_raw
-    return _HEADER.pack(_HEADER.size + len(body), _TYPE, flags, 1, 0) + body
+    return _HEADER.pack(_HEADER.size + len(body), kind, flags, 1, 0) + body
 
 
 class Response(NamedTuple):

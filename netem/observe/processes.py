@@ -102,6 +102,20 @@ class Processes:
             os.close(fd)
 
 
+def foreign_processes(proc: Path = PROC) -> list[int]:
+    """Return the ids of the processes of this namespace that belong to another container and have not ended."""
+    own = _group(proc / "self")
+    found = [int(each.name) for each in proc.iterdir() if each.name.isdecimal() and _group(each) not in {b"", own}]
+    return [pid for pid in sorted(found) if _is_alive(proc / str(pid))]
+
+
+def _is_alive(process: Path) -> bool:
+    try:
+        return parse_stat((process / "stat").read_bytes())[0]
+    except (OSError, IndexError, ValueError):
+        return False
+
+
 def _group(process: Path) -> bytes:
     """Return the control groups of a process, which identify its container; empty when it has ended."""
     try:

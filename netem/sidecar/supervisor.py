@@ -50,8 +50,16 @@ class Supervisor:
     """Run one sidecar until it exits; `run` returns the exit code."""
 
     def __init__(
-        self, settings: Settings, events: EventStream, reactor: Reactor, parts: Parts, *, ready_file: Path
+        self,
+        settings: Settings,
+        events: EventStream,
+        reactor: Reactor,
+        parts: Parts,
+        *,
+        ready_file: Path,
+        namespace_stays: bool = False,
     ) -> None:
+        """With `namespace_stays`, another cell follows in this network namespace: call `release` after `run`."""
         self._settings = settings
         self._events = events
         self._reactor = reactor
@@ -61,6 +69,8 @@ class Supervisor:
         self._readiness = Readiness()
         self._summary = Summary()
         self._errors = Errors(events)
+        self._namespace_stays = namespace_stays
+        self._bypassed: Link | None = None
 
     def run(self) -> int:
         """Start, serve until SIGTERM, tear down; return 0, or 1 after an `error` event."""
@@ -76,6 +86,15 @@ class Supervisor:
                 self._errors.failed = True
                 raise
         self._conclude()
+        return 1 if self._errors.failed else 0
+
+    def release(self) -> int:
+        """Remove what `run` has left of the link in a namespace that stays; return 0, or 1 after an `error` event.
+
+        It comes after `stopped`, because the kernel takes some 16 ms to remove a device.
+        """
+        if self._bypassed is not None:
+            self._errors.attempt(self._bypassed.close)
         return 1 if self._errors.failed else 0
 
     # Start: each step registers what undoes it before the next one begins.
@@ -226,6 +245,9 @@ class Supervisor:
         # Stopping a sidecar ends its namespace; after a failure, other containers may still be in it.
         if self._errors.failed:
             link.close()
+        elif self._namespace_stays:
+            link.bypass()
+            self._bypassed = link
         else:
             link.abandon()
 

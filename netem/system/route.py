@@ -107,6 +107,17 @@ def set_route_metrics(device: str, families: Sequence[str], wanted: RouteMetrics
     return in_force
 
 
+def clear_route_metrics(device: str, families: Sequence[str]) -> None:
+    """Remove all metrics from the routes of `device`. Raises SidecarError with those that are left."""
+    for family in families:
+        for route in _routes(device, family):
+            if metrics_of(route):
+                _ip(family, change_words(route, device, {}), RouteMetrics())
+        left = [metrics_of(route) for route in _routes(device, family) if metrics_of(route)]
+        if left:
+            raise SidecarError("remove the metrics of the routes", f"{left} are left")
+
+
 def _device_mtu_bytes(device: str) -> int:
     try:
         return int(Path(f"/sys/class/net/{device}/mtu").read_text())

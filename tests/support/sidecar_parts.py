@@ -297,8 +297,25 @@ class SidecarLab:
 
     def run(self) -> int:
         """Run the supervisor to its end and return the exit code."""
+        return self._supervisor(namespace_stays=False).run()
+
+    def run_in_session(self) -> tuple[int, int]:
+        """Run it in a namespace that stays; return the exit codes of `run` and, after it, of `release`."""
+        supervisor = self._supervisor(namespace_stays=True)
+        code = supervisor.run()
+        self.calls.note("files are sent")
+        return code, supervisor.release()
+
+    def _supervisor(self, *, namespace_stays: bool) -> Supervisor:
         log = EventStream(self._write, self._clock, self._clock)
-        return Supervisor(self.settings, log, self.reactor, self.parts, ready_file=self.ready_file).run()
+        return Supervisor(
+            self.settings,
+            log,
+            self.reactor,
+            self.parts,
+            ready_file=self.ready_file,
+            namespace_stays=namespace_stays,
+        )
 
     def named(self, event: str) -> list[dict[str, Any]]:
         """Return the events of that name so far."""

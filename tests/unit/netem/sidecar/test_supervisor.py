@@ -326,3 +326,27 @@ def test_a_profile_begins_at_ready_and_the_link_is_chosen_for_all_of_it(make: Ma
     assert [format_impairment(each) for each in lab.parts.later] == ["delay 8ms"]
     assert names(lab) == ["link", "verified", "ready", "change", "stopped"]
     assert lab.named("change")[0]["impairment"] == "delay 8ms nd"
+
+
+def test_in_a_namespace_that_stays_the_devices_are_removed_after_the_files(make: Make) -> None:
+    lab = make()
+    lab.script(lab.become_ready, lab.reactor.stop)
+    assert lab.run_in_session() == (0, 0)
+    assert lab.calls.made[-3:] == ["link.bypass", "files are sent", "link.close"]
+    assert names(lab)[-1] == "stopped"
+
+
+def test_in_a_namespace_that_stays_a_failed_release_is_an_error(make: Make) -> None:
+    lab = make()
+    lab.fail("link.close")
+    lab.script(lab.become_ready, lab.reactor.stop)
+    assert lab.run_in_session() == (0, 1)
+    assert names(lab)[-2:] == ["stopped", "error"]
+
+
+def test_in_a_namespace_that_stays_a_failed_cell_closes_its_link_once(make: Make) -> None:
+    lab = make()
+    lab.fail("responder")
+    assert lab.run_in_session() == (1, 1)
+    assert lab.calls.made.count("link.close") == 1
+    assert "link.bypass" not in lab.calls.made
