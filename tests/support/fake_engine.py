@@ -3,11 +3,12 @@
 import json
 import queue
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from netem.contract.session import Begin, Command, Reset, Signal, decode_command, encode_piece, encode_reply
 from testbed.errors import HostError
 from testbed.ownership import CELL, ROLE
-from testbed.stack.ports import ContainerSpec, Exit, Found, Handle, Image, Stream
+from testbed.stack.ports import ContainerSpec, Conversation, Exit, Found, Handle, Image, Stream
 from tests.support.archives import packed
 
 Script = Callable[["FakeProcess"], None]
@@ -27,13 +28,19 @@ class FakeProcess:
 
     def beside(self, role: str) -> "FakeProcess":
         """Return the process with this role in the same cell."""
-        return self.engine.cells[self.spec.labels[CELL]][role]
+        own = self.engine.cells[self.spec.labels[CELL]]
+        # The sidecars of a warm cell have the label of their rig.
+        return own[role] if role in own else self.engine.cells[self.engine.rigs[self.spec.joins]][role]
 
     def write(self, text: str, stream: Stream = "stdout") -> None:
         self._frames.put((stream, text.encode()))
 
     def emit(self, event: str, **facts: object) -> None:
         self.write(json.dumps({"event": event, "monotonic_ns": 0, "realtime_ns": 0, **facts}) + "\n")
+
+    def share_output(self, container: "FakeProcess") -> None:
+        """Write to the output of a container."""
+        self._frames = container._frames
 
     def exit(self, code: int, *, oom_killed: bool = False) -> None:
         self.started = False
@@ -46,6 +53,19 @@ class FakeProcess:
             if isinstance(frame, Exit):
                 return frame
             output(*frame)
+
+
+class FakeCell(FakeProcess):
+    """The process of one cell in a sidecar that is interactive: its end is a few replies of the session."""
+
+    def exit(self, code: int, *, oom_killed: bool = False) -> None:
+        self.started, self.exited = False, True
+        role = self.spec.labels[ROLE]
+        for name, data in self.engine.files.get(role.removesuffix("-netem"), {}).items():
+            if not self.engine.left_files:
+                self.write(encode_piece(name, data))
+        self.write(encode_reply("files", left=self.engine.left_files, code=code, stderr=""))
+        self.write(encode_reply("ended", left=[], code=code, stderr=""))
 
 
 def sidecar(process: FakeProcess) -> None:
@@ -107,6 +127,14 @@ class FakeEngine:
         self.journal: list[str] = []
         self.fail_on: dict[str, BaseException] = {}
         self.ipv6 = False
+        self.sessions: dict[str, FakeProcess] = {}
+        """Interactive containers, by their name."""
+        self.rigs: dict[str, str] = {}
+        """The label of the rig, by the id of an interactive container."""
+        self.left_files: list[str] = []
+        """What a session does not send; then it sends nothing."""
+        self.left_traces: list[str] = []
+        """What a reset does not remove."""
 
     def running(self, role: str) -> FakeProcess:
         return self.processes[role]
@@ -143,6 +171,9 @@ class FakeEngine:
         self._refuse("create", spec)
         process = FakeProcess(self, spec)
         self.processes[role] = self.cells.setdefault(spec.labels[CELL], {})[role] = process
+        if spec.interactive:
+            self.sessions[spec.name] = process
+            self.rigs[f"id-{spec.name}"] = spec.labels[CELL]
         return self._add(Handle("container", f"id-{spec.name}", spec.name), spec.labels)
 
     def remove(self, handle: Handle) -> None:
@@ -152,8 +183,10 @@ class FakeEngine:
             return
         labels = self.resources[found][1]
         self._do(f"remove {handle.kind} {labels[ROLE]}", labels)
-        if handle.kind == "container" and not (process := self.cells[labels[CELL]][labels[ROLE]]).exited:
-            process.exit(137)
+        if handle.kind == "container":
+            process = self.sessions.pop(handle.name, None) or self.cells[labels[CELL]][labels[ROLE]]
+            if not process.exited:
+                process.exit(137)
         self.resources.pop(found, None)
 
     def find(self, label: str) -> list[Found]:
@@ -178,6 +211,30 @@ class FakeEngine:
         process = self._process(handle)
         return lambda: process.follow(output)
 
+    def converse(self, handle: Handle, output: Callable[[Stream, bytes], None]) -> Conversation:
+        session = self.sessions[handle.name]
+
+        def send(data: bytes) -> None:
+            for line in data.splitlines():
+                self._command(session, decode_command(line))
+
+        return Conversation(lambda: session.follow(output), send, lambda: session.exited or session.exit(0))
+
+    def _command(self, session: FakeProcess, command: Command) -> None:
+        role, rig = session.spec.labels[ROLE], session.spec.labels[CELL]
+        match command:
+            case Begin(environment):
+                self._do(f"begin {role}", session.spec.labels)
+                cell = FakeCell(self, replace(session.spec, environment=environment), started=True)
+                cell.share_output(session)
+                self.processes[role] = self.cells[rig][role] = cell
+                self.scripts[role](cell)
+            case Signal(name):
+                self._send_signal(self.cells[rig][role], name)
+            case Reset():
+                self._do(f"reset {role}", session.spec.labels)
+                session.write(encode_reply("reset", left=self.left_traces))
+
     def start(self, handle: Handle) -> None:
         process, labels = self._process(handle), self._labels(handle)
         role = labels[ROLE]
@@ -186,12 +243,17 @@ class FakeEngine:
         if process.spec.devices and not self.tun:
             raise HostError(f'start {role}: error gathering device information: "/dev/net/tun": no such file')
         process.started = True
-        self.scripts[role](process)
+        if handle.name in self.sessions:
+            process.write(encode_reply("open"))
+        else:
+            self.scripts[role](process)
 
     def kill(self, handle: Handle, signal: str) -> None:
         if ("container", handle.name) not in self.resources:
             return  # as an engine that has removed it
-        process = self._process(handle)
+        self._send_signal(self._process(handle), signal)
+
+    def _send_signal(self, process: FakeProcess, signal: str) -> None:
         process.signals.append(signal)
         if signal == "SIGKILL":
             process.exit(137)

@@ -10,7 +10,7 @@ import click
 
 from testbed import cli
 from testbed.cli.display import Display
-from testbed.cli.matrix_options import matrix_options, rules
+from testbed.cli.matrix_options import isolation, matrix_options, rules
 from testbed.cli.options import run_options
 from testbed.cli.plan import plan_document, plan_lines
 from testbed.cli.selection_options import Task, chosen_cells, selection_options
@@ -70,11 +70,12 @@ def _run(task: Task, chosen: Settings, params: Mapping[str, Any]) -> int:
 
     display = Display(quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end)
     task.notes.listen(display.note)
+    isolated = isolation(params)
     address = str(params["dask"] or "")
     if address:
         report = execute_on_cluster(address, task.scenario, chosen, display, rules=chosen_rules, plan=task.plan)
     else:
-        report = execute(task.scenario, chosen, display, chosen_rules, task.plan)
+        report = execute(task.scenario, chosen, display, chosen_rules, task.plan, isolation=isolated)
     if chosen.as_json:
         print_document(report)
     else:

@@ -2,11 +2,13 @@
 
 import secrets
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import click
 from click.core import ParameterSource
 
+from testbed.errors import InputError
+from testbed.result import Isolation
 from testbed.schedule.scheduler import Rules
 from testbed.units import parse_duration_us
 
@@ -106,7 +108,32 @@ def matrix_options() -> list[click.Option]:
             help="Run the cells on the workers of a Dask cluster (docs/scale.md): the address or the file of its "
             "scheduler. As many at the same time as the workers have docker-slots, or the N of -j.",
         ),
+        click.Option(
+            ["--isolation"],
+            type=click.Choice(get_args(Isolation)),
+            default="fresh",
+            show_default=True,
+            show_envvar=True,
+            help="`fresh`: everything is new for each cell. `warm`: network and sidecars serve one cell after another; "
+            "the link is changed and verified again, endpoints are new. Faster, with the same results.",
+        ),
     ]
+
+
+def isolation(params: Mapping[str, Any]) -> Isolation:
+    """Return how cells are isolated from each other; raises InputError if that excludes another option."""
+    chosen: Isolation = params["isolation"]
+    if chosen == "warm" and params["keep"] != "never":
+        raise InputError(
+            ["--isolation warm: network and sidecars serve several cells, so --keep cannot keep those of one"],
+            hint="use --isolation fresh with --keep",
+        )
+    if chosen == "warm" and params["dask"]:
+        raise InputError(
+            ["--isolation warm: the workers of a cluster run each cell on its own, with everything new"],
+            hint="use --isolation fresh with --dask",
+        )
+    return chosen
 
 
 def rules(params: Mapping[str, Any]) -> Rules:

@@ -22,7 +22,7 @@ from testbed.errors import InputError
 from testbed.report.chart import ASCII, UNICODE, Glyphs
 from testbed.report.text import result_lines
 from testbed.report.wrapping import WIDTH
-from testbed.result import SCHEMA_VERSION, Result
+from testbed.result import SCHEMA_VERSION, Isolation, Result
 from testbed.run.cell import Keep
 from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
@@ -93,6 +93,8 @@ def execute(
     display: Display,
     rules: Rules | None = None,
     plan: RunPlan | None = None,
+    *,
+    isolation: Isolation = "fresh",
 ) -> RunReport:
     """Run a scenario with the Docker engine that the environment names."""
     engine, stop = DockerEngine(), Stop()
@@ -101,7 +103,15 @@ def execute(
         with display.live():
             images = Images(engine, display.build_progress)
             guests = stack.enter_context(Guests(engine, images, display.guest_progress))
-            site = LocalSite(engine, images, display, keep=chosen.keep, engine_version=engine.version, machines=guests)
+            site = LocalSite(
+                engine,
+                images,
+                display,
+                keep=chosen.keep,
+                isolation=isolation,
+                engine_version=engine.version,
+                machines=guests,
+            )
             return Run(site, display, output=chosen.output, rules=rules, stop=stop).run(scenario, plan)
 
 

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -24,7 +24,7 @@ from testbed.run.watch import Member, UnexpectedExitError, Watch
 from testbed.scenario.ends import ROLES
 from testbed.stack.cell import SHARED, CellStack, EndpointSpec, cell_stack, start_container
 from testbed.stack.collect import extract
-from testbed.stack.ports import Handle, Runtime
+from testbed.stack.ports import CellEngine, Handle, Runtime
 
 READY_S: Final = SIDECAR_DEADLINE_S + 15.0
 """A sidecar has its own deadline; the additional time is for starting it on a loaded machine."""
@@ -139,7 +139,7 @@ class CellRun:
 
     def __init__(
         self,
-        engine: Runtime,
+        engine: CellEngine,
         folder: Path,
         observer: Observer,
         outcome: CellOutcome,
@@ -165,6 +165,7 @@ class CellRun:
 
     def run(
         self,
+        engine: Runtime,
         labels: ResourceLabels,
         endpoints: Mapping[str, EndpointSpec],
         netem_image: str,
@@ -173,22 +174,20 @@ class CellRun:
         keep: Keep,
         tun: Callable[[], bool],
     ) -> None:
-        """Run the cell; every TestbedError becomes the outcome's failure once the sidecars exist.
+        """Run the cell on a new stack; every TestbedError becomes the outcome's failure once the sidecars exist.
 
         But not a CapabilityError: it is raised, whatever `keep` is, so that the cell can be repeated without real time.
         """
-        self._real_time = any(spec.real_time for spec in endpoints.values())
-        with (
-            closing(Watch(self._engine, self._clock, self._stop_request)) as watch,
-            cell_stack(
-                self._engine,
-                labels,
-                endpoints,
-                netem_image,
-                tun=tun,
-                on_removal_error=self._note_left,
-            ) as stack,
-        ):
+        opened = cell_stack(engine, labels, endpoints, netem_image, tun=tun, on_removal_error=self._note_left)
+        real_time = any(spec.real_time for spec in endpoints.values())
+        self.run_on(opened, deadline_s, keep=keep, real_time=real_time)
+
+    def run_on(
+        self, opened: AbstractContextManager[CellStack], deadline_s: float, *, keep: Keep, real_time: bool
+    ) -> None:
+        """Run the cell on a stack that is opened here; see `run`. With `real_time`, its sidecars request that."""
+        self._real_time = real_time
+        with closing(Watch(self._engine, self._clock, self._stop_request)) as watch, opened as stack:
             try:
                 self._exchange(stack, watch, deadline_s)
             except UnexpectedExitError as exit_:

@@ -3,16 +3,17 @@
 import platform
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from testbed.errors import CapabilityError, EngineLostError, HostError
 from testbed.ownership import RUN, Owner, ResourceLabels
-from testbed.result import Circumstances, Failure, Result
+from testbed.result import Circumstances, Failure, Isolation, Result
 from testbed.run.cell import CellOutcome, CellRun, Keep, Observer, interrupted
 from testbed.run.contract import EMULATED_SLOWNESS, timeout_scale
 from testbed.run.crowd import Crowd, Member
@@ -24,11 +25,14 @@ from testbed.run.judging import Judge
 from testbed.run.machines import Machine, Machines
 from testbed.run.preparation import PreparedImages
 from testbed.run.reconnect import Reconnection
+from testbed.run.rig import Rig, rig_key
+from testbed.run.rigs import RigPool
 from testbed.run.stop import Stop
 from testbed.scenario.expand import PlannedCell
 from testbed.stack.cancel import CanceledError
+from testbed.stack.cell import EndpointSpec
 from testbed.stack.clean import remove_all
-from testbed.stack.ports import ContainerEngine
+from testbed.stack.ports import CellEngine, ContainerEngine
 from testbed.stack.tun import TUN, has_tun
 
 
@@ -45,6 +49,8 @@ class LocalSettings:
     """The digest of everything that determines a cell; empty if it is not known."""
     pending: Counter[str] = field(default_factory=Counter)
     """How many cells need each kernel, so that a guest stops after its last one."""
+
+    isolation: Isolation = "fresh"
 
 
 @dataclass(slots=True)
@@ -71,6 +77,8 @@ class LocalExecutor:
         self._reconnection = Reconnection(engine, f"{RUN}={settings.run}")
         self._lock = threading.Lock()
         self._open: dict[str, _Conclusion] = {}
+        self._rigs: RigPool[Rig] = RigPool(observer.note)
+        self._rig_numbers = count(1)
         self.kept = False
         self.left = False
 
@@ -117,6 +125,7 @@ class LocalExecutor:
             repetition=attempt.planned.repetition,
             attempt=attempt.number,
             machine_name=platform.node(),
+            isolation=self._settings.isolation,
             concurrent_cells=concurrent_cells,
             inputs=self._settings.inputs(attempt.planned),
         )
@@ -162,24 +171,62 @@ class LocalExecutor:
 
     def _run_on(self, machine: Machine, attempt: Attempt, observer: Observer, stop: Stop, outcome: CellOutcome) -> None:
         planned, settings = attempt.planned, self._settings
-        cell = CellRun(
-            machine.engine,
-            attempt.folder,
-            observer,
-            outcome,
+        labels = ResourceLabels(settings.run, attempt.name, settings.owner, keep=settings.keep != "never")
+        specs = settings.images.endpoints(planned, emulated=machine.emulated, real_time=machine.real_time)
+        deadline_s = planned.cell.deadline_on(EMULATED_SLOWNESS if machine.emulated else 1)
+        make = partial(
+            CellRun,
+            folder=attempt.folder,
+            observer=observer,
+            outcome=outcome,
             while_waiting=self._judge.prepare,
             timeout_scale=timeout_scale(emulated=machine.emulated),
             stop=stop,
         )
         with _machine_failure_first(machine, outcome):
-            cell.run(
-                ResourceLabels(settings.run, attempt.name, settings.owner, keep=settings.keep != "never"),
-                settings.images.endpoints(planned, emulated=machine.emulated, real_time=machine.real_time),
+            if settings.isolation == "warm":
+                self._run_warm(machine, make, labels, specs, deadline_s)
+                return
+            make(machine.engine).run(
+                machine.engine,
+                labels,
+                specs,
                 settings.images.netem_tag,
-                planned.cell.deadline_on(EMULATED_SLOWNESS if machine.emulated else 1),
+                deadline_s,
                 keep="never" if machine.facts else settings.keep,
                 tun=partial(self._has_tun, machine),
             )
+
+    def _run_warm(
+        self,
+        machine: Machine,
+        make: Callable[[CellEngine], CellRun],
+        labels: ResourceLabels,
+        specs: Mapping[str, EndpointSpec],
+        deadline_s: float,
+    ) -> None:
+        def new_rig() -> Rig:
+            return Rig(
+                machine.engine,
+                replace(labels, cell=f"rig-{next(self._rig_numbers)}"),
+                specs,
+                self._settings.images.netem_tag,
+                tun=self._has_tun(machine),
+                timeout_scale=timeout_scale(emulated=machine.emulated),
+                disposable=bool(machine.facts),
+            )
+
+        with self._rigs.lease((id(machine.engine), rig_key(specs)), new_rig) as lease:
+            cell = lease.rig.cell(labels, specs)
+            run = make(cell)
+            # The sidecars have their capability already, or the rig would not exist.
+            run.run_on(cell.stack, deadline_s, keep="never", real_time=False)
+            lease.clean = run.outcome.failure is None
+
+    def close(self) -> None:
+        """Close the rigs, after the last attempt."""
+        self._rigs.close()
+        self.left = self.left or self._rigs.left
 
     def _has_tun(self, machine: Machine) -> bool:
         """Return whether the machine offers TUN; its first cell tries it, unless this host has the device."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from testbed.errors import HostError
 from testbed.ownership import RUN, this_process
+from testbed.result import Isolation
 from testbed.run.cell import Keep
 from testbed.run.executor import Executor, RunObserver
 from testbed.run.host import host_facts
@@ -62,6 +63,7 @@ class LocalSite:
         observer: RunObserver,
         *,
         keep: Keep = "never",
+        isolation: Isolation = "fresh",
         engine_version: dict[str, Any] | None = None,
         machines: Machines | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class LocalSite:
         self._images = images
         self._observer = observer
         self._keep: Keep = keep
+        self._isolation: Isolation = isolation
         self._engine_version = engine_version or {}
         self._machines = machines or HostOnly(engine)
         self._owner = this_process()
@@ -95,7 +98,9 @@ class LocalSite:
         self._facts = host_facts(self._engine_version)
         inputs = Inputs(images, scenario.files, self._facts, guest_facts)
         pending = Counter(planned.cell.kernel for planned in scenario.cells)
-        self._settings = LocalSettings(run, self._owner, images, self._keep, self._engine_version, inputs.of, pending)
+        self._settings = LocalSettings(
+            run, self._owner, images, self._keep, self._engine_version, inputs.of, pending, self._isolation
+        )
 
     def document(self) -> dict[str, Any]:
         """Return the ids of the images, versions, kernel and sysctls."""
@@ -123,6 +128,8 @@ class LocalSite:
 
     def close(self, *, complete: bool) -> None:
         """Remove what an error or an interruption has left."""
+        if self._executor is not None:
+            self._executor.close()
         if self._executor is not None and not self.kept and (self._executor.left or not complete):
             self._executor.remove_leftovers()
 

@@ -13,7 +13,7 @@ from testbed.errors import HostError
 from testbed.ownership import ResourceLabels
 from testbed.stack.capabilities import capability_attempt, sidecar_capabilities
 from testbed.stack.clean import remove_all
-from testbed.stack.ports import ContainerSpec, Handle, Processes, Runtime
+from testbed.stack.ports import ContainerSpec, Handle, Processes, Removals, Runtime
 from testbed.stack.sysctls import rejected_sysctl
 from testbed.stack.tun import TUN
 
@@ -62,7 +62,7 @@ class EndpointSpec:
 class CellStack:
     """The resources created for a cell, and which of them have been removed."""
 
-    engine: Runtime
+    engine: Removals
     network: Handle
     sidecars: dict[str, Handle]
     """By role; none of them has been started."""
@@ -92,21 +92,23 @@ def ordinary_user(user: str) -> str:
     return USER if user.partition(":")[0] in ("", "0", "root") else ""
 
 
-def _name(labels: ResourceLabels, role: str) -> str:
+def resource_name(labels: ResourceLabels, role: str) -> str:
+    """Return the name of a resource."""
     return f"testbed-{labels.run}-{labels.cell}-{role}"
 
 
-def _sidecar(labels: ResourceLabels, role: str, spec: EndpointSpec, image: str, *, tun: bool) -> ContainerSpec:
+def sidecar_spec(labels: ResourceLabels, role: str, spec: EndpointSpec, image: str, *, tun: bool) -> ContainerSpec:
+    """Return the sidecar's container."""
     return ContainerSpec(
-        name=_name(labels, f"{role}-netem"),
+        name=resource_name(labels, f"{role}-netem"),
         image=image,
         labels=labels.for_role(f"{role}-netem"),
         environment=spec.sidecar_environment,
-        network=_name(labels, "link"),
+        network=resource_name(labels, "link"),
         alias=role,
         capabilities=sidecar_capabilities(real_time=spec.real_time),
         devices=(TUN,) if tun else (),
-        volume=_name(labels, role),
+        volume=resource_name(labels, role),
         mount_at=OUTPUT,
         tmpfs=("/run", "/tmp"),  # noqa: S108 - paths in the container
         sysctls=spec.sysctls,
@@ -114,32 +116,37 @@ def _sidecar(labels: ResourceLabels, role: str, spec: EndpointSpec, image: str, 
     )
 
 
-def _endpoint(labels: ResourceLabels, role: str, spec: EndpointSpec, sidecar: Handle) -> ContainerSpec:
+def endpoint_spec(
+    labels: ResourceLabels, role: str, spec: EndpointSpec, sidecar: Handle, volume: str = ""
+) -> ContainerSpec:
+    """Return the endpoint's container, which uses the sidecar's namespaces and its volume."""
     return ContainerSpec(
-        name=_name(labels, role),
+        name=resource_name(labels, role),
         image=spec.image,
         labels=labels.for_role(role),
         environment=spec.environment,
         user=spec.user,
         joins=sidecar.id,
-        volume=_name(labels, role),
+        volume=volume or resource_name(labels, role),
         mount_at=SHARED,
     )
 
 
-def _planned(labels: ResourceLabels, roles: list[str]) -> list[Handle]:
+def planned_resources(labels: ResourceLabels, roles: Iterable[str]) -> list[Handle]:
+    """Return everything that a cell with these labels may have in the engine."""
+    roles = list(roles)
     # The ids are not known yet, but names work in their place; removing what was never created is no error.
-    containers = [_name(labels, role + part) for role in roles for part in ("", "-netem")]
+    containers = [resource_name(labels, role + part) for role in roles for part in ("", "-netem")]
     planned = [Handle("container", name, name) for name in containers]
-    planned += [Handle("volume", _name(labels, role), _name(labels, role)) for role in roles]
-    return [*planned, Handle("network", _name(labels, "link"), _name(labels, "link"))]
+    planned += [Handle("volume", resource_name(labels, role), resource_name(labels, role)) for role in roles]
+    return [*planned, Handle("network", resource_name(labels, "link"), resource_name(labels, "link"))]
 
 
 def _create_sidecar(
     engine: Runtime, labels: ResourceLabels, role: str, spec: EndpointSpec, image: str, *, tun: bool
 ) -> Handle:
     with capability_attempt(real_time=spec.real_time):
-        return engine.create_container(_sidecar(labels, role, spec, image, tun=tun))
+        return engine.create_container(sidecar_spec(labels, role, spec, image, tun=tun))
 
 
 def _create(
@@ -153,8 +160,8 @@ def _create(
 ) -> CellStack:
     tags = {role: labels.for_role(role) for role in (*specs, "link")}
     ipv6 = any(spec.ipv6 for spec in specs.values())
-    network = pool.submit(engine.create_network, _name(labels, "link"), tags["link"], ipv6=ipv6)
-    volumes = [pool.submit(engine.create_volume, _name(labels, role), tags[role]) for role in specs]
+    network = pool.submit(engine.create_network, resource_name(labels, "link"), tags["link"], ipv6=ipv6)
+    volumes = [pool.submit(engine.create_volume, resource_name(labels, role), tags[role]) for role in specs]
     with_tun = pool.submit(tun).result()
     for created in (network, *volumes):
         created.result()
@@ -164,7 +171,7 @@ def _create(
     }
     sidecars = {role: created.result() for role, created in creating.items()}
     endpoints = {
-        role: pool.submit(engine.create_container, _endpoint(labels, role, spec, sidecars[role]))
+        role: pool.submit(engine.create_container, endpoint_spec(labels, role, spec, sidecars[role]))
         for role, spec in specs.items()
     }
     stack = CellStack(engine, network.result(), sidecars, endpoints)
@@ -191,7 +198,7 @@ def cell_stack(
     that is because of the capability for real time; for an endpoint its future does.
     """
     stack: CellStack | None = None
-    planned = _planned(labels, list(specs))
+    planned = planned_resources(labels, specs)
     try:
         with ThreadPoolExecutor(_THREADS) as pool:  # whose end waits for everything that is still being created
             stack = _create(engine, pool, labels, specs, netem_image, tun=tun)

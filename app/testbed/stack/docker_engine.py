@@ -25,8 +25,9 @@ from docker.types import HostConfig, IPAMConfig, IPAMPool, LogConfig, Mount, Net
 
 from testbed.errors import HostError
 from testbed.stack import docker_cli
+from testbed.stack.conversation import conversation
 from testbed.stack.docker_errors import docker_attempt, lost_connection, system_error
-from testbed.stack.ports import ContainerSpec, Exit, Found, Handle, Image, Stream
+from testbed.stack.ports import ContainerSpec, Conversation, Exit, Found, Handle, Image, Stream
 from testbed.stack.subnets import VARIABLE, Leases, Network, Subnets, host_routes, is_taken, parse_ranges
 
 REQUEST_TIMEOUT_S: Final = 60
@@ -178,6 +179,8 @@ class DockerEngine:
                 list(spec.command) or None,
                 name=spec.name,
                 user=spec.user or None,
+                # With docker-py this also closes the input when the attached program ends, however that ends.
+                stdin_open=spec.interactive,
                 environment=dict(spec.environment),
                 labels=dict(spec.labels),
                 host_config=_host_config(client, spec),
@@ -243,6 +246,12 @@ class DockerEngine:
             return self._exit(handle)
 
         return follow
+
+    def converse(self, handle: Handle, output: Callable[[Stream, bytes], None]) -> Conversation:
+        """Connect to input and output in one connection."""
+        with self._request(f"attach to {handle.name}") as client:
+            stream = client.attach_socket(handle.id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+        return conversation(handle.name, stream, output, lambda: self._exit(handle))
 
     def _exit(self, handle: Handle) -> Exit:
         with self._request(f"wait for {handle.name}") as client:

@@ -54,6 +54,8 @@ class ContainerSpec:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     cpu_shares: int = 0
     """Its share of a contended processor, 1024 being the usual one; 0: the engine's default."""
+    interactive: bool = False
+    """Whether it reads standard input, until the program that is attached to it ends: see `converse`."""
     init: bool = True
     """Whether an init process precedes the program; ignored where it joins another container, which already has one."""
 
@@ -76,7 +78,26 @@ class Image:
     user: str = ""
 
 
-class Resources(Protocol):
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Both directions of an interactive container."""
+
+    follow: Callable[[], Exit]
+    """Called in a thread, it passes the output on until the end; raises HostError."""
+    send: Callable[[bytes], None]
+    """Write to standard input; raises HostError."""
+    close: Callable[[], None]
+    """End standard input, and the output with it."""
+
+
+class Removals(Protocol):
+    """The end of resources."""
+
+    def remove(self, handle: Handle) -> None:
+        """Remove it and kill what runs in it; a resource that is gone already is no error."""
+
+
+class Resources(Removals, Protocol):
     """Networks, volumes and containers."""
 
     def create_network(self, name: str, labels: Mapping[str, str], *, ipv6: bool = True) -> Handle:
@@ -87,9 +108,6 @@ class Resources(Protocol):
 
     def create_container(self, spec: ContainerSpec) -> Handle:
         """Create a container without starting it."""
-
-    def remove(self, handle: Handle) -> None:
-        """Remove it and kill what runs in it; a resource that is gone already is no error."""
 
     def find(self, label: str) -> list[Found]:
         """Return everything with the label `key` or `key=value`."""
@@ -108,17 +126,32 @@ class Processes(Protocol):
         """Send a signal; a process that has exited already is no error."""
 
 
-class Archives(Protocol):
-    """Files in a container, running or not."""
+class Conversations(Protocol):
+    """Containers with standard input."""
+
+    def converse(self, handle: Handle, output: Callable[[Stream, bytes], None]) -> Conversation:
+        """Connect to input and output of an interactive container before it starts."""
+
+
+class ArchiveSource(Protocol):
+    """Files from a container, running or not."""
 
     def archive(self, handle: Handle, path: str) -> Iterator[bytes]:
         """Yield a tar archive of the path."""
+
+
+class Archives(ArchiveSource, Protocol):
+    """Files in a container, running or not."""
 
     def unpack(self, handle: Handle, path: str, files: Mapping[str, bytes]) -> None:
         """Write files, readable for all, by their path below `path`, which lies in a volume."""
 
 
-class Runtime(Resources, Processes, Archives, Protocol):
+class CellEngine(Processes, ArchiveSource, Protocol):
+    """What a cell needs once its containers exist."""
+
+
+class Runtime(Resources, Processes, Conversations, Archives, Protocol):
     """Everything that one cell needs."""
 
 

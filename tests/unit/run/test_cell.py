@@ -47,7 +47,9 @@ class Bench:
     def run(self, **changes: Any) -> CellOutcome:
         options = {"deadline_s": 30.0, "keep": "never", "tun": lambda: True} | changes
         cell = CellRun(self.engine, self.folder, self.observer, self.outcome)
-        cell.run(ResourceLabels("r", "c", OWNER), endpoints(), "netem", options.pop("deadline_s"), **options)
+        cell.run(
+            self.engine, ResourceLabels("r", "c", OWNER), endpoints(), "netem", options.pop("deadline_s"), **options
+        )
         return self.outcome
 
 
@@ -301,7 +303,7 @@ def test_other_work_is_done_while_the_sidecars_start(bench: Bench) -> None:
         bench.outcome,
         while_waiting=lambda: requested.append(list(bench.observer.phases)),
     )
-    cell.run(ResourceLabels("r", "c", OWNER), endpoints(), "netem", 30.0, keep="never", tun=lambda: True)
+    cell.run(bench.engine, ResourceLabels("r", "c", OWNER), endpoints(), "netem", 30.0, keep="never", tun=lambda: True)
     assert requested == [["link"]]
 
 

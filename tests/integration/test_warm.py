@@ -1,0 +1,167 @@
+"""Warm cells with Docker: the same results as fresh ones, and rigs that are not used again once something is left."""
+
+import csv
+import json
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from testbed.analysis.packets.capture import read_capture
+from testbed.analysis.packets.flags import SYN
+from testbed.ownership import ResourceLabels, this_process
+from testbed.run.cell import CellOutcome, CellRun
+from testbed.run.preparation import prepare_images
+from testbed.run.rig import Rig
+from testbed.scenario.ends import ROLES
+from testbed.scenario.expand import Scenario, expand
+from testbed.stack.docker_engine import DockerEngine
+from testbed.stack.images import Images
+from tests.integration.conftest import Command
+
+pytestmark = pytest.mark.docker
+
+LINKS: list[dict[str, Any]] = [
+    {},
+    {"latency": "5ms"},
+    {"netem_client": "delay 3ms drop-list 5", "nodelay": True},
+    {"netem_server": "delay 2ms rate 20mbit", "congestion": "reno", "initcwnd": 4},
+]
+"""Plain, both directions, one direction, metrics of the route: each cell must find none of the others' traces."""
+
+SEED = 20261201
+
+
+def scenario(family: str, tmp_path: Path) -> Path:
+    """Write a scenario of all links with pairs of programs, in an order that the seed determines."""
+    cells = [
+        {"client": client, "server": server, "family": family, "nodes": 10, "chunk": "1k", **link}
+        for client, server in (("py", "c"), ("c", "py"))
+        for link in LINKS
+    ]
+    random.Random(f"{SEED} {family}").shuffle(cells)
+    path = tmp_path / "scenario.yaml"
+    path.write_text(yaml.safe_dump({"cells": cells}))
+    return path
+
+
+def results(command: Command, *arguments: str) -> dict[str, tuple[dict[str, Any], Path]]:
+    """Run `matrix` and return the first attempt at each cell, with its folder."""
+    done = command("matrix", *arguments)
+    assert done.returncode == 0, done.stderr + done.stdout
+    folder = command.output / command.runs()[-1]
+    found = [(json.loads(path.read_text()), path.parent) for path in folder.glob("*/result.json")]
+    return {result["cell"]: (result, path) for result, path in found if result["attempt"] == 1}
+
+
+def determined(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what the protocol and the scenario determine of a result, whatever the machine does."""
+    link_keys = ("engine", "reason", "requested", "route", "sysctls", "changes")
+    return {
+        "status": result["status"],
+        "checks": [(check["name"], check["ok"]) for check in result["checks"]],
+        "links": {role: {key: link[key] for key in link_keys} for role, link in result["link"].items()},
+        "dropped": {role: (link["counters"] or {}).get("dropped_list") for role, link in result["link"].items()},
+        "bytes": (result["metrics"]["bytes_written"], result["metrics"]["bytes_read"]),
+        "opens": {
+            role: (counters.get("TcpActiveOpens", 0), counters.get("TcpPassiveOpens", 0))
+            for role, counters in result["kernel_counters"].items()
+        },
+        "notes": result["notes"],
+    }
+
+
+def only_connection(folder: Path, role: str) -> None:
+    """Check that the raw files of an end have one connection, from its first SYN, and nothing of another cell."""
+    capture = read_capture(folder / role / "capture.pcap")
+    (connection,) = capture.connections()
+    assert connection.complete_handshake
+    assert capture.facts.packets == len(connection.frames.tcp_flags)
+    assert connection.frames.tcp_flags[0] == SYN
+    with (folder / role / "sockets.csv").open() as file:
+        assert len({row["cookie"] for row in csv.DictReader(file)}) == 1
+
+
+def test_warm_cells_have_the_results_of_fresh_ones(command: Command, family: str, tmp_path: Path) -> None:
+    path = str(scenario(family, tmp_path))
+    fresh = results(command, path)
+    warm = results(command, path, "--isolation", "warm")
+    assert len(fresh) == len(warm) == 2 * len(LINKS)
+    for cell, (result, folder) in warm.items():
+        assert (result["isolation"], fresh[cell][0]["isolation"]) == ("warm", "fresh")
+        assert determined(result) == determined(fresh[cell][0]), cell
+        for role in ROLES:
+            names = {each.name for each in (folder / role).iterdir()}
+            assert names == {each.name for each in (fresh[cell][1] / role).iterdir()}
+            only_connection(folder, role)
+
+
+def inside(rig: str, *argv: str) -> str:
+    """Run a command in the namespace of a sidecar."""
+    done = subprocess.run(["docker", "exec", rig, *argv], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class Lab:
+    """A rig of its own and cells on it."""
+
+    def __init__(self, engine: DockerEngine, images: Images, folder: Path, family: str) -> None:
+        self.folder = folder
+        planned = next(iter(expand({"client": "py", "server": "py", "family": family, "nodes": 2})))
+        self.name = f"test-{folder.name}"
+        owner = this_process()
+        prepared = prepare_images(engine, images, Scenario("warm", "", (planned,)), self.name, owner)
+        self.specs = prepared.endpoints(planned, emulated=False, real_time=True)
+        self.labels = ResourceLabels(self.name, "rig-1", owner)
+        self.rig = Rig(engine, self.labels, self.specs, prepared.netem_tag, tun=True)
+        self.sidecars = [f"testbed-{self.name}-rig-1-{role}-netem" for role in ROLES]
+
+    def run(self) -> None:
+        name = f"cell-{self.rig.cells}"
+        for role in ROLES:
+            (self.folder / name / role).mkdir(parents=True)
+        outcome = CellOutcome()
+        cell = self.rig.cell(ResourceLabels(self.name, name, self.labels.owner), self.specs)
+        CellRun(cell, self.folder / name, _Silent(), outcome).run_on(cell.stack, 60, keep="never", real_time=False)
+        assert outcome.failure is None
+        assert outcome.notes == []
+
+
+class _Silent:
+    def phase(self, name: str) -> None: ...
+
+    def progress(self, bytes_written: int, bytes_read: int) -> None: ...
+
+
+@pytest.fixture
+def lab(testbed_engine: DockerEngine, testbed_images: Images, tmp_path: Path, family: str) -> Iterator[Lab]:
+    made = Lab(testbed_engine, testbed_images, tmp_path, family)
+    yield made
+    assert made.rig.close() == []
+
+
+def traces(sidecar: str) -> str:
+    """Return connections, neighbours, metrics of destinations, and files, as one text."""
+    sockets = inside(sidecar, "ss", "-Htan", "state", "connected")
+    peers = inside(sidecar, "ip", "neigh", "show", "dev", "eth0") + inside(sidecar, "ip", "tcp_metrics")
+    return sockets + peers + inside(sidecar, "find", "/var/lib/testbed", "-type", "f")
+
+
+def test_a_reset_leaves_no_trace(lab: Lab) -> None:
+    for _ in range(2):
+        lab.run()
+        assert all("capture.pcap" in traces(sidecar) for sidecar in lab.sidecars)
+        assert any("TIME-WAIT" in inside(sidecar, "ss", "-Htan") for sidecar in lab.sidecars)
+        assert lab.rig.finish(reset=True) == []
+        assert [traces(sidecar) for sidecar in lab.sidecars] == ["", ""]
+
+
+def test_what_a_reset_does_not_know_is_found(lab: Lab) -> None:
+    lab.run()
+    inside(lab.sidecars[0], "ip", "tuntap", "add", "dev", "other0", "mode", "tap")
+    assert lab.rig.finish(reset=True) == ["the device other0 is left"]
