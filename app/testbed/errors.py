@@ -38,9 +38,14 @@ def file_attempt(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         hint = "choose another folder with --output"
+        message = f"{what}: {error.strerror or error}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            hint = f"free some space there, or {hint}"
-        raise HostError(f"{what}: {error.strerror or error}", hint=hint) from error
+            raise DiskFullError(message, hint=f"free some space there, or {hint}") from error
+        raise HostError(message, hint=hint) from error
+
+
+class DiskFullError(HostError):
+    """Report that a file could not be written because the disk is full: no further cell can leave its files either."""
 
 
 class EngineLostError(HostError):

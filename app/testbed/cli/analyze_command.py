@@ -17,12 +17,15 @@ from testbed.evaluation.explanation import explain
 from testbed.report.explain import MIN_STRENGTH, explanation_lines
 from testbed.report.text import verdict
 from testbed.result import SCHEMA_VERSION, Result
+from testbed.run.conclusion import read_result
 from testbed.run.folder import write_json
+from testbed.run.retention import is_retained
 from testbed.units import format_bytes, pluralize
 
 HELP = """Analyse a kept run again, or any capture.
 
-RUN is a run or RUN/CELL: its raw files are analysed again and each cell's result.json is replaced. FILE.pcap is a
+RUN is a run or RUN/CELL: its raw files are analysed again and each cell's result.json is replaced, unless the raw files
+were not retained (--retain). FILE.pcap is a
 capture in pcap or pcapng format from any source: the connections with most payload are explained as far as packets
 allow. The default is the newest run.
 """
@@ -74,6 +77,9 @@ def _run(path: Path, *, as_json: bool) -> int:
 
 def _analysed(folders: list[Path]) -> Iterator[Result]:
     for folder in folders:
+        if not is_retained(folder):
+            yield read_result(folder)
+            continue
         result = analyse(folder)
         write_json(folder / "result.json", result.model_dump())
         yield result

@@ -14,11 +14,14 @@ from testbed.evaluation.explanation import explain
 from testbed.report.explain import MIN_STRENGTH, explanation_lines
 from testbed.report.text import machine_text
 from testbed.result import SCHEMA_VERSION
+from testbed.run.conclusion import read_result
+from testbed.run.retention import is_retained
 
 HELP = """Explain a cell: what limited the sender, and every finding with its facts and evidence.
 
 RUN/CELL is a cell's folder, or a run with a single cell; the default is the newest run. The raw files are analysed
-again, so a newer version of the testbed may report more than result.json does.
+again, so a newer version of the testbed may report more than result.json does; where they were not retained (--retain),
+it reports what result.json has.
 """
 
 
@@ -26,7 +29,7 @@ def _explain(target: str, output: Path, **params: object) -> int:
     names = chosen_names(tuple(params["finding"]), list(RULES))  # type: ignore[arg-type]
     folder = one_cell(find(target, output))
     observation = load_cell(folder)
-    answer = explain(observation)
+    answer = explain(observation) if is_retained(folder) else read_result(folder)
     findings = [f for f in answer.findings if f.name in names] if names else list(answer.findings)
     absent = [a for a in answer.not_reported if a.name in names] if names else list(answer.not_reported)
     if params["json"]:

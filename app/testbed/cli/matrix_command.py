@@ -27,9 +27,10 @@ from testbed.cli.session import (
 from testbed.report.text import matrix_lines
 from testbed.result import Result
 from testbed.run.executor import Attempt
+from testbed.run.folder import folder_bytes
 from testbed.run.repeats import repeat_lines
 from testbed.scenario.expand import Scenario
-from testbed.units import pluralize
+from testbed.units import format_bytes, pluralize
 from testbed.wire.text import visible
 
 HELP = """Run all cells of the scenario in FILE.
@@ -86,7 +87,7 @@ def _run(task: Task, chosen: Settings, params: Mapping[str, Any]) -> int:
         click.echo(f"{pluralize(total, 'cell')}: {summary or 'none began'}")
         for first, last in report.flaky:
             click.echo(f"flaky: {last.cell}: {first.status}, then {last.status} alone")
-        click.echo(f"run folder: {report.folder}")
+        click.echo(f"run folder: {report.folder} ({format_bytes(folder_bytes(report.folder))})")
     print_kept_hint(report)
     return exit_code(report)
 

@@ -9,6 +9,7 @@ from click.core import ParameterSource
 
 from testbed.errors import InputError
 from testbed.result import Isolation
+from testbed.run.retention import Retain
 from testbed.schedule.scheduler import Rules
 from testbed.units import parse_duration_us
 
@@ -116,6 +117,14 @@ def matrix_options() -> list[click.Option]:
             show_envvar=True,
             help="`fresh`: everything is new for each cell. `warm`: network and sidecars serve one cell after another; "
             "the link is changed and verified again, endpoints are new. Faster, with the same results.",
+        ),
+        click.Option(
+            ["--retain"],
+            type=click.Choice(get_args(Retain)),
+            default="all",
+            show_default=True,
+            show_envvar=True,
+            help="Of which cells to keep the raw files: all, those that have not passed, or none (summary).",
         ),
     ]
 

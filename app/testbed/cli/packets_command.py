@@ -29,6 +29,7 @@ from testbed.errors import InputError
 from testbed.report.ladder import frame_document, ladder
 from testbed.report.sentences.registry import words
 from testbed.report.text import machine_text
+from testbed.run.retention import is_retained
 from testbed.scenario.ends import ROLES
 from testbed.units import pluralize
 
@@ -76,6 +77,8 @@ def _source(
         observation = observe_connection(connection, capture, path.name)
         return observation, connection, path.name, _evidence(observation, names, f"testbed analyze {path}")
     folder = one_cell(path)
+    if not is_retained(folder):
+        raise InputError([f"{folder}: its captures were not retained"], hint="run the matrix with --retain all")
     observation = load_cell(folder)
     evidence = _evidence(observation, names, f"testbed explain {path}")
     file = f"{role or _end_with(evidence)}/capture.pcap"

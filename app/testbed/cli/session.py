@@ -25,6 +25,7 @@ from testbed.report.wrapping import WIDTH
 from testbed.result import SCHEMA_VERSION, Isolation, Result
 from testbed.run.cell import Keep
 from testbed.run.machines import Guests
+from testbed.run.retention import Retain
 from testbed.run.run import Run, RunReport
 from testbed.run.run_plan import RunPlan
 from testbed.run.site import LocalSite
@@ -46,6 +47,7 @@ class Settings:
     as_json: bool
     quiet: bool
     verbose: int
+    retain: Retain = "all"
 
 
 def settings(params: dict[str, Any]) -> Settings:
@@ -53,7 +55,8 @@ def settings(params: dict[str, Any]) -> Settings:
     for sentence in unknown_env_vars(click.get_current_context(), os.environ):
         click.echo(f"testbed: {sentence}", err=True)
     names = ("output", "keep", "dry_run", "quiet", "verbose")
-    return Settings(as_json=params["json"], **{name: params[name] for name in names})
+    retain: Retain = params.get("retain", "all")
+    return Settings(as_json=params["json"], retain=retain, **{name: params[name] for name in names})
 
 
 def glyphs() -> Glyphs:
@@ -82,9 +85,9 @@ def execute_on_cluster(
         raise InputError(["--keep and --dask exclude each other: containers are on the machines of the workers"])
     stop = Stop()
     with interrupts(stop), closing(DaskCluster(address)) as cluster, display.live():
-        return Run(DaskSite(cluster, display), display, output=chosen.output, rules=rules, stop=stop).run(
-            scenario, plan
-        )
+        site = DaskSite(cluster, display)
+        run = Run(site, display, output=chosen.output, rules=rules, stop=stop, retain=chosen.retain)
+        return run.run(scenario, plan)
 
 
 def execute(
@@ -112,7 +115,9 @@ def execute(
                 engine_version=engine.version,
                 machines=guests,
             )
-            return Run(site, display, output=chosen.output, rules=rules, stop=stop).run(scenario, plan)
+            return Run(site, display, output=chosen.output, rules=rules, stop=stop, retain=chosen.retain).run(
+                scenario, plan
+            )
 
 
 def shown(result: Result, folder: Path) -> list[str]:

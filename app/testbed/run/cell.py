@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from testbed.errors import CapabilityError, DeadlineError, EndpointError, EngineLostError, HostError, TestbedError
+from testbed.errors import (
+    CapabilityError,
+    DeadlineError,
+    DiskFullError,
+    EndpointError,
+    EngineLostError,
+    HostError,
+    TestbedError,
+)
 from testbed.ownership import ResourceLabels
 from testbed.result import Failure, ProgramExit
 from testbed.run.contract import SIDECAR_DEADLINE_S
@@ -79,6 +87,9 @@ class CellOutcome:
 
     engine_lost: bool = False
     """The container engine was no longer reachable."""
+
+    disk_full: DiskFullError | None = None
+    """A raw file could not be written because the disk is full."""
 
     def restart(self) -> None:
         """Forget what happened before the cell is repeated; what is left behind stays so."""
@@ -204,7 +215,13 @@ class CellRun:
 
     def _fail(self, error: TestbedError) -> None:
         self.outcome.failure = _failure_of(error)
+        self._look_at(error)
+
+    def _look_at(self, error: TestbedError) -> None:
+        """Remember what concerns more than this cell."""
         self.outcome.engine_lost |= isinstance(error, EngineLostError)
+        if isinstance(error, DiskFullError):
+            self.outcome.disk_full = error
 
     def _note_left(self, failure: HostError) -> None:
         self.outcome.left = True
@@ -212,8 +229,8 @@ class CellRun:
 
     def _note(self, sentence: str, error: HostError) -> None:
         # Without an engine every attempt fails for the same reason.
+        self._look_at(error)
         if isinstance(error, EngineLostError):
-            self.outcome.engine_lost = True
             sentence = f"the rest could not be collected or removed; hint: {error.hint}"
         if sentence not in self.outcome.notes:
             self.outcome.notes.append(sentence)

@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -48,12 +48,14 @@ class Judge:
         write_json(folder / "result.json", result.model_dump())
         return result
 
-    def judge_pairs(self, folder: Path, names: Sequence[str]) -> list[str]:
+    def judge_pairs(
+        self, folder: Path, names: Sequence[str], can_judge: Callable[[str], bool] = lambda _name: True
+    ) -> list[str]:
         """Judge those attempts again whose twin of the other address family ended later; return their names.
 
-        `names` are their folders below `folder`, in the order in which they ended.
+        `names` are their folders below `folder`, in the order in which they ended; not those that `can_judge` excludes.
         """
-        early = self._pairs.before_their_twins(names)
+        early = [name for name in self._pairs.before_their_twins(names) if can_judge(name)]
         for name in early:
             self.judge(folder / name)
         return early

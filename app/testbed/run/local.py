@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import CapabilityError, EngineLostError, HostError
+from testbed.errors import CapabilityError, DiskFullError, EngineLostError, HostError
 from testbed.ownership import RUN, Owner, ResourceLabels
 from testbed.result import Circumstances, Failure, Isolation, Result
 from testbed.run.cell import CellOutcome, CellRun, Keep, Observer, interrupted
@@ -96,6 +96,7 @@ class LocalExecutor:
             except HostError as error:
                 outcome.failure = Failure(kind="environment", message=error.message, hint=error.hint)
                 outcome.engine_lost |= isinstance(error, EngineLostError)
+                outcome.disk_full = error if isinstance(error, DiskFullError) else outcome.disk_full
             except BaseException:
                 outcome.failure = interrupted()
                 raise
@@ -104,6 +105,8 @@ class LocalExecutor:
                     self._reconnection.lost()
                 result = self._conclude(attempt, outcome, conclusion)
                 del self._open[attempt.name]
+        if outcome.disk_full is not None:
+            raise outcome.disk_full
         return result
 
     def abandon(self, attempt: Attempt, failure: Failure) -> Result:

@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from testbed.errors import DiskFullError
 from testbed.result import Failure, Result
 from testbed.run.conclusion import conclude, read_result, write_run_document
 from testbed.run.documents import run_document
 from testbed.run.executor import Attempt, Executor, RunObserver
-from testbed.run.folder import create_run_folder, new_run_id, point_latest, write_files
+from testbed.run.folder import create_run_folder, free_text, new_run_id, point_latest, write_files
 from testbed.run.index import RunIndex
 from testbed.run.judging import Judge
 from testbed.run.lock import locked
+from testbed.run.retention import Retain, Retaining, has_raw_files
 from testbed.run.run_plan import RunPlan
 from testbed.run.runner import Runner, Surroundings
 from testbed.run.site import Site
@@ -83,14 +85,19 @@ class Run:
         rules: Rules | None = None,
         stop: Stop | None = None,
         surroundings: Surroundings | None = None,
+        retain: Retain = "all",
     ) -> None:
-        """`observer` is called from several threads, if `rules` allow several cells at the same time."""
+        """`observer` is called from several threads, if `rules` allow several cells at the same time.
+
+        The captures of a run with several cells are compressed; those of a single cell are for people.
+        """
         self._site = site
         self._observer = observer
         self._output = output
         self._rules = rules or Rules()
         self._stop = stop or Stop()
         self._surroundings = surroundings
+        self._retain: Retain = retain
 
     def run(self, scenario: Scenario, how: RunPlan | None = None) -> RunReport:
         """Run all cells, or those that a continued run lacks; raises HostError when not even the first can begin.
@@ -119,10 +126,15 @@ class Run:
             judge = Judge(pool, scenario.cells)
             try:
                 self._reuse(how, scenario, report, index)
-                self._run_cells(report, scenario, self._site.executor(judge), index)
+                executor = Retaining(self._site.executor(judge), self._retain, compressed=len(scenario.cells) > 1)
+                self._run_cells(report, scenario, executor, index)
                 # The judge reads the facts of each cell's machine there.
                 write_run_document(path, document | self._site.document())
-                judge.judge_pairs(path, [each.folder for each in sorted(report.summaries, key=ended)])
+                names = [each.folder for each in sorted(report.summaries, key=ended)]
+                judge.judge_pairs(path, names, lambda name: has_raw_files(path / name))
+            except DiskFullError as error:
+                error.hint = f"{free_text(path)}; the finished cells are intact: {error.hint}, then --resume {name}"
+                raise
             except BaseException:
                 self._observer.note(f"the raw files collected so far are in {path}")
                 raise

@@ -16,6 +16,7 @@ from testbed.errors import TestbedError
 from testbed.result import Failure, Result
 from testbed.run.contract import hard_limit_s
 from testbed.run.executor import Attempt, Executor, RunObserver, attempt_at
+from testbed.run.folder import folder_bytes
 from testbed.run.gauge import read_machine, this_capacity
 from testbed.run.stop import Stop
 from testbed.run.summary import Summary, summary_of
@@ -62,6 +63,7 @@ class _Ended:
     attempt: Attempt
     result: Result | None
     error: BaseException | None = None
+    bytes_on_disk: int = 0
 
 
 _Event = _Transfers | _Ended | None
@@ -189,10 +191,10 @@ class Runner:
     def _execute(self, attempt: Attempt) -> None:
         try:
             result = self._executor.execute(attempt, _Observer(self._observer, attempt, self._events), self._stop)
+            ended = _Ended(attempt, result, bytes_on_disk=folder_bytes(attempt.folder))
         except BaseException as error:
-            self._events.put(_Ended(attempt, None, error))
-        else:
-            self._events.put(_Ended(attempt, result))
+            ended = _Ended(attempt, None, error)
+        self._events.put(ended)
 
     def _receive(self, scheduler: Scheduler) -> None:
         """Wait for an event; that time has passed is one, too."""
@@ -246,7 +248,7 @@ class Runner:
             self._stop.end_in_order()
             scheduler.end(running.index, Ending(failed=True, reliable=True), self._around.clock_ns(), Reading())
             return
-        summary = summary_of(ended.result, bytes_on_disk=0, ended_ns=time.time_ns())
+        summary = summary_of(ended.result, bytes_on_disk=ended.bytes_on_disk, ended_ns=time.time_ns())
         scheduler.end(running.index, ending_of(ended.result), self._around.clock_ns(), self._reading())
         self.summaries.append(summary)
         with self._ending_the_run():
