@@ -1,5 +1,6 @@
 """What `testbed list` shows: the runs of a folder, and the cells of a run. Quick for 100 000 cells."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -93,7 +94,8 @@ def _size_bytes(run: RunOnDisk) -> int:
     """Return the size of a run; of cells that the index has measured without looking at their files."""
     known = sum(each.bytes for each in run.finished.values())
     unknown = [each.folder for each in run.finished.values() if not each.bytes]
-    own = sum(file.stat().st_blocks * 512 for file in run.path.iterdir() if file.is_file())
+    with os.scandir(run.path) as entries:
+        own = sum(entry.stat().st_blocks * 512 for entry in entries if entry.is_file(follow_symlinks=False))
     return known + own + sum(size_bytes(run.path / folder) for folder in unknown)
 
 
