@@ -39,6 +39,7 @@ cells:
   engine: user
 """
 CELLS: Final = 6
+ISOLATIONS: Final = ("fresh", "warm")
 MARK: Final = "TESTBED_KILL_PROOF"
 WHOLE_S: Final = 5.0
 """How long the matrix takes, until it has been measured."""
@@ -59,6 +60,7 @@ class Proof:
     """The outcome of one kill."""
 
     after_s: float
+    isolation: str
     finished: int
     """Cells that were finished before the kill."""
 
@@ -136,7 +138,7 @@ class Killer:
     """Runs matrices below a folder and kills them."""
 
     def __init__(self, engine: DockerEngine, folder: Path, rng: random.Random, options: Sequence[str] = ()) -> None:
-        """`options` are further options of `testbed matrix`, such as `--isolation warm`."""
+        """`options` are further options of `testbed matrix`, such as `--isolation warm`; without that it is drawn."""
         self._engine = engine
         self._folder = folder
         self._rng = rng
@@ -145,6 +147,7 @@ class Killer:
         self._scenario.write_text(SCENARIO)
         self._token = secrets.token_hex(8)
         self._whole_s = WHOLE_S
+        self._isolation = ISOLATIONS[0]
 
     @property
     def mark(self) -> str:
@@ -155,6 +158,7 @@ class Killer:
         """Kill one matrix, start once more, and compare."""
         output = self._folder / str(number)
         after_s = self._whole_s * self._rng.uniform(EARLIEST_SHARE, 1.0)
+        self._isolation = self._rng.choice(ISOLATIONS)
         began_s = time.monotonic()
         with self._started(output, str(self._scenario)) as process:
             try:
@@ -165,7 +169,14 @@ class Killer:
                 process.communicate()
             else:
                 self._whole_s = time.monotonic() - began_s
-                return Proof(after_s, 0, Belongings(), _as_exit(process.returncode, "the matrix", shown), killed=False)
+                return Proof(
+                    after_s,
+                    self._isolation,
+                    0,
+                    Belongings(),
+                    _as_exit(process.returncode, "the matrix", shown),
+                    killed=False,
+                )
         run = _run(output)
         had = belongings(self._engine, run.name) if run.name else Belongings()
         before = kept(run)
@@ -176,12 +187,13 @@ class Killer:
             self._whole_s = time.monotonic() - began_s
         again = _run(output)
         wrong += [*changed(again, before), *half_written(again, CELLS)] if again.name else ["no run folder"]
-        return Proof(after_s, len(before), had, wrong + self._left(output, had))
+        return Proof(after_s, self._isolation, len(before), had, wrong + self._left(output, had))
 
     @contextmanager
     def _started(self, output: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         """Start a matrix of four cells at a time; whatever ends the block, it ends in order, if it still runs."""
-        argv = [sys.executable, "-m", "testbed", "matrix", "-j", "4", "--output", str(output), *self._options]
+        argv = [sys.executable, "-m", "testbed", "matrix", "-j", "4", "--output", str(output)]
+        argv += ["--isolation", self._isolation, *self._options]
         process = subprocess.Popen(
             [*argv, *arguments],
             env=os.environ | {MARK: self._token},
@@ -280,7 +292,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             for proof in prove(engine, Path(folder), arguments.kills, seed, options):
                 proofs.append(proof)
-                what = f"killed after {proof.after_s:.2f} s" if proof.killed else "had ended before"
+                what = f"{proof.isolation}, killed after {proof.after_s:.2f} s" if proof.killed else "had ended before"
                 print(f"{len(proofs)}: {what}, {pluralize(proof.finished, 'finished cell')}", flush=True)
                 print(*(f"  {line}" for line in proof.wrong), sep="\n", end="\n" if proof.wrong else "", flush=True)
         except KeyboardInterrupt:

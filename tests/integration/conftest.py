@@ -41,11 +41,18 @@ START_S = 90.0
 """A run builds nothing here, but other tests may load the machine."""
 
 ALONE, LONG = "alone", "long"
+TIMEOUT_S = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put long tests first, and those that run alone last, so that the machine is emptied for them once."""
+    """Put long tests first, and those that run alone last, so that the machine is emptied for them once.
+
+    They may wait longer for the machine, in a fixture, than a test may last.
+    """
     items.sort(key=lambda item: bool(item.get_closest_marker(ALONE)) - bool(item.get_closest_marker(LONG)))
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S, func_only=True))
 
 
 @pytest.fixture(autouse=True)

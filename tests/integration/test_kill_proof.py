@@ -19,7 +19,7 @@ def test_after_kill_9_one_start_removes_everything_and_keeps_finished_cells(
 ) -> None:
     """A sample of `make soak`, at other moments each time."""
     seed = secrets.randbelow(1 << 32)
-    proofs = list(prove(testbed_engine, tmp_path, KILLS, seed))
+    proofs = list(prove(testbed_engine, tmp_path, KILLS, seed, ("--no-again",)))
     text, holds = summary(proofs, seed)
     assert holds, (text, [proof.wrong for proof in proofs])
     assert sum(len(proof.had.processes) for proof in proofs) > 0, text

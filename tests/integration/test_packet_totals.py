@@ -15,7 +15,7 @@ from testbed.analysis.packets.model import Frames
 from testbed.analysis.packets.zero_window import find_zero_window_periods
 from tests.support.tshark_tools import Tools, provide_tools
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600, func_only=True)]
 
 SLOW: dict[str, Any] = {"rcvbuf": 8192, "sndbuf": 8192, "read": 8192, "delay_s": 0.1, "chunk": 1000, "bytes": 60_000}
 DUPLICATES: dict[str, Any] = {"chunk": 1000, "bytes": 1_500_000, "nodelay": True, "rcvbuf": 8192, "sndbuf": 8192}

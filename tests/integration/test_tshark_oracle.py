@@ -34,7 +34,7 @@ from tests.support.random_exchange import random_segments
 from tests.support.sidecar import Bed, bed
 from tests.support.tshark_tools import TOOLS, Tools, provide_tools
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600, func_only=True)]
 
 TSHARK = "4.4."
 """The series that defines the rules; docs/packets.md lists where others differ."""

@@ -92,7 +92,7 @@ def test_each_kind_of_torn_document_is_reported(run: Path) -> None:
 
 
 def proof(**facts: object) -> Proof:
-    return Proof(after_s=1.0, finished=2, had=Belongings({7: 1, 8: 1}, taps=2, qdiscs=3), **facts)
+    return Proof(after_s=1.0, isolation="warm", finished=2, had=Belongings({7: 1, 8: 1}, taps=2, qdiscs=3), **facts)
 
 
 def test_the_summary_counts_what_there_was_and_what_is_wrong() -> None:
