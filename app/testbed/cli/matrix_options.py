@@ -62,7 +62,11 @@ class _Duration(click.ParamType[float]):
 
 
 def matrix_options() -> list[click.Option]:
-    """Return the options that say how the cells of a file run."""
+    """Return the options that say how the cells of a file run, and where."""
+    return [*_schedule_options(), *_machine_options()]
+
+
+def _schedule_options() -> list[click.Option]:
     return [
         click.Option(
             ["-j", "--jobs"],
@@ -102,6 +106,11 @@ def matrix_options() -> list[click.Option]:
             show_envvar=True,
             help="Repeat a cell once, alone, if its times were not reliable or the environment made it fail.",
         ),
+    ]
+
+
+def _machine_options() -> list[click.Option]:
+    return [
         click.Option(
             ["--dask"],
             metavar="ADDRESS",
