@@ -151,6 +151,7 @@ def test_a_session_that_ends_between_cells_is_noticed(engine: FakeEngine, rig: R
     assert outcome.failure is not None
     assert outcome.failure.kind == "environment"
     assert not rig.alive
+    assert rig.finish(reset=False) == []
 
 
 def test_a_session_that_does_not_begin_leaves_nothing(engine: FakeEngine) -> None:

@@ -55,8 +55,11 @@ def measure(observation: Observation) -> Answer:
     ratio = None if elsewhere else _goodput_ratio(observation, twin)
     limit = limits.limit if limits is not None and theirs else None
     if limit is None and ratio is None:
-        why = f"its twin ran on another machine, {elsewhere}, and " if elsewhere else ""
-        return unobservable(f"{why}neither the limit of the twin nor its goodput is known")
+        return unobservable(
+            "its twin ran on another machine, and its limit is not known"
+            if elsewhere
+            else "neither the limit of the twin nor its goodput is known"
+        )
     pair: dict[str, Any] = {
         "twin": str(twin.get("cell", "")),
         "twin_family": "ipv4" if observation.requested.get("family") == "ipv6" else "ipv6",
