@@ -24,6 +24,9 @@ OPEN_S: Final = SIDECAR_DEADLINE_S
 RESET_S: Final = 20.0
 """To end a link and to remove what a cell has left takes some 50 ms; a loaded machine gets more."""
 
+FILES_S: Final = 5.0
+"""Until files that have been written have arrived; after that they are fetched through the engine."""
+
 
 def rig_key(specs: Mapping[str, EndpointSpec]) -> Hashable:
     """Return what the sidecars of a rig have been created with; cells with the same key can use it."""
@@ -155,7 +158,7 @@ class RigCell:
 
     def archive(self, handle: Handle, path: str) -> Iterator[bytes]:
         """Yield the raw files of an end: those that its sidecar has sent, else from the engine."""
-        files = self._sessions[self._roles[handle.name]].files()
+        files = self._sessions[self._roles[handle.name]].files(FILES_S)
         return self._engine.archive(handle, path) if files is None else _packed(path, files)
 
 

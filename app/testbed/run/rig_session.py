@@ -29,6 +29,7 @@ class RigSession:
         self._gone = ""
         self._stderr: list[bytes] = []
         self._output: Output | None = None
+        self._begun = False
         self._files: dict[str, bytes] = {}
         self._files_end: dict[str, Any] | None = None
         self._ended: dict[str, Any] | None = None
@@ -78,6 +79,7 @@ class RigSession:
         """
         with self._changed:
             self._output = output
+            self._begun = False
             self._files, self._files_end, self._ended, self._reset = {}, None, None, None
 
         def follow() -> Exit:
@@ -94,15 +96,21 @@ class RigSession:
 
     def begin(self, environment: Mapping[str, str]) -> None:
         """Begin a cell with these settings. Raises HostError."""
+        self._begun = True
         self._send(Begin(environment))
 
     def signal(self, name: str) -> None:
         """Send a signal to the cell's process. Raises HostError."""
         self._send(Signal(name))
 
-    def files(self) -> dict[str, bytes] | None:
-        """Return the raw files of the cell, if the sidecar has sent all that exist."""
+    def files(self, timeout_s: float) -> dict[str, bytes] | None:
+        """Return the raw files of the cell, if the sidecar has sent all that exist.
+
+        They follow the event `stopped` at once: this waits for them, in a cell that has begun.
+        """
         with self._changed:
+            if self._begun:
+                self._changed.wait_for(lambda: self._files_end or self._ended or self._gone, timeout_s)
             end = self._files_end
             return dict(self._files) if end is not None and not end["left"] else None
 
