@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from testbed.compressed.expand import stored
 from testbed.stack.docker_engine import DockerEngine
 from tests.integration.conftest import START_S, Command
 from tests.support.engine_proxy import engine_proxy
@@ -63,7 +64,7 @@ def test_ctrl_c_ends_all_running_cells_in_order(command: Command, scenario: Path
     assert [result["reason"] for result in found.values()] == ["the run was interrupted"] * 2
     run = command.output / command.runs()[-1]
     for name in found:
-        assert (run / name / "client" / "capture.pcap").exists()
+        assert stored(run / name / "client" / "capture.pcap") is not None
     assert len((run / "results.csv").read_text().splitlines()) == 3
     assert (run / "junit.xml").exists()
     assert testbed_engine.find(f"testbed.run={run.name}") == []

@@ -77,7 +77,10 @@ def test_the_machine_and_the_clocks_are_recorded(testbed_cell: Callable[..., Cel
     shown = testbed_cell(nodes=60, delay="50ms", **SMALL)
     host = good(shown).host
     assert host is not None
-    assert host.duration_s == pytest.approx(shown.result.metrics.duration_s, abs=0.3)
+    # It encloses the transfer, but for the interval of the samples, and lies within the phase.
+    phases_s = json.loads((shown.folder / "cell.json").read_text())["phases_s"]
+    assert host.duration_s > 0.5 * (shown.result.metrics.duration_s or 0.0) > 0
+    assert host.duration_s <= phases_s["transfer"]
     assert host.cpu_pressure_share is not None
     assert host.steal_share is not None
     assert host.clock_offset_ns is not None

@@ -122,7 +122,7 @@ def test_how_the_link_was_scheduled_is_never_silent(command: Command, choice: st
 
 def test_a_matrix(command: Command, tmp_path: Path) -> None:
     (tmp_path / "two.yaml").write_text("cells: {nodes: 1, content: 1, family: [ipv4, ipv6]}\n")
-    done = command("matrix", str(tmp_path / "two.yaml"))
+    done = command("matrix", str(tmp_path / "two.yaml"), "--no-again")
     assert done.returncode == 0, done.stderr
     assert "2 cells: 2 passed" in done.stdout
     run = command.output / command.runs()[0]

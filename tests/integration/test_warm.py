@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 
 from testbed.analysis.packets.capture import read_capture
 from testbed.analysis.packets.flags import SYN
+from testbed.compressed.expand import stored
 from testbed.ownership import ResourceLabels, this_process
 from testbed.run.cell import CellOutcome, CellRun
 from testbed.run.preparation import prepare_images
@@ -77,7 +79,9 @@ def determined(result: dict[str, Any]) -> dict[str, Any]:
 
 def only_connection(folder: Path, role: str) -> None:
     """Check that the raw files of an end have one connection, from its first SYN, and nothing of another cell."""
-    capture = read_capture(folder / role / "capture.pcap")
+    path = stored(folder / role / "capture.pcap")
+    assert path is not None
+    capture = read_capture(path)
     (connection,) = capture.connections()
     assert connection.complete_handshake
     assert capture.facts.packets == len(connection.frames.tcp_flags)
@@ -113,7 +117,7 @@ class Lab:
     def __init__(self, engine: DockerEngine, images: Images, folder: Path, family: str) -> None:
         self.folder = folder
         planned = next(iter(expand({"client": "py", "server": "py", "family": family, "nodes": 2})))
-        self.name = f"test-{folder.name}"
+        self.name = f"test-{secrets.token_hex(4)}"
         owner = this_process()
         prepared = prepare_images(engine, images, Scenario("warm", "", (planned,)), self.name, owner)
         self.specs = prepared.endpoints(planned, emulated=False, real_time=True)

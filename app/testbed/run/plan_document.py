@@ -1,7 +1,7 @@
 """The plan of a run in `run.json`, compact enough for 100 000 cells, and back. No I/O.
 
-`requested` has the fields that all cells share, and an entry of `cells` the others; that of a later repetition has
-none, for they are those of the first.
+With few cells each entry of `cells` has all its fields. With many, `requested` has the fields that all cells share, and
+an entry the others. That of a later repetition has none, for they are those of the first.
 """
 
 import json
@@ -11,6 +11,9 @@ from typing import Any, Final
 from testbed.errors import InputError
 from testbed.scenario.expand import PlannedCell
 from testbed.scenario.model import RECORD_KEYS, Cell
+
+FEW_CELLS: Final = 1_000
+"""With up to so many cells, `run.json` has all fields of each: people read it, and programs for earlier versions."""
 
 _FIELDS: Final = {record: field for field, record in RECORD_KEYS.items()}
 
@@ -23,7 +26,7 @@ def plan_document(cells: Sequence[PlannedCell]) -> dict[str, Any]:
 
 def merged_plan(names: Sequence[tuple[str, int]], requested: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the same keys for ids and repetitions, in order, and the fields of each id."""
-    shared = _shared(list(requested.values()))
+    shared = _shared(list(requested.values())) if len(requested) > FEW_CELLS else {}
     entries: list[dict[str, Any]] = []
     for id_, repetition in names:
         if repetition > 1:

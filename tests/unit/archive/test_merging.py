@@ -197,6 +197,8 @@ def test_shards_of_other_sizes_are_not_merged() -> None:
 
 def test_a_plan_that_was_changed_by_hand() -> None:
     changed = source("r2", cells(2))
-    document = {**changed.document, "requested": {**changed.document["requested"], "nodes": 7}}
+    first, second = changed.document["cells"]
+    other = {**first, "requested": {**first["requested"], "nodes": 7}}
+    document = {**changed.document, "cells": [other, second]}
     with pytest.raises(InputError, match="c0: its fields in r2 are not those in r1"):
         merge([source("r1", cells(2)), Source("r2", document, {})])

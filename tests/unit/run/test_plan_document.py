@@ -51,7 +51,15 @@ def test_a_profile_reads_back(profile: Any) -> None:
     assert planned_cells(json.loads(run_text(plan_document(cells)))) == cells
 
 
-def test_what_all_cells_share_is_there_once() -> None:
+def test_few_cells_have_all_their_fields() -> None:
+    cells = repeated(expand({"family": ["ipv4", "ipv6"]}), 2)
+    document = plan_document(cells)
+    assert document["cells"][0] == {"id": cells[0].id, "requested": cells[0].cell.requested()}
+    assert document["requested"] == {}
+
+
+def test_what_many_cells_share_is_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("testbed.run.plan_document.FEW_CELLS", 3)
     cells = repeated(expand({"family": ["ipv4", "ipv6"], "delay": ["1s", "2s"]}), 2)
     document = plan_document(cells)
     assert document["cells"][0] == {"id": cells[0].id, "requested": {"family": "ipv4", "read_delay": "1s"}}
