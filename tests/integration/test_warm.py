@@ -53,7 +53,7 @@ def scenario(family: str, tmp_path: Path) -> Path:
 
 def results(command: Command, *arguments: str) -> dict[str, tuple[dict[str, Any], Path]]:
     """Run `matrix` and return the first attempt at each cell, with its folder."""
-    done = command("matrix", *arguments)
+    done = command("matrix", "--no-again", *arguments)
     assert done.returncode == 0, done.stderr + done.stdout
     folder = command.output / command.runs()[-1]
     found = [(json.loads(path.read_text()), path.parent) for path in folder.glob("*/result.json")]

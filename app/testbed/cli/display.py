@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from testbed.cli.board import PHASES, Board
 from testbed.result import Result
 from testbed.run.executor import Attempt
 from testbed.units import format_bytes
@@ -17,21 +18,11 @@ from testbed.wire.text import visible
 if TYPE_CHECKING:
     from rich.live import Live
 
-PHASES: Final = {
-    "link": "creating network and link",
-    "verify": "verifying the link",
-    "transfer": "transferring",
-    "collect": "collecting",
-}
-
 REFRESH_PER_S: Final = 8
 
 
 class Display:
-    """The observer of a run: notes always, phases with -v, a live line while `live` is open.
-
-    The live line shows the cell that reported last. Thread-safe.
-    """
+    """The observer of a run: notes always, phases with -v, the cells that run while `live` is open. Thread-safe."""
 
     def __init__(self, *, quiet: bool, verbose: int, on_end: Callable[[Attempt, Result], None]) -> None:
         self._quiet = quiet
@@ -42,6 +33,7 @@ class Display:
         self._phase = ""
         self._cell = ""
         self._count = 1
+        self._board = Board()
         self._bytes = (0, 0)
         self._phase_start_s = 0.0
 
@@ -55,17 +47,26 @@ class Display:
         from rich.live import Live  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        def line() -> Text:
-            return Text(self._line(), no_wrap=True, overflow="ellipsis")
-
         console = Console(stderr=True)
-        with Live(console=console, refresh_per_second=REFRESH_PER_S, transient=True, get_renderable=line) as self._live:
+
+        def picture() -> Text:
+            with self._lock:
+                text = "\n".join(self._lines(console.height))
+            return Text(text, no_wrap=True, overflow="ellipsis")
+
+        with Live(
+            console=console, refresh_per_second=REFRESH_PER_S, transient=True, get_renderable=picture
+        ) as self._live:
             try:
                 yield
             finally:
                 self._phase = ""
                 self._live.refresh()
         self._live = None
+
+    def _lines(self, height: int) -> list[str]:
+        board = self._board.lines(time.monotonic(), height - 1) if self._count > 1 else []
+        return [visible(line) for line in board] or [self._line()]
 
     def _line(self) -> str:
         if not self._phase:
@@ -107,16 +108,20 @@ class Display:
         with self._lock:
             self._cell = f"{attempt.name}: " if self._count > 1 else ""
             self._enter(name)
+            self._board.phase(attempt.name, name, time.monotonic())
             if self._verbose:
                 self._print(f"{self._cell}{PHASES.get(name, name)}")
 
-    def progress(self, attempt: Attempt, bytes_written: int, bytes_read: int) -> None:  # noqa: ARG002
-        """Update the live line."""
-        self._bytes = (bytes_written, bytes_read)
+    def progress(self, attempt: Attempt, bytes_written: int, bytes_read: int) -> None:
+        """Update the transfer of a cell."""
+        with self._lock:
+            self._bytes = (bytes_written, bytes_read)
+            self._board.progress(attempt.name, bytes_written, bytes_read)
 
-    def begin(self, attempt: Attempt, number: int, count: int) -> None:  # noqa: ARG002
+    def begin(self, attempt: Attempt, number: int, count: int) -> None:
         """Begin a cell."""
         with self._lock:
+            self._board.begin(attempt.name, number, count, time.monotonic())
             self._bytes = (0, 0)
             self._count = count
 
@@ -124,6 +129,7 @@ class Display:
         """End a cell."""
         with self._lock:
             self._phase = ""
+            self._board.end(attempt.name, passed=result.status == "passed")
             self._on_end(attempt, result)
 
     def note(self, sentence: str) -> None:

@@ -126,10 +126,9 @@ def test_the_busy_time_of_the_machine(tmp_path: Path) -> None:
     assert busy_s(tmp_path / "absent") == 0.0
 
 
-def test_the_integration_tests_come_last_and_run_beside_the_others() -> None:
-    assert LANES[-1].argv[1:2] == ("tests/integration",)
-    assert LANES[-1].docker
-    assert [lane.name for lane in LANES if lane.track == LANES[-1].track] == ["integration"]
+def test_the_integration_tests_run_beside_the_others_and_the_kernels_after_them() -> None:
+    assert all(lane.argv[1:2] == ("tests/integration",) and lane.docker for lane in LANES[-2:])
+    assert [lane.name for lane in LANES if lane.track == LANES[-1].track] == ["integration", "kernels"]
     assert len({lane.name for lane in LANES}) == len(LANES)
 
 
