@@ -29,8 +29,7 @@ class Board:
         self._begin_s: float | None = None
         self._count = 1
         self._not_here = 0
-        self._ended = 0
-        self._failed = 0
+        self._passed: dict[str, bool] = {}
 
     def begin(self, name: str, number: int, count: int, now_s: float) -> None:
         """Begin a cell: the `number`th of `count`; the first one tells how many an earlier process has finished."""
@@ -49,11 +48,10 @@ class Board:
         if name in self._cells:
             self._cells[name].written_bytes, self._cells[name].read_bytes = written_bytes, read_bytes
 
-    def end(self, name: str, *, passed: bool) -> None:
-        """End a cell."""
+    def end(self, name: str, *, passed: bool, cell: str = "") -> None:
+        """End an attempt at a cell, which is `name` itself by default: of two attempts the last one counts."""
         self._cells.pop(name, None)
-        self._ended += 1
-        self._failed += not passed
+        self._passed[cell or name] = passed
 
     def lines(self, now_s: float, height: int) -> list[str]:
         """Return the picture, at most `height` lines: of many running cells, those that began last are counted only."""
@@ -67,13 +65,13 @@ class Board:
 
     def _overall(self, now_s: float) -> str:
         elapsed_s = now_s - (self._begin_s or 0.0)
-        done = min(self._count, self._not_here + self._ended)
+        done = min(self._count, self._not_here + len(self._passed))
         text = f"{done}/{self._count} cells, {len(self._cells)} running"
-        if self._failed:
-            text += f", {self._failed} not passed"
+        if failed := list(self._passed.values()).count(False):
+            text += f", {failed} not passed"
         text += f", {_clock(elapsed_s)} elapsed"
-        if self._ended:
-            text += f", about {_clock(elapsed_s / self._ended * (self._count - done))} left"
+        if self._passed:
+            text += f", about {_clock(elapsed_s / len(self._passed) * (self._count - done))} left"
         return text
 
 

@@ -129,7 +129,7 @@ class Display:
         """End a cell."""
         with self._lock:
             self._phase = ""
-            self._board.end(attempt.name, passed=result.status == "passed")
+            self._board.end(attempt.name, passed=result.status == "passed", cell=attempt.planned.folder)
             self._on_end(attempt, result)
 
     def note(self, sentence: str) -> None:

@@ -51,3 +51,10 @@ def test_an_attempt_that_is_unknown_changes_nothing() -> None:
     made.phase("other", "link", 1.0)
     made.progress("other", 1, 1)
     assert len(made.lines(101.0, 24)) == 2
+
+
+def test_of_two_attempts_at_a_cell_the_last_one_counts() -> None:
+    made = board()
+    made.end("c1", passed=False)
+    made.end("c1.a2", passed=True, cell="c1")
+    assert made.lines(110.0, 24)[0] == "1/10 cells, 1 running, 0:10 elapsed, about 1:30 left"
