@@ -9,7 +9,7 @@ from typing import Final
 from testbed.compressed.expand import MAX_EXPANDED_BYTES, zst_path
 
 LEVEL: Final = 3
-"""Measured on a capture of headers: level 3 leaves 21 % at 500 MB/s, level 9 leaves 19 % at a sixth of the speed."""
+"""The default level of the zstd command."""
 
 _BLOCK_BYTES: Final = 1 << 20
 
