@@ -41,6 +41,7 @@ class FakeExecutor:
         self.most = 0
         self.alone: list[str] = []
         self.order: list[str] = []
+        self._results: dict[str, Result] = {}
         self._running = 0
         self._lock = threading.Lock()
 
@@ -55,15 +56,19 @@ class FakeExecutor:
         try:
             observer.phase("transfer")
             observer.progress(1, 1)
-            return self._write(attempt, self.script(attempt, stop))
+            return self._conclude(attempt, self.script(attempt, stop))
         finally:
             with self._lock:
                 self._running -= 1
 
     def abandon(self, attempt: Attempt, failure: Failure) -> Result:
-        return self._write(attempt, result_of(attempt, status="error", reason=failure.message, failure=failure))
+        return self._conclude(attempt, result_of(attempt, status="error", reason=failure.message, failure=failure))
 
-    def _write(self, attempt: Attempt, result: Result) -> Result:
-        attempt.folder.mkdir(exist_ok=True, parents=True)
-        write_json(attempt.folder / "result.json", result.model_dump())
-        return result
+    def _conclude(self, attempt: Attempt, result: Result) -> Result:
+        """Write the result of an attempt, once: its own thread and the one that abandons it may be here together."""
+        with self._lock:
+            if attempt.name not in self._results:
+                attempt.folder.mkdir(exist_ok=True, parents=True)
+                write_json(attempt.folder / "result.json", result.model_dump())
+                self._results[attempt.name] = result
+            return self._results[attempt.name]

@@ -1,11 +1,14 @@
 import _thread
+import queue
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from testbed.errors import HostError
 from testbed.result import Failure, Result
+from testbed.run.conclusion import read_result
 from testbed.run.executor import Attempt
 from testbed.run.runner import Runner, Surroundings, ending_of
 from testbed.run.stop import Stop
@@ -31,8 +34,14 @@ class Bench:
         self.stop = Stop()
         self.index: list[Summary] = []
 
-    def runner(self, executor: FakeExecutor, rules: Rules, limit_s: float = 3600.0, **options) -> Runner:
-        around = Surroundings(Capacity(64), lambda: IDLE, hard_limit_s=lambda _planned: limit_s)
+    def runner(
+        self,
+        executor: FakeExecutor,
+        rules: Rules,
+        limit_s: Callable[[PlannedCell], float] = lambda _planned: 3600.0,
+        **options,
+    ) -> Runner:
+        around = Surroundings(Capacity(64), lambda: IDLE, hard_limit_s=limit_s)
         return Runner(executor, self.observer, self.stop, rules=rules, surroundings=around, index=self, **options)
 
     def append(self, summary: Summary) -> None:
@@ -158,27 +167,37 @@ def test_a_second_interruption_waits_for_nothing(bench: Bench) -> None:
 
 
 def test_a_cell_that_hangs_is_given_up_and_counted_once(bench: Bench) -> None:
+    """Only the first cell has a limit that it reaches; its own result arrives late, before the last cell ends."""
     release = threading.Event()
+    hung: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
 
     def script(attempt: Attempt, _stop: Stop) -> Result:
+        assert release.wait(WAIT_S)
         if attempt.planned.cell.nodes == 1:
-            assert release.wait(WAIT_S)
+            hung.put(threading.current_thread())
+        elif attempt.planned.cell.nodes == 20:
+            hung.get(timeout=WAIT_S).join(WAIT_S)
         return result_of(attempt)
 
-    runner = bench.runner(FakeExecutor(script), Rules(jobs=2), limit_s=0.2)
+    def limit_s(planned: PlannedCell) -> float:
+        return 0.01 if planned.cell.nodes == 1 else 3600.0
+
+    runner = bench.runner(FakeExecutor(script), Rules(jobs=2), limit_s)
     ended = bench.observer.end
 
     def end(attempt: Attempt, result: Result) -> None:
         ended(attempt, result)
-        if result.status == "error":
-            release.set()  # its own result arrives late, while others still run
+        release.set()
 
     bench.observer.end = end  # type: ignore[method-assign]
     runner.run(cells(20), bench.folder)
     assert len(runner.summaries) == 20
+    assert set(bench.observer.ended.values()) == {1}
     (given_up,) = [summary for summary in runner.summaries if summary.status == "error"]
+    assert given_up == runner.summaries[0]
     assert given_up.failure_kind == "timeout"
     assert "the engine does not respond" in given_up.reason
+    assert read_result(bench.folder / given_up.cell).status == "error"
 
 
 @pytest.mark.parametrize("where", ["execute", "append", "end"])
