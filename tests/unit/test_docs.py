@@ -2,7 +2,6 @@
 
 import ast
 import re
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from ruamel.yaml import YAML
 
 from netem.contract.settings import variables
 from testbed.peer.contract import OPTION_SPECS
+from tests.support.command_line import run_testbed
 from tests.support.import_graph import imports_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,8 +68,7 @@ def documented_commands() -> list[str]:
 def test_commands_are_understood(command: str) -> None:
     """Runs are planned without Docker; the other commands print their help."""
     harmless = "--dry-run" if command.split()[1] in ("run", "matrix") else "--help"
-    argv = [sys.executable, "-m", "testbed", *command.split()[1:], harmless]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run_testbed(*command.split()[1:], harmless, cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 

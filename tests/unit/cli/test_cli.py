@@ -19,20 +19,15 @@ from testbed.__main__ import main
 from testbed.errors import DeadlineError, HostError, InputError
 from testbed.scenario.model import Cell
 from testbed.scenario.validate import Problem, validate
+from tests.support.command_line import run_testbed
 
 COMMANDS = list(cli.COMMANDS)
 
 
-def run(*arguments: str, cwd: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "testbed", *arguments],
-        env=os.environ | environment,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def run_process(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run `testbed ARGUMENTS` as the user does; most tests need no process of their own."""
+    argv = [sys.executable, "-m", "testbed", *arguments]
+    return subprocess.run(argv, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -97,7 +92,7 @@ def test_errors_choose_the_exit_code(error: Exception, code: int, capsys: pytest
 
 
 def test_a_plan_runs_nothing_and_prints_everything() -> None:
-    done = run("run", "--dry-run", "--chunk", "10k", "--latency", "20ms", DOCKER_HOST="unix:///nowhere")
+    done = run_process("run", "--dry-run", "--chunk", "10k", "--latency", "20ms", DOCKER_HOST="unix:///nowhere")
     assert done.returncode == 0, done.stderr
     assert "TESTBED_CHUNK_BYTES=10240" in done.stdout
     assert done.stdout.endswith("\nnot checked: images, kernel, kernel settings\n")
@@ -105,19 +100,19 @@ def test_a_plan_runs_nothing_and_prints_everything() -> None:
 
 
 def test_a_dry_run_names_the_guests_kernel_if_there_is_one() -> None:
-    assert "kernel: sid, in a guest VM" in run("run", "--dry-run", "--kernel", "sid").stdout
-    assert "kernel:" not in run("run", "--dry-run").stdout
+    assert "kernel: sid, in a guest VM" in run_testbed("run", "--dry-run", "--kernel", "sid").stdout
+    assert "kernel:" not in run_testbed("run", "--dry-run").stdout
 
 
 def test_a_plan_as_a_document() -> None:
-    done = run("run", "--dry-run", "--json", "--family", "ipv6")
+    done = run_testbed("run", "--dry-run", "--json", "--family", "ipv6")
     document = json.loads(done.stdout)
     assert document["cells"][0]["endpoints"]["server"]["TESTBED_FAMILY"] == "ipv6"
     assert document["cells"][0]["total_bytes"] == 255_204
 
 
 def test_an_option_overrides_its_environment_variable() -> None:
-    done = run(
+    done = run_testbed(
         "run",
         "--dry-run",
         "--json",
@@ -132,7 +127,7 @@ def test_an_option_overrides_its_environment_variable() -> None:
 
 
 def test_every_wrong_option_is_named_at_once() -> None:
-    done = run("run", "--chunk", "10kbit", "--delay", "1", "--family", "ipv5", "--nodes", "x")
+    done = run_testbed("run", "--chunk", "10kbit", "--delay", "1", "--family", "ipv5", "--nodes", "x")
     assert done.returncode == 2
     assert [line.split(":")[1].strip() for line in done.stderr.splitlines()[:-1]] == [
         "--family",
@@ -157,7 +152,7 @@ def test_a_command_line_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_options_that_do_not_go_together_are_one_line() -> None:
-    done = run("run", "--latency", "1ms", "--jitter", "5ms")
+    done = run_testbed("run", "--latency", "1ms", "--jitter", "5ms")
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == (
         "testbed: jitter 5ms exceeds latency 1ms: frames would arrive before they are sent"
@@ -165,7 +160,7 @@ def test_options_that_do_not_go_together_are_one_line() -> None:
 
 
 def test_no_engine_is_one_message_and_one_document() -> None:
-    done = run("run", "--json", DOCKER_HOST="unix:///nowhere/docker.sock")
+    done = run_process("run", "--json", DOCKER_HOST="unix:///nowhere/docker.sock")
     assert done.returncode == 3
     message = "connect to the Docker engine at unix:///nowhere/docker.sock: No such file or directory"
     assert json.loads(done.stdout)["error"]["message"] == message
@@ -176,14 +171,14 @@ def test_no_engine_is_one_message_and_one_document() -> None:
 def test_a_scenario_with_mistakes_names_them_all(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("cells:\n  famly: ipv4\n  chunk: [1k, 2bit]\n")
-    done = run("matrix", str(path))
+    done = run_testbed("matrix", str(path))
     assert done.returncode == 2
     assert f"testbed: {path}:2:3: famly: unknown field" in done.stderr
     assert f"testbed: {path}:3:15: chunk: '2bit' names bits" in done.stderr
 
 
 def test_a_missing_scenario(tmp_path: Path) -> None:
-    done = run("matrix", str(tmp_path / "gone.yaml"))
+    done = run_testbed("matrix", str(tmp_path / "gone.yaml"))
     assert done.returncode == 2
     assert done.stderr == f"testbed: {tmp_path / 'gone.yaml'}: No such file or directory\n"
 
@@ -191,12 +186,12 @@ def test_a_missing_scenario(tmp_path: Path) -> None:
 def test_a_scenario_as_a_plan(tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
     path.write_text("cells: {family: [ipv4, ipv6]}\n")
-    done = run("matrix", "--dry-run", "--json", str(path))
+    done = run_testbed("matrix", "--dry-run", "--json", str(path))
     assert [cell["requested"]["family"] for cell in json.loads(done.stdout)["cells"]] == ["ipv4", "ipv6"]
 
 
 def plan(*arguments: str, **environment: str) -> dict[str, object]:
-    done = run("run", "--dry-run", "--json", *arguments, **environment)
+    done = run_testbed("run", "--dry-run", "--json", *arguments, **environment)
     assert done.returncode == 0, done.stderr
     cell = json.loads(done.stdout)["cells"][0]
     assert isinstance(cell, dict)
@@ -240,7 +235,7 @@ def test_an_invalid_link(tmp_path: Path, arguments: tuple[str, ...], message: st
     (tmp_path / "odd.yaml").write_text("at: x\n")
     (tmp_path / "latin1.yaml").write_bytes(b"- at: 1s\n  netem: \xe9\n")
     (tmp_path / "odd.dist").write_text("no numbers\n")
-    done = run("run", "--dry-run", *arguments, cwd=tmp_path)
+    done = run_testbed("run", "--dry-run", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
 
@@ -259,7 +254,7 @@ def test_an_invalid_link(tmp_path: Path, arguments: tuple[str, ...], message: st
 def test_an_error_is_one_document_too(
     arguments: tuple[str, ...], environment: dict[str, str], kind: str, message: str
 ) -> None:
-    done = run(*arguments, **environment)
+    done = run_testbed(*arguments, **environment)
     assert done.returncode == 2
     error = json.loads(done.stdout)["error"]
     assert error["kind"] == kind
@@ -268,12 +263,12 @@ def test_an_error_is_one_document_too(
 
 
 def test_without_json_an_error_is_on_standard_error_only() -> None:
-    done = run("run", "--family", "ipv5", TESTBED_RUN_JSON="0")
+    done = run_testbed("run", "--family", "ipv5", TESTBED_RUN_JSON="0")
     assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_an_unknown_variable_in_the_environment_is_a_warning() -> None:
-    done = run("run", "--dry-run", TESTBED_RUN_DELLAY="1s", TESTBED_RUN_CHUNK="1k", TESTBED_MATRIX_X="1")
+    done = run_testbed("run", "--dry-run", TESTBED_RUN_DELLAY="1s", TESTBED_RUN_CHUNK="1k", TESTBED_MATRIX_X="1")
     assert done.returncode == 0
     assert (
         done.stderr == "testbed: TESTBED_RUN_DELLAY is not an option of this command; did you mean TESTBED_RUN_DELAY?\n"
@@ -282,21 +277,21 @@ def test_an_unknown_variable_in_the_environment_is_a_warning() -> None:
 
 def test_an_error_does_not_control_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text('cells: {"\\e]0;x\\a": 1}\n')
-    done = run("matrix", str(tmp_path / "s.yaml"))
+    done = run_testbed("matrix", str(tmp_path / "s.yaml"))
     assert r"\x1b]0;x\x07: unknown field" in done.stderr
     assert "\x1b" not in done.stderr
 
 
 @pytest.mark.parametrize("image", ["a\x1b[31m", "bücher:1", "a b", "-x", "", "x" * 600])
 def test_an_invalid_image_name(image: str) -> None:
-    done = run("run", f"--client={image}")
+    done = run_testbed("run", f"--client={image}")
     assert done.returncode == 2
     assert "is neither py, c nor the name of an image" in done.stderr
     assert len(done.stderr) < 300
 
 
 def test_a_time_out_of_zero_is_invalid() -> None:
-    done = run("run", "--timeout", "0")
+    done = run_testbed("run", "--timeout", "0")
     assert done.returncode == 2
     assert "--timeout: a time-out of 0 is invalid" in done.stderr
 
