@@ -16,6 +16,8 @@ import pytest
 from testbed.stack.images import Images
 from testbed.wire import list_blocks
 from tests.support.peer_lab import EVENTS, FLAG, Ended, Peer, PeerLab, connection_errors, peer_lab
+from tests.support.sidecar import START_S
+from tests.support.waiting import wait_until
 from tests.support.wire_programs import STOPS_WITHIN_S, parse_events
 from tests.support.wire_vectors import VECTORS, decode, parse
 
@@ -55,6 +57,8 @@ for _ in range(3000):
 print("no answer")
 ' "$@"
 """
+# Established connections to port 22B8 that a process has accepted: until then a socket has no inode.
+ACCEPTED = """cat /proc/net/tcp /proc/net/tcp6 | awk '$2 ~ /:22B8$/ && $4 == "01" && $10 != 0' | wc -l"""
 SLOW_STREAM = b"".join(list_blocks(20, 500))
 SHORT = b"".join(list_blocks(2, 3))
 MEMORY_BYTES = 200 * 2**20
@@ -241,11 +245,18 @@ def flood(lab: PeerLab, family: str, mode: str, threads: int) -> Peer:
     return tools
 
 
+def await_accepted(server: Peer, connected: int) -> None:
+    """Wait until a server has accepted all of its connections, and as many as have logs: peers connect without it."""
+    wait_until(lambda: int(server.run(ACCEPTED)) >= connected, START_S)
+    wait_until(lambda: server.run(f"ls {EVENTS}.{LOGS} 2>/dev/null || true"), START_S)
+
+
 @pytest.mark.parametrize("program", ["py", "c"])
 @pytest.mark.parametrize("mode", ["churn", "lists", "bytes"])
 def test_a_server_stops_under_attack(lab: PeerLab, mode: str, program: str, one_family: str) -> None:
     server = lab.server(program, one_family, "--repeat=0", "--print=none", "--verbose=0")
     flood(lab, one_family, mode, 4 if mode == "churn" else PEERS)
+    await_accepted(server, 0 if mode == "churn" else PEERS)
     ended = server.stop()
     assert (ended.status, ended.seconds_to_stop < STOPS_WITHIN_S) == (0, True)
     positions = [position for _, position in connection_errors(ended.err)]

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE_HERE = (".git", ".venv", ".env", "runs", "build", "__pycache__", ".*_cache", ".hypothesis")
-QUICK_S = 10
-"""The second setup only checks: two seconds alone, five times that on a busy machine."""
 
 pytestmark = pytest.mark.docker
 
@@ -39,9 +36,7 @@ def test_a_fresh_checkout_is_set_up_once(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
     assert "created in .venv" in first.stdout
     assert "written to .env" in first.stdout
-    start_s = time.monotonic()
     second = make(checkout, "setup", **environment)
-    assert time.monotonic() - start_s < QUICK_S
     assert second.returncode == 0
     assert [line.split()[-1] for line in second.stdout.splitlines()].count("ready") == 4
     assert "run" in output(str(checkout / ".venv/bin/testbed"), "--help")
