@@ -2,25 +2,27 @@
 
 In a `conftest.py`: `pytest_plugins = ["testbed.pytest_plugin"]`, or import its names. A test requests the fixture
 `testbed_cell` and calls it with the fields of a cell; a test that requests `family` runs once for each family of
-`--family`. Without a Docker engine these tests fail; they never skip. A test fails, too, when it leaves resources
-behind.
+`--family`. With `--isolation warm`, cells share networks and sidecars; those of a test with the mark `fresh` do not.
+Without a Docker engine these tests fail; they never skip. A test fails, too, when it leaves resources behind.
 """
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import pytest
 
 from testbed.errors import HostError
-from testbed.ownership import RUN
-from testbed.result import Result
+from testbed.ownership import RUN, this_process
+from testbed.result import Isolation, Result
 from testbed.run.executor import Attempt
+from testbed.run.folder import new_run_id
 from testbed.run.machines import Guests
 from testbed.run.run import Run, RunReport
 from testbed.run.site import LocalSite
+from testbed.run.warm import WarmRigs
 from testbed.scenario.expand import Scenario, expand
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
@@ -65,9 +67,20 @@ class _Notes:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --family."""
+    """Add --family and --isolation."""
     group = parser.getgroup("testbed")
     group.addoption("--family", choices=[*FAMILIES, "both"], default="both", help="address families to test")
+    group.addoption(
+        "--isolation",
+        choices=get_args(Isolation),
+        default="fresh",
+        help="fresh: everything of a cell is new (the default); warm: tests share networks and sidecars",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark of this plug-in."""
+    config.addinivalue_line("markers", "fresh: the cells of this test are fresh, also with --isolation warm")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -121,6 +134,28 @@ def testbed_guests(testbed_engine: DockerEngine, testbed_images: Images) -> Iter
         yield guests
 
 
+@pytest.fixture(scope="session")
+def testbed_rigs(testbed_engine: DockerEngine, testbed_guests: Guests) -> Iterator[WarmRigs]:
+    """Provide the networks and sidecars of warm cells; a rig is made when a cell first needs it."""
+    del testbed_guests  # which has to outlive the rigs in it
+    run = new_run_id()
+    with closing(WarmRigs(run, this_process(), print)) as rigs:
+        yield rigs
+    _assert_nothing_left(testbed_engine, [run])
+
+
+def _isolation(request: pytest.FixtureRequest) -> Isolation:
+    if request.node.get_closest_marker("fresh"):
+        return "fresh"
+    chosen: Isolation = request.config.getoption("--isolation", default="fresh")
+    return chosen
+
+
+def _assert_nothing_left(engine: DockerEngine, runs: list[str]) -> None:
+    left = [found.handle for name in runs for found in engine.find(f"{RUN}={name}")]
+    assert not left, f"left behind in the engine: {left}"
+
+
 @pytest.fixture
 def testbed_cell(
     request: pytest.FixtureRequest,
@@ -131,6 +166,8 @@ def testbed_cell(
 ) -> Iterator[Callable[..., CellShown]]:
     """Return a function that runs the cell with the given fields."""
     runs: list[str] = []
+    isolation = _isolation(request)
+    rigs = request.getfixturevalue("testbed_rigs") if isolation == "warm" else None
     folders = request.node.stash.setdefault(_FOLDERS, [])
 
     def run(**fields: object) -> CellShown:
@@ -141,6 +178,8 @@ def testbed_cell(
             observer,
             engine_version=testbed_engine.version,
             machines=testbed_guests,
+            isolation=isolation,
+            rigs=rigs,
         )
         scenario = Scenario(request.node.name, "", tuple(expand(fields)))
         report = Run(site, observer, output=tmp_path / "runs").run(scenario)
@@ -151,5 +190,4 @@ def testbed_cell(
         return CellShown(result, folder, report)
 
     yield run
-    left = [found.handle for name in runs for found in testbed_engine.find(f"{RUN}={name}")]
-    assert not left, f"left behind in the engine: {left}"
+    _assert_nothing_left(testbed_engine, runs)

@@ -22,12 +22,14 @@ import pytest
 from testbed.ownership import RUN
 from testbed.pytest_plugin import (  # noqa: F401 - pytest uses the names that it finds here
     pytest_addoption,
+    pytest_configure,
     pytest_generate_tests,
     pytest_runtest_makereport,
     testbed_cell,
     testbed_engine,
     testbed_guests,
     testbed_images,
+    testbed_rigs,
 )
 from testbed.stack.clean import remove_all
 from testbed.stack.docker_engine import DockerEngine

@@ -5,6 +5,7 @@ import json
 import random
 import secrets
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import yaml
 from testbed.analysis.packets.capture import read_capture
 from testbed.analysis.packets.flags import SYN
 from testbed.compressed.expand import stored
-from testbed.ownership import ResourceLabels, this_process
+from testbed.ownership import OWNER, ResourceLabels, this_process
 from testbed.run.cell import CellOutcome, CellRun
 from testbed.run.preparation import prepare_images
 from testbed.run.rig import Rig
@@ -169,3 +170,47 @@ def test_what_a_reset_does_not_know_is_found(lab: Lab) -> None:
     lab.run()
     inside(lab.sidecars[0], "ip", "tuntap", "add", "dev", "other0", "mode", "tap")
     assert lab.rig.finish(reset=True) == ["the device other0 is left"]
+
+
+OF_USERS = """
+import json
+from pathlib import Path
+
+import pytest
+from testbed.ownership import OWNER, ROLE, this_process
+
+
+def record(cell, engine):
+    assert cell.result.status == "passed", cell.result.reason
+    mine = engine.find(f"{OWNER}={this_process()}")
+    rigs = sorted(found.handle.id for found in mine if found.labels[ROLE].endswith("-netem"))
+    with Path(__file__).with_name("found.jsonl").open("a") as out:
+        out.write(json.dumps([cell.result.isolation, rigs, str(this_process())]) + "\\n")
+
+
+def test_one(testbed_cell, testbed_engine):
+    record(testbed_cell(nodes=2), testbed_engine)
+
+
+def test_two(testbed_cell, testbed_engine):
+    record(testbed_cell(nodes=3, client="c", latency="2ms"), testbed_engine)
+
+
+@pytest.mark.fresh
+def test_of_its_own(testbed_cell, testbed_engine):
+    record(testbed_cell(nodes=2), testbed_engine)
+"""
+
+
+def test_tests_share_a_rig_unless_they_are_marked(testbed_engine: DockerEngine, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["testbed.pytest_plugin"]\n')
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+    (tmp_path / "test_it.py").write_text(OF_USERS)
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--isolation", "warm"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout
+    lines = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
+    assert [isolation for isolation, _, _ in lines] == ["warm", "warm", "fresh"]
+    assert [len(rigs) for _, rigs, _ in lines] == [2, 2, 2]
+    assert lines[0][1] == lines[1][1] == lines[2][1]
+    assert testbed_engine.find(f"{OWNER}={lines[0][2]}") == []

@@ -5,9 +5,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,8 @@ from testbed.run.judging import Judge
 from testbed.run.machines import Machine, Machines
 from testbed.run.preparation import PreparedImages
 from testbed.run.reconnect import Reconnection
-from testbed.run.rig import Rig, rig_key
-from testbed.run.rigs import RigPool
 from testbed.run.stop import Stop
+from testbed.run.warm import WarmRigs
 from testbed.scenario.expand import PlannedCell
 from testbed.stack.cancel import CanceledError
 from testbed.stack.cell import EndpointSpec
@@ -51,6 +49,8 @@ class LocalSettings:
     """How many cells need each kernel, so that a guest stops after its last one."""
 
     isolation: Isolation = "fresh"
+    rigs: WarmRigs | None = None
+    """The rigs of warm cells, if they are to outlive the run."""
 
 
 @dataclass(slots=True)
@@ -77,8 +77,7 @@ class LocalExecutor:
         self._reconnection = Reconnection(engine, f"{RUN}={settings.run}")
         self._lock = threading.Lock()
         self._open: dict[str, _Conclusion] = {}
-        self._rigs: RigPool[Rig] = RigPool(observer.note)
-        self._rig_numbers = count(1)
+        self._rigs = settings.rigs or WarmRigs(settings.run, settings.owner, observer.note)
         self.kept = False
         self.left = False
 
@@ -208,18 +207,8 @@ class LocalExecutor:
         specs: Mapping[str, EndpointSpec],
         deadline_s: float,
     ) -> None:
-        def new_rig() -> Rig:
-            return Rig(
-                machine.engine,
-                replace(labels, cell=f"rig-{next(self._rig_numbers)}"),
-                specs,
-                self._settings.images.netem_tag,
-                tun=self._has_tun(machine),
-                timeout_scale=timeout_scale(emulated=machine.emulated),
-                disposable=bool(machine.facts),
-            )
-
-        with self._rigs.lease((id(machine.engine), rig_key(specs)), new_rig) as lease:
+        tun = partial(self._has_tun, machine)
+        with self._rigs.lease(machine, specs, self._settings.images.netem_tag, tun) as lease:
             cell = lease.rig.cell(labels, specs)
             run = make(cell)
             # The sidecars have their capability already, or the rig would not exist.
@@ -227,7 +216,10 @@ class LocalExecutor:
             lease.clean = run.outcome.failure is None
 
     def close(self) -> None:
-        """Close the rigs, after the last attempt."""
+        """Close the rigs, after the last attempt; those that outlive the run are only left in order."""
+        if self._settings.rigs:
+            self._rigs.settle()
+            return
         self._rigs.close()
         self.left = self.left or self._rigs.left
 

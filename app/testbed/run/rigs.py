@@ -92,6 +92,10 @@ class RigPool(Generic[R]):
             idle, self._idle = self._idle, []
         for _, rig in idle:
             self._in_background(lambda rig=rig: self._close(rig))  # type: ignore[misc]
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until everything is removed that ended cells have left, and until each rig is idle or closed."""
         while True:
             with self._changed:
                 thread = next(iter(self._threads), None)

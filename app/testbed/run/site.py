@@ -18,6 +18,7 @@ from testbed.run.local import LocalExecutor, LocalSettings
 from testbed.run.machines import HostOnly, Machines, guest_facts
 from testbed.run.preparation import prepare_images
 from testbed.run.runner import Surroundings
+from testbed.run.warm import WarmRigs
 from testbed.scenario.expand import PlannedCell, Scenario
 from testbed.scenario.model import HOST
 from testbed.stack.clean import leftovers, remove_all
@@ -66,7 +67,9 @@ class LocalSite:
         isolation: Isolation = "fresh",
         engine_version: dict[str, Any] | None = None,
         machines: Machines | None = None,
+        rigs: WarmRigs | None = None,
     ) -> None:
+        """`rigs` are those of warm cells, if they are to outlive the run."""
         self._engine = engine
         self._images = images
         self._observer = observer
@@ -74,6 +77,7 @@ class LocalSite:
         self._isolation: Isolation = isolation
         self._engine_version = engine_version or {}
         self._machines = machines or HostOnly(engine)
+        self._rigs = rigs
         self._owner = this_process()
         self._settings: LocalSettings | None = None
         self._facts: dict[str, Any] = {}
@@ -99,7 +103,7 @@ class LocalSite:
         inputs = Inputs(images, scenario.files, self._facts, guest_facts)
         pending = Counter(planned.cell.kernel for planned in scenario.cells)
         self._settings = LocalSettings(
-            run, self._owner, images, self._keep, self._engine_version, inputs.of, pending, self._isolation
+            run, self._owner, images, self._keep, self._engine_version, inputs.of, pending, self._isolation, self._rigs
         )
 
     def document(self) -> dict[str, Any]:

@@ -44,9 +44,7 @@ class Lab:
         """Run one cell, and wait until what it leaves has been removed."""
         with self.pool.lease(key, self.make) as lease:
             rig, lease.clean = lease.rig, clean
-        for thread in threading.enumerate():
-            if thread.name == "rig":
-                thread.join()
+        self.pool.settle()
         return rig
 
 
