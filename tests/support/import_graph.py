@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests.support.syntax import dotted, walk
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("testbed", "netem")
 _DYNAMIC = ("import_module", "__import__")
@@ -33,6 +35,10 @@ class Module:
     def tree(self) -> ast.Module:
         return _parse(self.path)
 
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Return all nodes of its tree."""
+        return _nodes(self.path)
+
     def imports(self) -> frozenset[str]:
         """Return the modules that it imports, by their full names."""
         return _imports_of_module(self)
@@ -45,12 +51,17 @@ class Module:
 @cache
 def _imports_of_module(module: Module) -> frozenset[str]:
     package = module.name if module.is_package else module.name.rpartition(".")[0]
-    return frozenset(imports_of(module.tree(), package))
+    return frozenset(_imports_in(module.nodes(), package))
 
 
 @cache
 def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
+
+
+@cache
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    return walk(_parse(path))
 
 
 @cache
@@ -66,7 +77,11 @@ def modules() -> tuple[Module, ...]:
 
 def imports_of(tree: ast.AST, package: str) -> Iterator[str]:
     """Yield what a tree imports; `package` is the one that relative names start from."""
-    for node in ast.walk(tree):
+    yield from _imports_in(walk(tree), package)
+
+
+def _imports_in(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -80,7 +95,7 @@ def imports_of(tree: ast.AST, package: str) -> Iterator[str]:
 def _dynamic_import(call: ast.Call) -> Iterator[str]:
     """Yield the module of `import_module("x")`, also where the function is passed: `submit(import_module, "x")`."""
     constants = [each.value for each in call.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
-    if constants and any(ast.unparse(part).rpartition(".")[2] in _DYNAMIC for part in (call.func, *call.args)):
+    if constants and any(dotted(part).rpartition(".")[2] in _DYNAMIC for part in (call.func, *call.args)):
         yield from constants
 
 
