@@ -1,12 +1,11 @@
 """For all tests: examples of hypothesis have no deadline, because durations depend on the machine.
 
-`HYPOTHESIS_PROFILE=soak` tries ten times as many examples.
+`HYPOTHESIS_PROFILE=soak` tries twenty times as many examples, and sends as many more packets through the link's model.
 """
-
-import os
 
 from hypothesis import settings
 
-settings.register_profile("testbed", deadline=None)
-settings.register_profile("soak", deadline=None, max_examples=1000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "testbed"))
+from tests.support.effort import PROFILE, many
+
+settings.register_profile(PROFILE, deadline=None, max_examples=many(50))
+settings.load_profile(PROFILE)

@@ -14,6 +14,7 @@ from testbed.analysis.join.observation import End, Observation
 from testbed.analysis.join.samples import parse_samples
 from testbed.analysis.packets.capture import analyse_capture
 from tests.support.captures import pcap
+from tests.support.effort import many
 from tests.support.transfers import OFFSET_NS, captured, fast_reader, slow_network, slow_reader, slow_sender, swallowed
 
 TRANSFERS = {made.__name__: made() for made in (slow_reader, swallowed, fast_reader, slow_network, slow_sender)}
@@ -54,7 +55,7 @@ def test_fields_name_their_unit(fact: type[Fact]) -> None:
     assert all(name.endswith(UNITS) for name in floats), floats
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(30), deadline=None)
 @given(data=st.data())
 def test_whatever_is_missing_no_rule_breaks(data: st.DataObject) -> None:
     """Cut logs, samples and captures anywhere."""

@@ -14,16 +14,22 @@ from hypothesis import strategies as st
 from testbed.analysis.packets.capture import analyse_capture, read_capture
 from testbed.analysis.packets.errors import CaptureError
 from testbed.analysis.packets.model import Capture
-from tests.support.captures import Wrapping, exchange, pcap, pcapng
+from tests.support.captures import Segment, Wrapping, exchange, pcap, pcapng
+from tests.support.effort import many
 from tests.support.random_exchange import random_segments
 
-SOURCES = [
-    pcap(exchange()),
-    pcap(exchange(), Wrapping("qinq", 6, extensions=(0, 60, 43))),
-    pcap(exchange(), order=">", nanoseconds=False),
-    pcapng(exchange()),
-    pcapng(exchange(), Wrapping("sll2", 6)),
-]
+
+def sources(segments: list[Segment]) -> list[bytes]:
+    return [
+        pcap(segments),
+        pcap(segments, Wrapping("qinq", 6, extensions=(0, 60, 43))),
+        pcap(segments, order=">", nanoseconds=False),
+        pcapng(segments),
+        pcapng(segments, Wrapping("sll2", 6)),
+    ]
+
+
+SOURCES = sources(exchange())
 
 
 def attempt(data: bytes) -> Capture | CaptureError:
@@ -44,13 +50,13 @@ def survives(data: bytes) -> None:
         assert len(connection.segments()) == len(connection.frames) > 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(50), deadline=None)
 @given(st.sampled_from([data[:start] for data in SOURCES for start in (0, 4, 24, 28, 48)]), st.binary(max_size=400))
 def test_random_bytes(start: bytes, tail: bytes) -> None:
     survives(start + tail)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=many(75), deadline=None)
 @given(source=st.sampled_from(SOURCES), seed=st.integers(0, 2**32), changes=st.integers(1, 30))
 def test_mutated(source: bytes, seed: int, changes: int) -> None:
     rng = random.Random(seed)
@@ -63,12 +69,13 @@ def test_mutated(source: bytes, seed: int, changes: int) -> None:
 
 @pytest.mark.parametrize("source", range(len(SOURCES)))
 def test_truncated_anywhere(source: int) -> None:
-    data = SOURCES[source]
+    """A short exchange: one segment more is cut in no other way."""
+    data = sources(exchange(2))[source]
     for size in range(0, len(data), 7):
         survives(data[:size])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=many(15), deadline=None)
 @given(st.integers(0, 2**32))
 def test_interleaving_makes_no_difference(seed: int) -> None:
     """Every frame has the same marks whether connections are interleaved or consecutive."""

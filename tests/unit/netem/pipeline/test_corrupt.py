@@ -5,9 +5,10 @@ import pytest
 from netem.pipeline import Pipeline, wants_segments
 from netem.pipeline.frame import checksum
 from netem.spec import parse
+from tests.support.effort import many
 from tests.support.frames import ipv4, numbered, ports, send
 
-PACKETS = 100_000
+PACKETS = many(20_000)
 
 
 def flipped_bits(before: bytes, after: bytes) -> int:

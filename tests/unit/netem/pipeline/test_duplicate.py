@@ -2,9 +2,10 @@ from collections import Counter
 
 import pytest
 
+from tests.support.effort import many
 from tests.support.frames import send_numbered
 
-PACKETS = 100_000
+PACKETS = many(20_000)
 Z = 4.0
 
 

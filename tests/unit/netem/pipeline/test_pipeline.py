@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from netem.pipeline import Pipeline, Resources
 from netem.spec import Impairment, SpecError, parse
+from tests.support.effort import many
 from tests.support.frames import ETHERNET, ipv4, ipv6, numbered, ports, send, send_numbered
 
 MS = 10**6
@@ -248,7 +249,7 @@ def test_the_engine_delay_depends_on_the_pops() -> None:
     assert (figures.min, figures.max, figures.packets) == (10_250_000, 10_250_000, 2)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=many(30), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.binary(max_size=70)), max_size=40), st.sampled_from(TEXTS))
 def test_any_bytes_come_out_in_time_order(frames: list[tuple[int, bytes]], text: str) -> None:
     now_ns, timed = 0, []

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from netem.pipeline.rate import line_bytes
 from netem.spec.model import Rate
+from tests.support.effort import many
 from tests.support.frames import send_numbered
 
 S = 10**9
@@ -38,7 +39,7 @@ def test_cells_are_whole_and_enough(wire: int, overhead: int, cell: int, cell_ov
 
 
 def test_a_long_queue_leaves_to_the_nanosecond() -> None:
-    packets, size = 100_000, 500
+    packets, size = many(20_000), 500
     _, left = send_numbered(f"limit {packets} rate 10mbit 20 100 5", packets, every_ns=0, size=size)
     each_ns = (-(-(size + 20) // 100) * 105) * 8 * S // 10**7
     assert [at_ns for at_ns, _ in left] == [each_ns * (number + 1) for number in range(packets)]

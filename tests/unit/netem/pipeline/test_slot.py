@@ -6,12 +6,13 @@ import pytest
 
 from netem.pipeline import Pipeline
 from netem.spec import parse
+from tests.support.effort import many
 from tests.support.frames import numbered, send, send_numbered
 
 MS = 10**6
 
 
-def bunches(text: str, packets: int = 100_000, every_ns: int = MS // 10) -> list[tuple[int, int]]:
+def bunches(text: str, packets: int = many(20_000), every_ns: int = MS // 10) -> list[tuple[int, int]]:
     """Return (time, packets) of each bunch."""
     _, left = send_numbered(f"limit 100000 {text}", packets, every_ns=every_ns)
     assert [number for _, number in left] == list(range(packets))

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from testbed.analysis.packets.follow.streams import both_directions, previous
 from tests.support.batches import batch_of
 from tests.support.captures import MASK, exchange
+from tests.support.effort import many
 from tests.support.random_exchange import random_segments
 
 
@@ -13,7 +14,7 @@ def test_previous() -> None:
     assert previous(np.empty(0, np.int64), 3).tolist() == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=many(20), deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_last_frame_of_the_other_direction(seed: int) -> None:
     """Counting gives the same result as a search backwards, and never the frame of another connection."""

@@ -12,6 +12,7 @@ from testbed.analysis.packets.mark.marking import mark_by_reference
 from testbed.analysis.packets.mark.reference import Frame, FrameAnalysis, ReferenceTracker
 from tests.support.batches import batch_of, marked
 from tests.support.captures import Segment, exchange, handshake, spaced
+from tests.support.effort import many
 from tests.support.random_exchange import random_segments
 
 
@@ -25,7 +26,7 @@ def assert_same(fast: AnalysisColumns, reference: AnalysisColumns) -> None:
         np.testing.assert_array_equal(getattr(fast, column.name), getattr(reference, column.name), column.name)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(50), deadline=None)
 @given(st.integers(0, 2**32))
 @example(19424)  # the first frame is a reset at 0, the data begins below it
 def test_fast_path_and_reference_agree(seed: int) -> None:
@@ -33,7 +34,7 @@ def test_fast_path_and_reference_agree(seed: int) -> None:
     assert_same(marked(batch), mark_by_reference(batch))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=many(20), deadline=None)
 @given(st.integers(0, 2**32))
 def test_other_connections_make_no_difference(seed: int) -> None:
     several = connections(seed)

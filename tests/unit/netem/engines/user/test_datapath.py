@@ -22,6 +22,7 @@ from netem.engines.user.lane_state import MAX_DUE_NS
 from netem.pipeline import Pipeline, is_portable
 from netem.spec import format_impairment, parse
 from tests.support.datapath import Both, build, compare, random_impairment
+from tests.support.effort import many
 from tests.support.frames import numbered
 
 GRAMMAR = Path(__file__).resolve().parents[4] / "vectors" / "netem" / "grammar.tsv"
@@ -115,7 +116,7 @@ def test_same_arrivals_same_result_as_in_the_pipeline(bench: Bench, seed: int) -
     assert compare(bench.path, Random(seed)) > 100
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=many(50), deadline=None)
 @given(st.integers(0, 2**32), st.lists(STEPS, max_size=80))
 def test_any_impairment_and_change_gives_the_same_in_both_data_paths(
     library: Path, seed: int, steps: list[tuple[int, str, int]]
