@@ -10,6 +10,7 @@ import click
 
 from testbed import cli
 from testbed.cli.display import Display
+from testbed.cli.forecast import forecast, forecast_document, forecast_lines
 from testbed.cli.matrix_options import isolation, matrix_options, rules
 from testbed.cli.options import run_options
 from testbed.cli.plan import plan_document, plan_lines
@@ -28,8 +29,8 @@ from testbed.report.text import matrix_lines
 from testbed.result import Result
 from testbed.run.executor import Attempt
 from testbed.run.folder import folder_bytes
+from testbed.run.gauge import read_machine
 from testbed.run.repeats import repeat_lines
-from testbed.scenario.expand import Scenario
 from testbed.units import format_bytes, pluralize
 from testbed.wire.text import visible
 
@@ -45,16 +46,19 @@ def _matrix(file: Path | None, **params: object) -> int:
     with ExitStack() as stack:
         task = stack.enter_context(chosen_cells(file, params, chosen.output))
         if chosen.dry_run:
-            _print_plan(task.scenario, as_json=chosen.as_json)
+            _print_plan(task, chosen, params)
             return 0
         return _run(task, chosen, params)
 
 
-def _print_plan(scenario: Scenario, *, as_json: bool) -> None:
-    if as_json:
-        cli.print_json(plan_document(scenario))
+def _print_plan(task: Task, chosen: Settings, params: Mapping[str, Any]) -> None:
+    found = forecast(task, chosen, params)
+    if chosen.as_json:
+        cli.print_json({**plan_document(task.scenario), "estimate": forecast_document(found)})
     else:
-        click.echo("\n".join(plan_lines(scenario)))
+        click.echo(
+            "\n".join([*plan_lines(task.scenario), *forecast_lines(found, params, read_machine().cpu_pressure_share)])
+        )
 
 
 def _run(task: Task, chosen: Settings, params: Mapping[str, Any]) -> int:

@@ -154,16 +154,21 @@ def isolation(params: Mapping[str, Any]) -> Isolation:
     return chosen
 
 
+def jobs(params: Mapping[str, Any]) -> int | None:
+    """Return how many cells may run at the same time; None = as many as the machine, or a cluster, allows."""
+    source = click.get_current_context().get_parameter_source("jobs")
+    all_slots = params["dask"] and source is ParameterSource.DEFAULT
+    return None if all_slots or params["jobs"] == AUTO else params["jobs"]
+
+
 def rules(params: Mapping[str, Any]) -> Rules:
     """Return how the cells are scheduled; a drawn seed is printed, so that the order can be repeated."""
     order, seed = params["order"]
     if order == "random" and seed is None:
         seed = secrets.randbelow(1 << 32)
         click.echo(f"testbed: --order random:{seed}", err=True)
-    source = click.get_current_context().get_parameter_source("jobs")
-    all_slots = params["dask"] and source is ParameterSource.DEFAULT
     return Rules(
-        jobs=None if all_slots or params["jobs"] == AUTO else params["jobs"],
+        jobs=jobs(params),
         order=order,
         seed=seed or 0,
         fail_fast=params["fail_fast"],

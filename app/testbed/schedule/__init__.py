@@ -1,1 +1,1 @@
-"""Which cell of a run begins next, and beside which others."""
+"""Which cell of a run begins next, and beside which others; what a run will take."""

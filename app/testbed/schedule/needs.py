@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from netem.spec import parse
 from testbed.scenario.ends import ROLES
-from testbed.scenario.model import HOST, SLOW_BYTES_PER_S, Cell
+from testbed.scenario.model import HOST, SLOW_BYTES_PER_S, Cell, parse_impairment
 
 SET_UP_CPU_SHARE: Final = 1.0
 """Of one processor, until the transfer begins: the engine creates, the sidecars start. Measured: 2 to 3 CPU seconds."""
@@ -44,21 +43,27 @@ class Needs:
 def needs_of(cell: Cell) -> Needs:
     """Return the needs of a cell: a slow reader or a slow link sleeps; a transfer without limits needs a processor."""
     work_s = cell.total_bytes * CPU_S_PER_BYTE
-    transfer_s = max(work_s, cell.read_delay_total_s, _on_the_link_s(cell))
+    transfer_s = max(work_s, waiting_s(cell))
     share = min(1.0, work_s / transfer_s) if transfer_s > 0 else 0.0
     return Needs(cell.kernel, transfer_s, max(IDLE_CPU_SHARE, share))
 
 
+def waiting_s(cell: Cell) -> float:
+    """Return how long a transfer takes in which nothing but the reader and the link takes time."""
+    return max(cell.read_delay_total_s, _on_the_link_s(cell))
+
+
+def round_trip_s(cell: Cell) -> float:
+    """Return the round trip of the link: the delays of both directions."""
+    delays = (parse_impairment(cell.impairment(role)).delay for role in ROLES)
+    return sum(delay.delay_ns for delay in delays if delay is not None) / 1e9
+
+
 def _on_the_link_s(cell: Cell) -> float:
     """Return how long the bytes take at the rate of the client's link, with a round trip to begin and one to end."""
-    delay_ns, rate_bytes_per_s = 0, 0.0
-    for role in ROLES:
-        impairment = parse(cell.impairment(role))
-        delay_ns += impairment.delay.delay_ns if impairment.delay is not None else 0
-        if role == "client" and impairment.rate is not None:
-            rate_bytes_per_s = impairment.rate.rate_bps / 8
-    on_the_wire_s = cell.total_bytes / rate_bytes_per_s if rate_bytes_per_s else 0.0
-    return on_the_wire_s + 2 * delay_ns / 1e9
+    rate = parse_impairment(cell.impairment("client")).rate
+    on_the_wire_s = cell.total_bytes * 8 / rate.rate_bps if rate is not None and rate.rate_bps else 0.0
+    return on_the_wire_s + 2 * round_trip_s(cell)
 
 
 def is_guest(needs: Needs) -> bool:
