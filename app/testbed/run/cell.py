@@ -89,7 +89,12 @@ class CellOutcome:
     """The container engine was no longer reachable."""
 
     disk_full: DiskFullError | None = None
-    """A raw file could not be written because the disk is full."""
+    """Of the first file that could not be written because the disk is full; the others follow from it."""
+
+    def note_disk_full(self, error: Exception) -> None:
+        """Remember an error if it is the first one of a full disk."""
+        if self.disk_full is None and isinstance(error, DiskFullError):
+            self.disk_full = error
 
     def restart(self) -> None:
         """Forget what happened before the cell is repeated; what is left behind stays so."""
@@ -220,8 +225,7 @@ class CellRun:
     def _look_at(self, error: TestbedError) -> None:
         """Remember what concerns more than this cell."""
         self.outcome.engine_lost |= isinstance(error, EngineLostError)
-        if isinstance(error, DiskFullError):
-            self.outcome.disk_full = error
+        self.outcome.note_disk_full(error)
 
     def _note_left(self, failure: HostError) -> None:
         self.outcome.left = True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Self
 
-from testbed.errors import HostError, file_attempt
+from testbed.errors import DiskFullError, HostError, file_attempt
 from testbed.run.folder import write_text
 from testbed.run.index_lines import NAME, Index, IndexBuilder, index_text, line_of
 from testbed.run.summary import Summary
@@ -77,9 +77,8 @@ class RunIndex:
                 if written < len(line):
                     os.ftruncate(self._fd, self._size)
             if written < len(line):
-                raise HostError(
-                    f"write {self._path}: only {written} of {len(line)} bytes fitted", hint="free some space"
-                )
+                message = f"write {self._path}: only {written} of {len(line)} bytes fitted"
+                raise DiskFullError(message, hint="free some space there")
             self._size += written
             if self._clock() - self._synced_s >= SYNC_INTERVAL_S:
                 self._sync()
@@ -102,6 +101,10 @@ class RunIndex:
         """Return itself."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self.close()
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Close it; where an error ends the run, what closing meets is not reported in its place."""
+        try:
+            self.close()
+        except HostError:
+            if error is None:
+                raise

@@ -95,14 +95,14 @@ class LocalExecutor:
             except HostError as error:
                 outcome.failure = Failure(kind="environment", message=error.message, hint=error.hint)
                 outcome.engine_lost |= isinstance(error, EngineLostError)
-                outcome.disk_full = error if isinstance(error, DiskFullError) else outcome.disk_full
+                outcome.note_disk_full(error)
             except BaseException:
                 outcome.failure = interrupted()
                 raise
             finally:
                 if outcome.engine_lost:
                     self._reconnection.lost()
-                result = self._conclude(attempt, outcome, conclusion)
+                result = self._conclude_in_space(attempt, outcome, conclusion)
                 del self._open[attempt.name]
         if outcome.disk_full is not None:
             raise outcome.disk_full
@@ -112,6 +112,14 @@ class LocalExecutor:
         """Write the result of an attempt that hangs; see `Executor`."""
         conclusion = self._open.get(attempt.name) or _Conclusion(Member())
         return self._conclude(attempt, CellOutcome(failure=failure, left=True), conclusion)
+
+    def _conclude_in_space(self, attempt: Attempt, outcome: CellOutcome, conclusion: "_Conclusion") -> Result:
+        """Conclude the attempt; on a full disk, raises the error of the file that was the first without space."""
+        try:
+            return self._conclude(attempt, outcome, conclusion)
+        except DiskFullError as error:
+            outcome.note_disk_full(error)
+            raise (outcome.disk_full or error) from None
 
     def _conclude(self, attempt: Attempt, outcome: CellOutcome, conclusion: "_Conclusion") -> Result:
         """Write the record of the attempt and its result, once."""

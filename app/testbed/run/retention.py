@@ -34,13 +34,12 @@ def settle(folder: Path, result: Result, retain: Retain, *, compressed: bool) ->
 
     May be repeated. Raises HostError; then the cell is complete, but larger than requested.
     """
-    with file_attempt(f"free space in {folder}"):
-        if not keeps_raw(retain, result):
-            return _remove_raw(folder, result, retain)
-        if compressed:
-            for role in ROLES:
-                if (folder / role / CAPTURE).is_file():
-                    compress(folder / role / CAPTURE)
+    if not keeps_raw(retain, result):
+        return _remove_raw(folder, result, retain)
+    for capture in (folder / role / CAPTURE for role in ROLES if compressed):
+        if capture.is_file():
+            with file_attempt(f"compress {capture}"):
+                compress(capture)
     return result
 
 
@@ -54,7 +53,7 @@ def _remove_raw(folder: Path, result: Result, retain: Retain) -> Result:
         write_json(folder / "cell.json", record.model_dump())
         write_json(folder / "result.json", result.model_dump())
     for role in ROLES:
-        with contextlib.suppress(FileNotFoundError):
+        with file_attempt(f"remove {folder / role}"), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder / role)
     return result
 

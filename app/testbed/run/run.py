@@ -4,6 +4,7 @@ Where the cells run is in `site`, the loop in `runner`, what the documents conta
 `judging`.
 """
 
+import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import DiskFullError
+from testbed.errors import DiskFullError, HostError
 from testbed.result import Failure, Result
 from testbed.run.conclusion import conclude, read_result, write_run_document
 from testbed.run.documents import run_document
@@ -132,18 +133,35 @@ class Run:
                 write_run_document(path, document | self._site.document())
                 names = [each.folder for each in sorted(report.summaries, key=ended)]
                 judge.judge_pairs(path, names, lambda name: has_raw_files(path / name))
-            except DiskFullError as error:
-                error.hint = f"{free_text(path)}; the finished cells are intact: {error.hint}, then --resume {name}"
+            except BaseException as error:
+                self._end_early(report, scenario, document, error)
                 raise
-            except BaseException:
-                self._observer.note(f"the raw files collected so far are in {path}")
-                raise
-            finally:
-                report.kept = self._site.kept
-                self._site.close(complete=len(report.last) >= len(scenario.cells))
-                document |= self._site.document()
-                report.document = conclude(path, document, report.summaries)
+            self._end(report, scenario, document)
         return report
+
+    def _end(self, report: RunReport, scenario: Scenario, document: dict[str, Any]) -> None:
+        """Clean up after the last cell, and write the documents; raises HostError."""
+        report.kept = self._site.kept
+        self._site.close(complete=len(report.last) >= len(scenario.cells))
+        document |= self._site.document()
+        try:
+            report.document = conclude(report.folder, document, report.summaries)
+        except DiskFullError as error:
+            error.hint = _hint_of_a_full_disk(report.folder)
+            raise
+
+    def _end_early(self, report: RunReport, scenario: Scenario, document: dict[str, Any], error: BaseException) -> None:
+        """End a run because of an error, which its caller raises: what the documents meet then does not replace it."""
+        is_full = isinstance(error, DiskFullError)
+        if isinstance(error, DiskFullError):
+            error.hint = _hint_of_a_full_disk(report.folder)
+        else:
+            self._observer.note(f"the raw files collected so far are in {report.folder}")
+        try:
+            self._end(report, scenario, document)
+        except HostError as second:
+            if not is_full:
+                self._observer.note(second.message)
 
     def _reuse(self, how: RunPlan, scenario: Scenario, report: RunReport, index: RunIndex) -> None:
         """Take the results that earlier runs have, and record them as the runner records those of its cells."""
@@ -173,6 +191,11 @@ class Run:
         finally:
             report.summaries = in_order([*before, *runner.summaries], scenario)
             report.left_out = runner.left_out
+
+
+def _hint_of_a_full_disk(run: Path) -> str:
+    resume = f"testbed matrix --resume {shlex.quote(str(run))}"
+    return f"{free_text(run)}; the finished cells are intact: free some space there, then {resume}"
 
 
 def ended(summary: Summary) -> int:

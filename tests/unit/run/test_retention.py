@@ -1,12 +1,17 @@
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from click.testing import Result as Done
 
+from testbed.archive.folders import read_run
+from testbed.archive.resume import load_resumable
 from testbed.cli import cli
 from testbed.errors import DiskFullError, InputError
 from testbed.evaluation.cell import analyse
@@ -113,7 +118,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(tmp_path: Path, mon
     with pytest.raises(DiskFullError, match="No space left on device") as caught:
         run(bench, chunk=["1k", "2k", "3k"])()
     assert "are free in" in caught.value.hint
-    assert "--resume" in caught.value.hint
+    assert f"testbed matrix --resume {(bench.output / 'latest').resolve()}" in caught.value.hint
     assert len(begun) == 2
     lines = (bench.output / "latest" / "results.jsonl").read_text().splitlines()
     assert [json.loads(line)["folder"] for line in lines] == begun[:1]
@@ -131,3 +136,78 @@ def test_a_raw_file_without_space_makes_the_cell_unfinished(tmp_path: Path) -> N
         run(bench, chunk=["1k", "2k"])()
     assert (bench.output / "latest" / "results.jsonl").read_text() == ""
     assert bench.engine.resources == {}
+
+
+class Disk:
+    """A disk that is full once a file of this name is written for the `number`th time: nothing is synchronized then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
+        self.is_full = False
+        self._name, self._left = name, number
+        for call in ("fsync", "fdatasync"):
+            monkeypatch.setattr(os, call, partial(self._sync, getattr(os, call)))
+
+    def _sync(self, sync: Callable[[int], None], fd: int) -> None:
+        if self._name in Path(f"/proc/self/fd/{fd}").readlink().name:
+            self._left -= 1
+            self.is_full = self.is_full or self._left == 0
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(fd)
+
+
+@pytest.mark.parametrize(
+    ("first", "number", "finished"),
+    [("cell.json", 2, 1), ("result.json", 2, 1), ("results.csv", 1, 3), ("junit.xml", 1, 3)],
+)
+def test_the_first_file_without_space_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, number: int, finished: int
+) -> None:
+    """The disk stays full: the documents at the end cannot be written either, which does not replace the error."""
+    bench = Bench(tmp_path)
+    disk = Disk(monkeypatch, first, number)
+    with pytest.raises(DiskFullError, match=f"{first}: No space left on device") as caught:
+        run(bench, chunk=["1k", "2k", "3k"])()
+    latest = (bench.output / "latest").resolve()
+    assert caught.value.hint.endswith(f"intact: free some space there, then testbed matrix --resume {latest}")
+    assert bench.observer.notes == []
+    assert not (latest / "results.csv").exists()
+    disk.is_full = False
+    assert len(read_run(latest).finished) == finished
+    assert load_resumable(latest).continued.kept or not finished
+
+
+def test_a_capture_without_space_is_reported_though_its_record_has_none_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    disk = Disk(monkeypatch, "nothing", 0)
+
+    def archive_full(process: FakeProcess) -> None:
+        disk.is_full = True
+        raise DiskFullError("write client/capture.pcap: No space left on device", hint="free some space there")
+
+    bench.engine.scripts["client"] = archive_full
+    with pytest.raises(DiskFullError, match=r"capture\.pcap: No space left"):
+        run(bench, chunk=["1k", "2k"])()
+    assert bench.engine.resources == {}
+
+
+def test_a_full_disk_does_not_hide_another_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path)
+    Disk(monkeypatch, "results.csv", 1)
+    bench.engine.fail_on["start client"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(bench, chunk=["1k", "2k"])()
+    latest = (bench.output / "latest").resolve()
+    assert bench.observer.notes == [
+        f"the raw files collected so far are in {latest}",
+        f"write {latest / 'results.csv'}: No space left on device",
+    ]
+
+
+def test_a_capture_that_cannot_be_compressed_is_named(cell: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Disk(monkeypatch, "capture.pcap.zst", 1)
+    with pytest.raises(DiskFullError, match=r"^compress .*client/capture\.pcap: No space left on device"):
+        settle(cell, result_in(cell), "all", compressed=True)
+    assert sorted(path.name for path in cell.glob("*/capture*")) == ["capture.pcap"] * 2
