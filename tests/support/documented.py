@@ -63,5 +63,6 @@ def _apply(path: Path, language: str, code: str) -> None:
 def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python with the copied sources."""
     environment = {"PYTHONPATH": f"{folder}:{folder / 'app'}", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

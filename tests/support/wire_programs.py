@@ -15,8 +15,7 @@ from pathlib import Path
 from tests.support.wire_vectors import Vector
 
 DEADLINE_S = 30.0
-STOPS_WITHIN_S = 5.0
-"""The contract is a second, which benchmarks/bench_peers.py measures; a loaded machine takes its time as well."""
+"""For everything, also the end of a program after a signal: its contract is a second (benchmarks/bench_peers.py)."""
 _POLL_S = 0.005
 PY_CLIENT = (sys.executable, "-m", "testbed.peer.client")
 PY_SERVER = (sys.executable, "-m", "testbed.peer.server")
@@ -31,7 +30,6 @@ class Ended:
     status: int
     out: str
     err: str
-    seconds_to_stop: float = 0.0
 
 
 class Running:
@@ -69,15 +67,12 @@ class Running:
 
     def stop(self, number: int = signal.SIGTERM) -> Ended:
         """Send the signal, wait for the end."""
-        began_s = time.monotonic()
         self.process.send_signal(number)
-        return self.join(began_s)
+        return self.join()
 
-    def join(self, began_s: float | None = None) -> Ended:
+    def join(self) -> Ended:
         """Wait for the end."""
-        status = self.process.wait(DEADLINE_S)
-        seconds = time.monotonic() - began_s if began_s is not None else 0.0
-        return Ended(status, self.out, self.err, seconds)
+        return Ended(self.process.wait(DEADLINE_S), self.out, self.err)
 
     def kill(self) -> None:
         if self.process.poll() is None:

@@ -9,7 +9,7 @@ from testbed.peer.client import Transfer
 from testbed.peer.options import read_options
 from testbed.peer.output import Output
 from testbed.wire import list_blocks
-from tests.support.wire_programs import PY_CLIENT, STOPS_WITHIN_S, read_events, run, running
+from tests.support.wire_programs import PY_CLIENT, read_events, run, running
 
 
 @pytest.fixture
@@ -55,7 +55,6 @@ def test_stopped_while_blocked(listener, tmp_path, number, repeat):
             ended = client.stop(number)
             got += len(drain(sock))
     assert ended.status == 0
-    assert ended.seconds_to_stop < STOPS_WITHIN_S
     assert ended.err == ""
     events = read_events(tmp_path / "events.csv")
     assert events[-1][0] == "close"
@@ -69,7 +68,6 @@ def test_stopped_while_waiting_for_the_close(listener, tmp_path):
             client.wait_for("Data sent\n", where="out")
             ended = client.stop()
     assert (ended.status, ended.err) == (0, "")
-    assert ended.seconds_to_stop < STOPS_WITHIN_S
 
 
 def test_stopped_while_connecting(tmp_path):
@@ -81,7 +79,6 @@ def test_stopped_while_connecting(tmp_path):
             client.wait_for("Will connect", where="out")
             ended = client.stop()
     assert ended.status == 0
-    assert ended.seconds_to_stop < STOPS_WITHIN_S
 
 
 def test_a_server_that_resets(listener, tmp_path):

@@ -16,7 +16,6 @@ from testbed.wire import list_blocks
 from tests.support.wire_programs import (
     PY_CLIENT,
     PY_SERVER,
-    STOPS_WITHIN_S,
     listed_options,
     read_events,
     run,
@@ -58,7 +57,6 @@ def test_stuck_connections_block_no_other(tmp_path):
         assert server.out == HONEST_OUT
         ended = server.stop()
     assert ended.status == 0
-    assert ended.seconds_to_stop < STOPS_WITHIN_S
     assert ended.err.count(": stopped at byte ") == 500
 
 
@@ -129,7 +127,6 @@ def test_stopped_in_the_middle(number, delay_us, tmp_path):
             pass
         ended = server.stop(number)
     assert ended.status == 0
-    assert ended.seconds_to_stop < STOPS_WITHIN_S
     assert re.search(r"peer \S+ port \d+: stopped at byte \d+, list \d+, (node \d, )?field \w+: ", ended.err)
     events = read_events(tmp_path / "events.csv")
     assert events[-1][0] == "close"

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ class Bench:
 
     def run(self, **changes: Any) -> CellOutcome:
         options = {"deadline_s": 30.0, "keep": "never", "tun": lambda: True} | changes
-        cell = CellRun(self.engine, self.folder, self.observer, self.outcome)
+        clock = options.pop("clock", time.monotonic)
+        cell = CellRun(self.engine, self.folder, self.observer, self.outcome, clock=clock)
         cell.run(
             self.engine, ResourceLabels("r", "c", OWNER), endpoints(), "netem", options.pop("deadline_s"), **options
         )
@@ -229,17 +231,21 @@ def test_the_server_is_stopped_only_when_no_connection_is_left(bench: Bench) -> 
     assert bench.engine.running("server").signals == ["SIGTERM"]
 
 
-def test_a_connection_that_never_ends_is_a_time_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("testbed.run.cell.IDLE_S", 0.0)
+def test_a_connection_that_never_ends_is_a_time_out(bench: Bench) -> None:
+    """The clock stands still until the sidecar is asked whether it is idle, and has then reached any deadline."""
+    times_s = [0.0]
+
+    def clock() -> float:
+        return times_s.pop(0) if len(times_s) > 1 else times_s[0]
 
     def gone(process: FakeProcess) -> None:
-        process.engine.running("server-netem").on_signal["SIGUSR1"] = lambda process: None
+        process.engine.running("server-netem").on_signal["SIGUSR1"] = lambda _process: times_s.append(3600.0)
         process.exit(0)
 
     bench.engine.scripts["client"] = gone
-    outcome = bench.run(deadline_s=0.2)
+    outcome = bench.run(deadline_s=20.0, clock=clock)
     assert outcome.failure is not None
-    assert outcome.failure.message.startswith("waited 0")
+    assert outcome.failure.message.startswith("waited 20 s ")
     assert "for the last connection to end" in outcome.failure.message
 
 

@@ -1,5 +1,5 @@
-import _thread
 import queue
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -237,9 +237,12 @@ def test_an_interruption_of_the_thread_itself_is_one(bench: Bench) -> None:
     """As in a program that embeds the runner, and whose Ctrl-C raises KeyboardInterrupt."""
 
     def script(attempt: Attempt, stop: Stop) -> Result:
-        _thread.interrupt_main()
+        # Not interrupt_main(), which does not wake a thread that waits.
+        signal.pthread_kill(main, signal.SIGINT)
         return waits_for_stop(attempt, stop)
 
+    main = threading.main_thread().ident
+    assert main is not None
     runner = bench.runner(FakeExecutor(script), Rules())
     with pytest.raises(KeyboardInterrupt):
         runner.run(cells(3), bench.folder)
