@@ -38,7 +38,15 @@ WAITING: Final = 2
 """Integration tests at a time for each processor: a cell waits more than it computes."""
 
 UNIT: Final = ("-n", str(PROCESSORS))
-INTEGRATION: Final = ("-n", str(WAITING * PROCESSORS), "--dist", "loadgroup", "--no-loadscope-reorder")
+INTEGRATION: Final = (
+    "-n",
+    str(WAITING * PROCESSORS),
+    "--dist",
+    "loadgroup",
+    "--no-loadscope-reorder",
+    "--isolation",
+    "warm",
+)
 
 LANES: Final = (
     Lane("format", _tool("ruff", "format", "--check", ".")),
