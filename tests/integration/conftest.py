@@ -34,7 +34,7 @@ from testbed.pytest_plugin import (  # noqa: F401 - pytest uses the names that i
 from testbed.stack.clean import remove_all
 from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
-from tests.support.archives import packed
+from tests.support.image_builds import build_image, remove_image
 from tests.support.machine_lock import MachineLock
 from tests.support.sidecar import Bed, bed
 from tools.lane_runner import LOCKS
@@ -152,15 +152,14 @@ def script_image(
     def make(name: str, script: str) -> str:
         program = f'#!/bin/sh\ncase "$TESTBED_ROLE" in client|server) ;; *) exit 127;; esac\n{script}\n'
         dockerfile = 'FROM debian:trixie-slim\nCOPY program /program\nENTRYPOINT ["sh", "/program"]\n'
-        context = packed({"Dockerfile": dockerfile.encode(), "program": program.encode()})
         tag = image_tag(name)
-        list(testbed_engine.build(context, "Dockerfile", tag, {"testbed.image": "test"}))
+        build_image(testbed_engine, tag, {"Dockerfile": dockerfile.encode(), "program": program.encode()})
         made.append(tag)
         return tag
 
     yield make
     for tag in made:
-        testbed_engine.remove_image(tag)
+        remove_image(tag)
 
 
 @pytest.fixture

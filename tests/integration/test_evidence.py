@@ -1,7 +1,6 @@
 """Check the display filters of the evidence with tshark: they are valid, and they show the right frames."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import cast
 
 import docker
@@ -13,20 +12,17 @@ from testbed.evaluation.explanation import explain
 from testbed.result import Evidence
 from tests.support.archives import packed
 from tests.support.captures import pcap
+from tests.support.image_builds import build_tools
 from tests.support.transfers import Transfer, slow_reader, swallowed
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
-
-TOOLS = Path(__file__).resolve().parents[1] / "support" / "tools"
-IMAGE = "testbed-test-tshark:latest"
 
 
 @pytest.fixture(scope="module")
 def tshark() -> Iterator[Container]:
     client = docker.from_env()
-    client.images.build(path=str(TOOLS), dockerfile="Dockerfile.tshark", tag=IMAGE, rm=True, forcerm=True)
     container = client.containers.run(
-        IMAGE, ["sleep", "600"], detach=True, init=True, network_mode="none", labels={"testbed.test": "1"}
+        build_tools(client), ["sleep", "600"], detach=True, init=True, network_mode="none", labels={"testbed.test": "1"}
     )
     try:
         yield container

@@ -13,7 +13,7 @@ from testbed.pytest_plugin import CellShown
 from testbed.result import Finding, Result
 from testbed.stack.docker_engine import DockerEngine
 from tests.integration.conftest import Command
-from tests.support.archives import packed
+from tests.support.image_builds import build_image, remove_image
 
 pytestmark = pytest.mark.docker
 
@@ -162,10 +162,10 @@ def images_without_log(testbed_engine: DockerEngine, image_tag: Callable[[str], 
             "Dockerfile": dockerfile.replace('["python3"', '["env", "TESTBED_EVENTS=", "python3"').encode(),
             "client.py": (EXAMPLE / "client.py").read_bytes(),
         }
-        list(testbed_engine.build(packed(files), "Dockerfile", tags[drain], {"testbed.image": "test"}))
+        build_image(testbed_engine, tags[drain], files)
     yield tags
     for tag in tags.values():
-        testbed_engine.remove_image(tag)
+        remove_image(tag)
 
 
 PERL = r"""exec perl -MIO::Socket::IP -e '

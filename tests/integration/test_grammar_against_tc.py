@@ -5,7 +5,6 @@ tc parses its text before it queries the kernel, so its verdict shows on any ker
 Where the kernel has netem, the discipline is deleted after each text. The container has a network namespace of its own.
 """
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from docker.models.containers import Container
 
 from netem.spec import parse, tc_words
+from tests.support.image_builds import IPROUTE2, build_tools
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("tc")]
 
@@ -37,10 +37,8 @@ done
 @pytest.fixture(scope="module")
 def tc() -> Iterator[Container]:
     client = docker.from_env()
-    dockerfile = TESTS / "support" / "tools" / "Dockerfile.iproute2"
-    image, _ = client.images.build(fileobj=io.BytesIO(dockerfile.read_bytes()), tag="testbed-test-iproute2", rm=True)
     container = client.containers.run(
-        image,
+        build_tools(client, IPROUTE2),
         ["sleep", "300"],
         network_mode="none",
         cap_drop=["ALL"],

@@ -16,12 +16,10 @@ from docker.models.containers import Container
 from testbed.pytest_plugin import CellShown
 from testbed.result import Finding, Result
 from testbed.stack.docker_engine import DockerEngine
-from tests.support.archives import packed
+from tests.support.image_builds import build_image, build_tools, remove_image
 
 pytestmark = pytest.mark.docker
 
-TOOLS = Path(__file__).resolve().parents[1] / "support" / "tools"
-TSHARK = "testbed-test-tshark:latest"
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "back-pressure"
 SMALL = {"sndbuf": 8192, "rcvbuf": 8192}
 SLOW = {"nodes": 300, "content": 10_000, "chunk": 1000, "delay": "8ms", **SMALL}
@@ -126,10 +124,10 @@ def asyncio_images(testbed_engine: DockerEngine, image_tag: Callable[[str], str]
             "Dockerfile": dockerfile.replace("ARG DRAIN=1", f"ARG DRAIN={drain}").encode(),
             "client.py": (EXAMPLE / "client.py").read_bytes(),
         }
-        list(testbed_engine.build(packed(files), "Dockerfile", tags[drain], {"testbed.image": "test"}))
+        build_image(testbed_engine, tags[drain], files)
     yield tags
     for tag in tags.values():
-        testbed_engine.remove_image(tag)
+        remove_image(tag)
 
 
 def test_a_program_that_buffers_in_memory_is_detected(
@@ -157,9 +155,8 @@ def test_programs_that_wait_are_not_the_cause(
 @pytest.fixture(scope="module")
 def tshark() -> Iterator[Container]:
     client = docker.from_env()
-    client.images.build(path=str(TOOLS), dockerfile="Dockerfile.tshark", tag=TSHARK, rm=True, forcerm=True)
     container = client.containers.run(
-        TSHARK, ["sleep", "600"], detach=True, init=True, network_mode="none", labels={"testbed.test": "1"}
+        build_tools(client), ["sleep", "600"], detach=True, init=True, network_mode="none", labels={"testbed.test": "1"}
     )
     try:
         yield container

@@ -16,8 +16,9 @@ import pytest
 
 from netem.pipeline.frame import checksum
 from testbed.stack.images import Images
+from tests.support.image_builds import build_tools
 from tests.support.link_traffic import SCHEDULING_MS, datagrams, goodput_share, start_datagrams, wait_for_line
-from tests.support.peer_lab import FLAG, TOOLS
+from tests.support.peer_lab import FLAG
 from tests.support.sidecar import START_S, Bed, Sidecar, bed
 
 FAMILIES = ("ipv4", "ipv6")
@@ -140,9 +141,9 @@ def change(sidecar: Sidecar, text: str) -> None:
 @pytest.fixture(scope="module")
 def tools() -> str:
     client = docker.from_env()
-    built, _ = client.images.build(path=str(TOOLS.parent), dockerfile=TOOLS.name, tag="testbed-test-tools", rm=True)
+    tag = build_tools(client)
     client.close()
-    return str(built.id)
+    return tag
 
 
 @pytest.fixture(scope="module")

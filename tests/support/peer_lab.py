@@ -1,12 +1,10 @@
 """The programs' own images on a network of both families, and a container with third-party tools."""
 
-import io
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import docker
@@ -15,10 +13,10 @@ from requests.exceptions import RequestException
 
 from testbed.stack.images import Images
 from tests.support.archives import packed, unpacked
+from tests.support.image_builds import build_tools
 from tests.support.sidecar import START_S, Bed, bed
 from tests.support.waiting import wait_until
 
-TOOLS = Path(__file__).with_name("tools") / "Dockerfile.tshark"
 PORT = 8888
 EVENTS = "/testbed/events.csv"
 AWAIT_LISTENING = "until grep -q ':22B8 0*:0000 0A' /proc/net/tcp /proc/net/tcp6; do sleep 0.02; done"
@@ -188,10 +186,7 @@ class PeerLab:
     def tools(self, *arguments: str, script: str = "exec sleep 600", files: Mapping[str, bytes] | None = None) -> Peer:
         """Start a container with ncat, OpenBSD's nc, ss and Python; by itself it only waits for what it is given."""
         if not self._tools:
-            built, _ = self.bed.client.images.build(
-                fileobj=io.BytesIO(TOOLS.read_bytes()), tag="testbed-test-tools", rm=True
-            )
-            self._tools = built.id
+            self._tools = build_tools(self.bed.client)
         return self.start(self._tools, "tools", *arguments, script=script, files=files, init=True)
 
     def left(self) -> list[str]:

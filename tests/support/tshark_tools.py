@@ -12,9 +12,9 @@ from docker.models.containers import Container
 from testbed.analysis.packets.capture import analyse_capture
 from tests.support import tshark_oracle
 from tests.support.archives import RUNNABLE, packed, unpacked
+from tests.support.image_builds import build_tools
 
 TOOLS = Path(__file__).resolve().parent / "tools"
-IMAGE = "testbed-test-tshark:latest"
 LABELS = {"testbed.test": "1"}
 
 
@@ -59,9 +59,8 @@ class Tools:
 def provide_tools(lifetime_s: int = 1800) -> Iterator[Tools]:
     """Build the image, start a container and remove it afterwards; it exits by itself after `lifetime_s`."""
     client = docker.from_env()
-    client.images.build(path=str(TOOLS), dockerfile="Dockerfile.tshark", tag=IMAGE, rm=True, forcerm=True)
     container = client.containers.run(
-        IMAGE,
+        build_tools(client),
         ["sleep", str(lifetime_s)],
         detach=True,
         init=True,
