@@ -32,7 +32,6 @@ from testbed.run.site import LocalSite
 from testbed.run.stop import Stop
 from testbed.scenario.expand import Scenario
 from testbed.schedule.scheduler import Rules
-from testbed.stack.docker_engine import DockerEngine
 from testbed.stack.images import Images
 from testbed.wire.text import visible
 
@@ -100,6 +99,8 @@ def execute(
     isolation: Isolation = "fresh",
 ) -> RunReport:
     """Run a scenario with the Docker engine that the environment names."""
+    from testbed.stack.docker_engine import DockerEngine  # noqa: PLC0415 - slow to import, and a plan needs none
+
     engine, stop = DockerEngine(), Stop()
     with interrupts(stop), closing(engine), ExitStack() as stack:
         engine.connect()

@@ -1,12 +1,12 @@
 """Draw a chart in text: bytes written and bytes read over time, and the bytes in between."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from testbed.analysis.events import Calls
 from testbed.units import format_bytes, format_seconds
+
+if TYPE_CHECKING:
+    from testbed.analysis.events import Calls
 
 WIDTH: Final = 64
 HEIGHT: Final = 9
@@ -33,13 +33,15 @@ def _column(written: int, read: int, top: int, glyphs: Glyphs) -> str:
     return "".join(cells)
 
 
-def draw(written: Calls, read: Calls, glyphs: Glyphs) -> list[str]:
+def draw(written: "Calls", read: "Calls", glyphs: Glyphs) -> list[str]:
     """Return the lines of the chart from the first write to the last call; none if nothing happened in between."""
     start_ns = int(written.start_ns[0]) if len(written) else 0
     end_ns = max((int(calls.end_ns[-1]) for calls in (written, read) if len(calls)), default=start_ns)
     top = max((int(calls.total_bytes[-1]) for calls in (written, read) if len(calls)), default=0)
     if end_ns <= start_ns or top == 0:
         return []
+    import numpy as np  # noqa: PLC0415 - a run begins before it needs numpy, and its analysis imports it meanwhile
+
     at_ns = start_ns + (end_ns - start_ns) * np.arange(1, WIDTH + 1) // WIDTH
     both = zip(written.done_at(at_ns).tolist(), read.done_at(at_ns).tolist(), strict=True)
     columns = [_column(bytes_written, bytes_read, top, glyphs) for bytes_written, bytes_read in both]

@@ -1,14 +1,16 @@
 """One cell for a terminal: what was requested, what the link did, what happened."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from testbed.analysis.events import Calls
 from testbed.report.chart import Glyphs, draw
 from testbed.report.link import engine_text, kernel_text, measured_texts, requested_text
 from testbed.report.wrapping import WIDTH, wrapped
 from testbed.result import Finding, Result, Rtt
 from testbed.units import format_bytes, format_figures, format_rate, format_seconds, pluralize
+
+if TYPE_CHECKING:
+    from testbed.analysis.events import Calls
 
 _LABEL: Final = 10
 
@@ -117,7 +119,7 @@ def _found(result: Result) -> list[Finding]:
     return [finding for finding in result.findings if finding.name not in _ABOUT_THE_SETUP]
 
 
-def result_lines(result: Result, transfers: Mapping[str, Calls], glyphs: Glyphs, width: int = WIDTH) -> list[str]:
+def result_lines(result: Result, transfers: "Mapping[str, Calls]", glyphs: Glyphs, width: int = WIDTH) -> list[str]:
     """Return what happened: the measured numbers, the picture, findings, notes."""
     lines = _measured(result)
     if {"write", "read"} <= transfers.keys():

@@ -18,7 +18,6 @@ from testbed.run.host import SYSCTLS
 from testbed.scenario.model import HOST
 from testbed.schedule.guests import fits_in_memory, to_stop
 from testbed.stack.cancel import Cancel, CanceledError
-from testbed.stack.docker_engine import REQUEST_TIMEOUT_S, DockerEngine
 from testbed.stack.images import DOCKERFILES, Images
 from testbed.stack.ports import ContainerEngine
 
@@ -281,6 +280,7 @@ class Guests:
             self._changed.notify_all()
 
     def _boot(self, shared: _Shared) -> None:
+        from testbed.stack.docker_engine import REQUEST_TIMEOUT_S, DockerEngine  # noqa: PLC0415 - slow to import
         from testbed.vm.build import ensure  # noqa: PLC0415 - only a run with a guest VM imports it
         from testbed.vm.guest import Guest  # noqa: PLC0415
 

@@ -3,9 +3,6 @@
 import threading
 from typing import Final
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, stop_when_event_set, wait_exponential
-from tenacity.nap import sleep_using_event
-
 from testbed.errors import HostError
 from testbed.run.stop import Stop
 from testbed.stack.ports import Resources
@@ -41,6 +38,16 @@ class Reconnection:
                 self._retry(stop)
 
     def _retry(self, stop: Stop) -> None:
+        # Slow to import: with the extra for Dask it imports Tornado.
+        from tenacity import (  # noqa: PLC0415
+            Retrying,
+            retry_if_exception_type,
+            stop_after_delay,
+            stop_when_event_set,
+            wait_exponential,
+        )
+        from tenacity.nap import sleep_using_event  # noqa: PLC0415
+
         ending = threading.Event()
         end_subscription = stop.subscribe(ending.set)
         most_s, self._most_s = self._most_s, 0.0

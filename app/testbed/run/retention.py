@@ -5,10 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Final, Literal
 
-from testbed.analysis.join.cell_folder import read_record
 from testbed.compressed.compress import compress
 from testbed.errors import file_attempt
-from testbed.result import Failure, Result
+from testbed.result import CellRecord, Failure, Result
 from testbed.run.cell import Observer
 from testbed.run.executor import Attempt, Executor
 from testbed.run.folder import write_json
@@ -43,11 +42,17 @@ def settle(folder: Path, result: Result, retain: Retain, *, compressed: bool) ->
     return result
 
 
+def _record(folder: Path) -> CellRecord:
+    from testbed.analysis.join.cell_folder import read_record  # noqa: PLC0415 - slow to import, done by the first cell
+
+    return read_record(folder)
+
+
 def _remove_raw(folder: Path, result: Result, retain: Retain) -> Result:
     """Remove the raw files, after both documents have a note of it, so that no crash leaves neither."""
     note = f"{NOT_RETAINED} (--retain {retain})"
     if note not in result.notes:
-        record = read_record(folder)
+        record = _record(folder)
         record.notes.append(note)
         result = result.model_copy(update={"notes": [*result.notes, note]})
         write_json(folder / "cell.json", record.model_dump())
@@ -79,7 +84,7 @@ class Retaining:
 
 def is_retained(folder: Path) -> bool:
     """Return whether a run has kept the raw files of a cell, if it had any."""
-    return not any(note.startswith(NOT_RETAINED) for note in read_record(folder).notes)
+    return not any(note.startswith(NOT_RETAINED) for note in _record(folder).notes)
 
 
 def has_raw_files(folder: Path) -> bool:

@@ -38,12 +38,24 @@ def test_every_command_has_help(name: str) -> None:
     assert "-h, --help" in shown.output
 
 
-def test_the_list_of_commands_imports_none_of_them() -> None:
-    code = "import sys; from testbed.cli import run_cli; run_cli(['--help']); print(*sorted(sys.modules))"
+def modules_after(*arguments: str) -> tuple[str, set[str]]:
+    """Return what `testbed ARGUMENTS` prints, and the modules that it has imported."""
+    code = f"import sys; from testbed.cli import run_cli; run_cli({list(arguments)}); print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert all(f"  {name}" in done.stdout for name in COMMANDS)
-    loaded = set(done.stdout.splitlines()[-1].split())
+    *shown, loaded = done.stdout.splitlines()
+    return "\n".join(shown), set(loaded.split())
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    shown, loaded = modules_after("--help")
+    assert all(f"  {name}" in shown for name in COMMANDS)
     assert not loaded & {"docker", "pydantic", "rich", "ruamel.yaml", "requests", "testbed.cli.run_command"}
+
+
+def test_a_plan_imports_nothing_that_only_a_run_needs() -> None:
+    shown, loaded = modules_after("run", "--dry-run")
+    assert "not checked: " in shown
+    assert not loaded & {"docker", "numpy", "requests", "ruamel.yaml", "tenacity"}
 
 
 def test_an_interruption_while_modules_are_imported(

@@ -95,7 +95,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Guests]:
     Guest.booting = Event()
     monkeypatch.setattr("testbed.vm.build.ensure", ensure)
     monkeypatch.setattr("testbed.vm.guest.Guest", Guest)
-    monkeypatch.setattr(machines, "DockerEngine", Engine)
+    monkeypatch.setattr("testbed.stack.docker_engine.DockerEngine", Engine)
     monkeypatch.setattr(
         machines, "asdict", lambda facts: {"kernel": facts.name, "boot_s": 1, "accelerator": "tcg", "emulated": True}
     )
