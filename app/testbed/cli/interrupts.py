@@ -18,6 +18,8 @@ from testbed.run.stop import Stop
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _SHOW_CURSOR: Final = "\x1b[?25h"
+_CLEAR_LINE: Final = "\r\x1b[K"
+"""Removes an echoed `^C`, or the last line of a picture."""
 
 FIRST: Final = "testbed: running cells end in order; a second interruption ends them at once"
 SECOND: Final = "testbed: ended at once; the next run, or `testbed clean`, removes what is left"
@@ -25,7 +27,7 @@ SECOND: Final = "testbed: ended at once; the next run, or `testbed clean`, remov
 
 def _print(line: str) -> None:
     # Not click.echo: this may interrupt a write to the same stream, which is not reentrant.
-    terminal = _SHOW_CURSOR if os.isatty(sys.stderr.fileno()) else ""
+    terminal = _SHOW_CURSOR + _CLEAR_LINE if os.isatty(sys.stderr.fileno()) else ""
     os.write(sys.stderr.fileno(), f"{terminal}{line}\n".encode())
 
 
@@ -34,8 +36,13 @@ def _exit_now() -> None:
 
 
 @contextmanager
-def interrupts(stop: Stop, exit_now: Callable[[], None] = _exit_now) -> Iterator[None]:
-    """Request of `stop` what each interruption means; `exit_now` ends the process at the second."""
+def interrupts(
+    stop: Stop, exit_now: Callable[[], None] = _exit_now, announce: Callable[[str], bool] = lambda _line: False
+) -> Iterator[None]:
+    """Request of `stop` what each interruption means; `exit_now` ends the process at the second.
+
+    `announce` shows the first one in a picture, and returns False if there is none to show it in.
+    """
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         listening = stop.request()
@@ -45,7 +52,8 @@ def interrupts(stop: Stop, exit_now: Callable[[], None] = _exit_now) -> Iterator
             exit_now()
         elif listening:
             with suppress(OSError):
-                _print(FIRST)
+                if not announce(FIRST):
+                    _print(FIRST)
         else:
             raise KeyboardInterrupt
 

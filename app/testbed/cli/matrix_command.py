@@ -70,10 +70,11 @@ def _run(task: Task, chosen: Settings, params: Mapping[str, Any]) -> int:
     def on_end(attempt: Attempt, result: Result) -> None:
         number = numbers.setdefault(attempt.planned.folder, kept + len(numbers) + 1)
         if not (chosen.as_json or chosen.quiet):
-            for line in matrix_lines(number, total, result, width()):
-                click.echo(visible(line))
+            display.show(visible(line) for line in matrix_lines(number, total, result, width()))
 
-    display = Display(quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end)
+    display = Display(
+        quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end, again=chosen_rules.again
+    )
     task.notes.listen(display.note)
     isolated = isolation(params)
     address = str(params["dask"] or "")
@@ -88,7 +89,9 @@ def _run(task: Task, chosen: Settings, params: Mapping[str, Any]) -> int:
             click.echo(visible("\n".join(["repetitions:", *repeat_lines(repeats)])))
         statuses = Counter(summary.status for summary in report.last)
         summary = ", ".join(f"{number} {status}" for status, number in statuses.most_common())
-        click.echo(f"{pluralize(total, 'cell')}: {summary or 'none began'}")
+        repeated = sum(each.attempt > 1 for each in report.last)
+        mark = f"; {repeated} repeated alone" if repeated else ""
+        click.echo(f"{pluralize(total, 'cell')}: {summary or 'none began'}{mark}")
         for first, last in report.flaky:
             click.echo(f"flaky: {last.cell}: {first.status}, then {last.status} alone")
         click.echo(f"run folder: {report.folder} ({format_bytes(folder_bytes(report.folder))})")

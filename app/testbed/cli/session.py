@@ -83,7 +83,7 @@ def execute_on_cluster(
     if chosen.keep != "never":
         raise InputError(["--keep and --dask exclude each other: containers are on the machines of the workers"])
     stop = Stop()
-    with interrupts(stop), closing(DaskCluster(address)) as cluster, display.live():
+    with interrupts(stop, announce=display.announce), closing(DaskCluster(address)) as cluster, display.live():
         site = DaskSite(cluster, display)
         run = Run(site, display, output=chosen.output, rules=rules, stop=stop, retain=chosen.retain)
         return run.run(scenario, plan)
@@ -102,7 +102,7 @@ def execute(
     from testbed.stack.docker_engine import DockerEngine  # noqa: PLC0415 - slow to import, and a plan needs none
 
     engine, stop = DockerEngine(), Stop()
-    with interrupts(stop), closing(engine), ExitStack() as stack:
+    with interrupts(stop, announce=display.announce), closing(engine), ExitStack() as stack:
         engine.connect()
         with display.live():
             images = Images(engine, display.build_progress)

@@ -143,19 +143,21 @@ def matrix_lines(number: int, count: int, result: Result, width: int = WIDTH) ->
     """Return the lines about one of many cells: its summary, its verdict, timing issues and notes."""
     verdict_lines = wrapped(result.verdict, 4, width=width) if result.verdict else []
     return [
-        matrix_line(number, count, result),
+        matrix_line(number, count, result, width),
         *verdict_lines,
         *(line for part in _doubts(result, 4, width) for line in part),
     ]
 
 
-def matrix_line(number: int, count: int, result: Result) -> str:
-    """Return one line for one of many cells."""
+def matrix_line(number: int, count: int, result: Result, width: int = WIDTH) -> str:
+    """Return one line for one of many cells; its columns fit the width unless a name is longer."""
     metrics = result.metrics
     took = format_seconds(metrics.duration_s) if metrics.duration_s is not None else ""
     goodput = format_rate(metrics.goodput_bytes_per_s) if metrics.goodput_bytes_per_s is not None else ""
     mark = "  again, alone" if result.attempt > 1 else ""
     mark += "  emulated" if result.emulated else ""
     reason = f"  {result.reason.splitlines()[0]}" if result.reason else ""
-    width = len(str(count))
-    return f"{number:>{width}}/{count}  {result.status:<11} {result.cell:<44} {took:>9}  {goodput:>10}{mark}{reason}"
+    digits = len(str(count))
+    name_columns = min(44, max(0, width - 2 * digits - 37))
+    begin = f"{number:>{digits}}/{count}  {result.status:<11} {result.cell:<{name_columns}}"
+    return f"{begin} {took:>9}  {goodput:>10}{mark}{reason}"

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from testbed.cli.interrupts import interrupts
+from testbed.cli.interrupts import FIRST, SECOND, interrupts
 from testbed.run.stop import Stop
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -32,3 +32,18 @@ def test_without_a_run_the_first_one_raises(number: signal.Signals) -> None:
     with pytest.raises(KeyboardInterrupt), interrupts(Stop(), lambda: exits.append(130)):
         os.kill(os.getpid(), number)
     assert exits == []
+
+
+def test_a_picture_shows_the_first_one_and_not_the_second(capfd: pytest.CaptureFixture[str]) -> None:
+    stop, shown = Stop(), list[str]()
+
+    def announce(line: str) -> bool:
+        shown.append(line)
+        return True
+
+    with interrupts(stop, lambda: None, announce), stop.listening():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert capfd.readouterr().err == ""
+        os.kill(os.getpid(), signal.SIGINT)
+    assert shown == [FIRST]
+    assert capfd.readouterr().err == f"{SECOND}\n"
