@@ -26,7 +26,7 @@ from testbed.cli.session import (
     width,
 )
 from testbed.report.text import matrix_lines
-from testbed.result import Result
+from testbed.result import Isolation, Result
 from testbed.run.executor import Attempt
 from testbed.run.folder import folder_bytes
 from testbed.run.gauge import read_machine
@@ -42,13 +42,13 @@ Any field may have a list of values; the cells are the product of the lists. `--
 
 
 def _matrix(file: Path | None, **params: object) -> int:
-    chosen = settings(params)
+    chosen, isolated = settings(params), isolation(params)
     with ExitStack() as stack:
         task = stack.enter_context(chosen_cells(file, params, chosen.output))
         if chosen.dry_run:
             _print_plan(task, chosen, params)
             return 0
-        return _run(task, chosen, params)
+        return _run(task, chosen, params, isolated)
 
 
 def _print_plan(task: Task, chosen: Settings, params: Mapping[str, Any]) -> None:
@@ -61,7 +61,7 @@ def _print_plan(task: Task, chosen: Settings, params: Mapping[str, Any]) -> None
         )
 
 
-def _run(task: Task, chosen: Settings, params: Mapping[str, Any]) -> int:
+def _run(task: Task, chosen: Settings, params: Mapping[str, Any], isolated: Isolation) -> int:
     total = len(task.scenario.cells)
     chosen_rules = task.rules(rules(params))
     numbers: dict[str, int] = {}
@@ -76,7 +76,6 @@ def _run(task: Task, chosen: Settings, params: Mapping[str, Any]) -> int:
         quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end, again=chosen_rules.again
     )
     task.notes.listen(display.note)
-    isolated = isolation(params)
     address = str(params["dask"] or "")
     if address:
         report = execute_on_cluster(address, task.scenario, chosen, display, rules=chosen_rules, plan=task.plan)

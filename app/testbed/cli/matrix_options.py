@@ -139,8 +139,13 @@ def _machine_options() -> list[click.Option]:
 
 
 def isolation(params: Mapping[str, Any]) -> Isolation:
-    """Return how cells are isolated from each other; raises InputError if that excludes another option."""
+    """Return how cells are isolated from each other; raises InputError if options exclude each other."""
     chosen: Isolation = params["isolation"]
+    if params["dask"] and params["keep"] != "never":
+        raise InputError(
+            ["--keep and --dask exclude each other: containers are on the machines of the workers"],
+            hint="omit --keep",
+        )
     if chosen == "warm" and params["keep"] != "never":
         raise InputError(
             ["--isolation warm: network and sidecars serve several cells, so --keep cannot keep those of one"],

@@ -109,7 +109,7 @@ def chosen_cells(file: Path | None, params: Mapping[str, Any], output: Path) -> 
     With --dry-run nothing is locked. Raises InputError.
     """
     notes = Notes()
-    reuse = EarlierRuns(output, platform.node(), "fresh", notes.add) if params["reuse"] else None
+    reuse = _earlier_runs(params, output, notes)
     if params["resume"] is None:
         if file is None:
             raise click.UsageError("Missing argument 'FILE'; only --resume RUN needs none.")
@@ -128,6 +128,15 @@ def chosen_cells(file: Path | None, params: Mapping[str, Any], output: Path) -> 
             notes.add(line)
         order = str(resumed.continued.document.get("order", "file"))
         yield Task(resumed.scenario, RunPlan(continued=resumed.continued, reuse=reuse), notes, order)
+
+
+def _earlier_runs(params: Mapping[str, Any], output: Path, notes: Notes) -> EarlierRuns | None:
+    if not params["reuse"]:
+        return None
+    if params["dask"]:
+        notes.add("--reuse has no effect with --dask: which machine would run a cell is not known before it has run")
+        return None
+    return EarlierRuns(output, platform.node(), params["isolation"], notes.add, params["retain"])
 
 
 def select(scenario: Scenario, params: Mapping[str, Any]) -> tuple[Scenario, dict[str, Any]]:

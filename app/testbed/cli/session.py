@@ -18,7 +18,6 @@ from testbed import cli
 from testbed.cli.display import Display
 from testbed.cli.interrupts import interrupts
 from testbed.cli.options import unknown_env_vars
-from testbed.errors import InputError
 from testbed.report.chart import ASCII, UNICODE, Glyphs
 from testbed.report.text import result_lines
 from testbed.report.wrapping import WIDTH
@@ -80,8 +79,6 @@ def execute_on_cluster(
     from testbed.cluster.dask_cluster import DaskCluster  # noqa: PLC0415 - an extra, and slow to import
     from testbed.cluster.site import DaskSite  # noqa: PLC0415
 
-    if chosen.keep != "never":
-        raise InputError(["--keep and --dask exclude each other: containers are on the machines of the workers"])
     stop = Stop()
     with interrupts(stop, announce=display.announce), closing(DaskCluster(address)) as cluster, display.live():
         site = DaskSite(cluster, display)

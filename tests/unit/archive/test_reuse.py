@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from testbed.archive.reuse import EarlierRuns, find_earlier
+from testbed.run.folder import folder_bytes
+from testbed.run.retention import Retain, has_raw_files
 from testbed.scenario.expand import PlannedCell, expand
 from testbed.scenario.select import repeated
 from tests.support.runs import folders, write_run
@@ -95,3 +97,53 @@ def test_another_id_of_the_same_cell(tmp_path: Path) -> None:
     assert (summary.cell, summary.folder) == (alone.id, alone.folder)
     assert json.loads((now / alone.folder / "result.json").read_text())["cell"] == alone.id
     assert json.loads((now / alone.folder / "cell.json").read_text())["id"] == alone.id
+
+
+def test_warm_cells_may_be_taken_from_fresh_runs_and_not_the_other_way_round(tmp_path: Path) -> None:
+    earlier(tmp_path, "20260101-000000-aaaaaa", CELLS[:1])
+    warm = earlier(tmp_path, "20260102-000000-aaaaaa", CELLS[:1], isolation="warm")
+    wanted = {digest(CELLS[0]): 2}
+    assert len(find_earlier(tmp_path, wanted, "host1")[digest(CELLS[0])]) == 1
+    found = find_earlier(tmp_path, wanted, "host1", "warm")[digest(CELLS[0])]
+    assert [each.summary.isolation for each in found] == ["warm", "fresh"]
+    assert found[0].run == warm
+
+
+def without_raw(run: Path) -> None:
+    for folder in run.glob("*/client"):
+        shutil.rmtree(folder)
+        shutil.rmtree(folder.with_name("server"))
+
+
+def test_a_run_that_keeps_raw_files_takes_no_result_without_them(tmp_path: Path) -> None:
+    older = earlier(tmp_path, "20260101-000000-aaaaaa", CELLS[:1])
+    without_raw(earlier(tmp_path, "20260102-000000-aaaaaa", CELLS[:1]))
+    now = write_run(tmp_path, "20260104-000000-aaaaaa", CELLS, statuses=[None] * 3, conclusion=False)
+    notes: list[str] = []
+    ((_, summary),) = EarlierRuns(tmp_path, "host1", "fresh", notes.append).take(CELLS, digest, now)
+    assert summary.reused_from == older.name
+    assert notes == ["1 earlier result not reused: their runs have not retained the raw files, and this one does"]
+
+
+@pytest.mark.parametrize("retain", ["failed", "summary"])
+def test_a_run_that_keeps_none_takes_results_without_and_removes_those_of_others(
+    tmp_path: Path, retain: Retain
+) -> None:
+    """The earlier run keeps its own: they shared the files by hard links."""
+    old = earlier(tmp_path, "20260101-000000-aaaaaa", CELLS[:1])
+    now = write_run(tmp_path, "20260104-000000-aaaaaa", CELLS, statuses=[None] * 3, conclusion=False)
+    notes: list[str] = []
+    runs = EarlierRuns(tmp_path, "host1", "fresh", notes.append, retain)
+    ((_, summary),) = runs.take(CELLS[:1], digest, now)
+    made = now / CELLS[0].folder
+    assert not has_raw_files(made)
+    assert summary.bytes == folder_bytes(made)
+    assert json.loads((made / "result.json").read_text())["notes"] == [
+        f"raw files were not retained (--retain {retain})"
+    ]
+    assert has_raw_files(old / CELLS[0].folder)
+    assert json.loads((old / CELLS[0].folder / "result.json").read_text())["notes"] == []
+    without_raw(old)
+    shutil.rmtree(made)
+    assert len(list(runs.take(CELLS[:1], digest, now))) == 1
+    assert notes == []

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from testbed import cli
+from testbed.cli.selection_options import chosen_cells
 from testbed.errors import InputError
 from testbed.run.lock import locked
 from testbed.scenario.expand import expand
@@ -113,3 +114,35 @@ def test_shards_are_merged(tmp_path: Path) -> None:
     shown = json.loads(call("merge", "r2", "r1", "--json", *output).stdout)
     assert shown["missing_shards"] == [3]
     assert document(Path(shown["folder"]))["run"] == shown["run"]
+
+
+@pytest.mark.parametrize("dry_run", [["--dry-run"], []])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dask", "x", "--keep", "failed"], "--keep and --dask exclude each other"),
+        (["--dask", "x", "--isolation", "warm"], "--isolation warm: the workers of a cluster"),
+        (["--keep", "always", "--isolation", "warm"], "--isolation warm: network and sidecars serve several cells"),
+    ],
+)
+def test_options_that_exclude_each_other(
+    scenario: str, tmp_path: Path, arguments: list[str], message: str, dry_run: list[str]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        call("matrix", scenario, *arguments, *dry_run, "--output", str(tmp_path))
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint
+    assert list(tmp_path.glob("2*")) == [], "no run has begun"
+
+
+def test_reuse_and_its_limits(scenario: str, tmp_path: Path) -> None:
+    params = {"filter": "", "shard": None, "repeat": 1, "resume": None, "reuse": True, "dask": None, "dry_run": False}
+    params |= {"isolation": "warm", "retain": "failed"}
+    with chosen_cells(Path(scenario), params, tmp_path) as task:
+        assert task.plan.reuse is not None
+    for changed, expected in (({"reuse": False}, []), ({"dask": "x"}, ["--reuse has no effect with --dask"])):
+        shown: list[str] = []
+        with chosen_cells(Path(scenario), params | changed, tmp_path) as task:
+            assert task.plan.reuse is None
+            task.notes.listen(shown.append)
+        assert [line.partition(":")[0] for line in shown] == expected
