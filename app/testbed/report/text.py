@@ -158,6 +158,6 @@ def matrix_line(number: int, count: int, result: Result, width: int = WIDTH) -> 
     mark += "  emulated" if result.emulated else ""
     reason = f"  {result.reason.splitlines()[0]}" if result.reason else ""
     digits = len(str(count))
-    name_columns = min(44, max(0, width - 2 * digits - 37))
+    name_columns = min(44, max(0, width - 2 * digits - 37 - len(mark)))
     begin = f"{number:>{digits}}/{count}  {result.status:<11} {result.cell:<{name_columns}}"
     return f"{begin} {took:>9}  {goodput:>10}{mark}{reason}"

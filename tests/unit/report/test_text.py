@@ -162,3 +162,10 @@ def test_times_of_an_emulated_machine_are_marked() -> None:
     assert result_lines(with_kvm, {}, ASCII)[0] == "  machine   kernel 6.12.107-amd64 in a guest (kvm)"
     assert "emulated" not in matrix_line(1, 2, with_kvm)
     assert not any("machine" in line for line in result_lines(result(), {}, ASCII))
+
+
+def test_a_line_about_a_cell_fits_the_terminal() -> None:
+    name = "c-py-ipv4-nodes_80-d95a25"
+    for made in (result(cell=name), result(cell=name, attempt=2)):
+        assert len(matrix_line(7, 40, made, 80)) <= 80
+        assert name in matrix_line(7, 40, made, 40), "a name is never cut"
