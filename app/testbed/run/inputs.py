@@ -6,7 +6,7 @@ explains a cell.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -34,12 +34,12 @@ def digest(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def source_digest(root: Path = _SOURCE) -> str:
-    """Return a digest of the source below a folder, as far as it affects results; raises OSError."""
+def source_digest(root: Path = _SOURCE, *, leave_out: Collection[str] = _WITHOUT_EFFECT) -> str:
+    """Return a digest of the source below a folder, but not of these packages in it; raises OSError."""
     total = hashlib.sha256()
     for file in sorted(root.rglob("*.py")):
         name = file.relative_to(root)
-        if name.parts[0] not in _WITHOUT_EFFECT:
+        if name.parts[0] not in leave_out:
             content = file.read_bytes()
             total.update(f"{name.as_posix()}\0{len(content)}\0".encode() + content)
     return total.hexdigest()
