@@ -46,6 +46,8 @@ class Board:
         self._repeated = 0
         self._passed: dict[str, bool] = {}
         self._attempts_s: list[float] = [0.0, 0.0]  # their number, the sum of their durations
+        self.is_ending = False
+        """No further cell begins, whatever has been planned."""
 
     def begin(self, name: str, number: int, count: int, now_s: float, *, again: bool = False) -> None:
         """Begin an attempt at a cell: the `number`th of `count`; the first one shows how many have ended before.
@@ -114,10 +116,10 @@ class Board:
             parts.append(f"{failed} not passed")
         if self._repeated:
             parts.append(f"{self._repeated} repeated")
-        if self._to_repeat:
+        if self._to_repeat and not self.is_ending:
             parts.append(f"{len(self._to_repeat)} to repeat")
         times = [f"{_clock(elapsed_s)} elapsed"]
-        if self._ended:
+        if self._ended and not self.is_ending:
             left_s = elapsed_s / len(self._ended) * (self._count - done)
             left_s += len(self._to_repeat) * self._attempts_s[1] / max(1.0, self._attempts_s[0])
             times.append(f"about {_clock(left_s)} left")

@@ -160,10 +160,10 @@ class Display:
             self._live.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def announce(self, text: str) -> bool:
-        """Show a line in the picture, without a lock, for handlers of signals; return False if there is no picture."""
+        """Show in the picture that the run ends; return False without one. No lock: handlers of signals call it."""
         if self._live is None:
             return False
-        self._announcement = text
+        self._announcement, self._board.is_ending = text, True
         return True
 
     def show(self, lines: Iterable[str]) -> None:

@@ -120,3 +120,10 @@ def test_one_sentence_names_the_cell_that_runs_for_longest() -> None:
 )
 def test_a_long_name_keeps_its_end(name: str, columns: int, text: str) -> None:
     assert shortened(name, columns) == text
+
+
+def test_a_run_that_ends_repeats_nothing_and_has_no_time_left() -> None:
+    made = board(3)
+    made.end("c1", 110.0, passed=True, to_repeat=True)
+    made.is_ending = True
+    assert made.lines(120.0, 24, 80)[0] == "1/10 cells, 2 running, 0:20 elapsed"
