@@ -34,11 +34,11 @@ def test_byte_by_byte(vector):
 
 @every_vector
 def test_in_two_at_every_offset(vector):
-    whole = decode(vector.decoder(), [vector.stream])
+    whole = repr(decode(vector.decoder(), [vector.stream]))
     # The long vector is cut at every offset of its first nodes and of its end; the rest of it repeats itself.
     length = len(vector.stream)
     for at in range(length + 1) if length < 4000 else (*range(3000), *range(length - 300, length + 1)):
-        assert repr(decode(vector.decoder(), [vector.stream[:at], vector.stream[at:]])) == repr(whole), at
+        assert repr(decode(vector.decoder(), [vector.stream[:at], vector.stream[at:]])) == whole, at
 
 
 @every_vector

@@ -1,5 +1,3 @@
-import pytest
-
 from netem.pipeline import Pipeline
 from netem.pipeline.ecn import mark_ce
 from netem.pipeline.frame import checksum
@@ -7,22 +5,22 @@ from netem.spec import parse
 from tests.support.frames import ETHERNET, ipv4, ipv6, send
 
 
-@pytest.mark.parametrize("tos", range(256))
-def test_ipv4_is_marked_with_its_checksum(tos: int) -> None:
-    marked = mark_ce(ipv4(b"data", tos=tos), 0)
-    if tos & 3 == 0:
-        assert marked is None
-        return
-    assert marked is not None
-    assert checksum(marked[14:34]) == 0
-    assert marked == ipv4(b"data", tos=tos | 3)
+def test_ipv4_is_marked_with_its_checksum() -> None:
+    for tos in range(256):
+        marked = mark_ce(ipv4(b"data", tos=tos), 0)
+        if tos & 3 == 0:
+            assert marked is None, tos
+            continue
+        assert marked is not None, tos
+        assert checksum(marked[14:34]) == 0, tos
+        assert marked == ipv4(b"data", tos=tos | 3), tos
 
 
-@pytest.mark.parametrize("traffic_class", range(256))
-def test_ipv6_is_marked(traffic_class: int) -> None:
-    marked = mark_ce(ipv6(b"data", traffic_class=traffic_class), 0)
-    expected = ipv6(b"data", traffic_class=traffic_class | 3)
-    assert marked == (expected if traffic_class & 3 else None)
+def test_ipv6_is_marked() -> None:
+    for traffic_class in range(256):
+        marked = mark_ce(ipv6(b"data", traffic_class=traffic_class), 0)
+        expected = ipv6(b"data", traffic_class=traffic_class | 3)
+        assert marked == (expected if traffic_class & 3 else None), traffic_class
 
 
 def test_what_is_no_ip_is_not_marked() -> None:
