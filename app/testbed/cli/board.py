@@ -42,7 +42,8 @@ class Board:
         self._count = 1
         self._not_here = 0
         self._ended: set[str] = set()
-        self._to_repeat: set[str] = set()
+        self.to_repeat: set[str] = set()
+        """The folders of cells that are to be repeated alone."""
         self._repeated = 0
         self._passed: dict[str, bool] = {}
         self._attempts_s: list[float] = [0.0, 0.0]  # their number, the sum of their durations
@@ -78,12 +79,12 @@ class Board:
             self._attempts_s[1] += now_s - begun.begin_s
         self._passed[cell] = passed
         if to_repeat:
-            self._to_repeat.add(cell)
+            self.to_repeat.add(cell)
         if cell == name:
             self._ended.add(cell)
         else:
             self._repeated += 1
-            self._to_repeat.discard(cell)
+            self.to_repeat.discard(cell)
 
     def lines(self, now_s: float, height: int, width: int) -> list[str]:
         """Return the picture within this size: of many running cells, those that began last are counted only."""
@@ -116,12 +117,12 @@ class Board:
             parts.append(f"{failed} not passed")
         if self._repeated:
             parts.append(f"{self._repeated} repeated")
-        if self._to_repeat and not self.is_ending:
-            parts.append(f"{len(self._to_repeat)} to repeat")
+        if self.to_repeat and not self.is_ending:
+            parts.append(f"{len(self.to_repeat)} to repeat")
         times = [f"{_clock(elapsed_s)} elapsed"]
         if self._ended and not self.is_ending:
             left_s = elapsed_s / len(self._ended) * (self._count - done)
-            left_s += len(self._to_repeat) * self._attempts_s[1] / max(1.0, self._attempts_s[0])
+            left_s += len(self.to_repeat) * self._attempts_s[1] / max(1.0, self._attempts_s[0])
             times.append(f"about {_clock(left_s)} left")
         shorter = (", ".join(each) for each in ([*parts, *times], [*parts, times[-1]], parts))
         return next((text for text in shorter if len(text) <= width), parts[0][:width])

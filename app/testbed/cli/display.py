@@ -60,6 +60,10 @@ class Display:
         self._bytes = (0, 0)
         self._phase_start_s = 0.0
 
+    def repeat(self, folders: Iterable[str]) -> None:
+        """Count cells that an earlier process has run, and that this one repeats."""
+        self._board.to_repeat.update(folders)
+
     @contextmanager
     def live(self) -> Iterator[None]:
         """Show the picture if standard error is a terminal, else a line now and then."""

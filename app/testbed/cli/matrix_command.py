@@ -26,11 +26,12 @@ from testbed.cli.session import (
     width,
 )
 from testbed.report.text import matrix_lines
-from testbed.result import Isolation, Result
+from testbed.result import Isolation, Result, cell_folder
 from testbed.run.executor import Attempt
 from testbed.run.folder import folder_bytes
 from testbed.run.gauge import read_machine
 from testbed.run.repeats import repeat_lines
+from testbed.run.runner import is_to_be_repeated
 from testbed.units import format_bytes, pluralize
 from testbed.wire.text import visible
 
@@ -64,17 +65,18 @@ def _print_plan(task: Task, chosen: Settings, params: Mapping[str, Any]) -> None
 def _run(task: Task, chosen: Settings, params: Mapping[str, Any], isolated: Isolation) -> int:
     total = len(task.scenario.cells)
     chosen_rules = task.rules(rules(params))
-    numbers: dict[str, int] = {}
-    kept = len({(each.cell, each.repetition) for each in task.plan.kept})
+    kept = dict.fromkeys(cell_folder(each.cell, each.repetition) for each in task.plan.kept)
+    numbers = {folder: number for number, folder in enumerate(kept, start=1)}
 
     def on_end(attempt: Attempt, result: Result) -> None:
-        number = numbers.setdefault(attempt.planned.folder, kept + len(numbers) + 1)
+        number = numbers.setdefault(attempt.planned.folder, len(numbers) + 1)
         if not (chosen.as_json or chosen.quiet):
             display.show(visible(line) for line in matrix_lines(number, total, result, width()))
 
     display = Display(
         quiet=chosen.quiet or chosen.as_json, verbose=chosen.verbose, on_end=on_end, again=chosen_rules.again
     )
+    display.repeat(each.folder for each in task.plan.kept if is_to_be_repeated(each, chosen_rules))
     task.notes.listen(display.note)
     address = str(params["dask"] or "")
     if address:

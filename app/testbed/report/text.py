@@ -142,8 +142,14 @@ def _doubts(result: Result, indent: int, width: int) -> list[list[str]]:
 def matrix_lines(number: int, count: int, result: Result, width: int = WIDTH) -> list[str]:
     """Return the lines about one of many cells: its summary, its verdict, timing issues and notes."""
     verdict_lines = wrapped(result.verdict, 4, width=width) if result.verdict else []
+    line = matrix_line(number, count, result, width)
+    reason_lines: list[str] = []
+    if result.reason and len(line) > width:
+        line = matrix_line(number, count, result.model_copy(update={"reason": ""}), width)
+        reason_lines = wrapped(result.reason.splitlines()[0], 4, width=width)
     return [
-        matrix_line(number, count, result, width),
+        line,
+        *reason_lines,
         *verdict_lines,
         *(line for part in _doubts(result, 4, width) for line in part),
     ]

@@ -141,7 +141,7 @@ class Runner:
             self._around.capacity,
             self._around.clock_ns(),
             done={index for index, last in ended.items() if last is not None},
-            again=[index for index, last in ended.items() if last is not None and self._is_to_be_repeated(last)],
+            again=[index for index, last in ended.items() if last is not None and is_to_be_repeated(last, self._rules)],
         )
         end_subscription = self._stop.subscribe(lambda: self._events.put(None))
         try:
@@ -155,9 +155,6 @@ class Runner:
         self.left_out = len(scheduler.not_begun)
         if self.left_out:
             self._observer.note(f"{self.left_out} of {len(cells)} cells did not begin: {scheduler.closed}")
-
-    def _is_to_be_repeated(self, last: Summary) -> bool:
-        return self._rules.again and last.attempt == 1 and last.timing_reliable is False and not last.reused_from
 
     def _loop(self, scheduler: Scheduler, cells: Sequence[PlannedCell], folder: Path, count: int) -> None:
         while True:
@@ -254,6 +251,11 @@ class Runner:
         with self._ending_the_run():
             self._index.append(summary)
             self._observer.end(ended.attempt, ended.result)
+
+
+def is_to_be_repeated(last: Summary, rules: Rules) -> bool:
+    """Return whether the last attempt of an earlier process at a cell is to be repeated alone."""
+    return rules.again and last.attempt == 1 and last.timing_reliable is False and not last.reused_from
 
 
 def ending_of(result: Result) -> Ending:

@@ -195,3 +195,13 @@ def test_a_long_step_of_a_build_has_a_heartbeat(capsys: pytest.CaptureFixture[st
     clock.now_s = HEARTBEAT_S
     shown.beat()
     assert capsys.readouterr().err == "testbed: cserver: cc -O2    30.0 s\n"
+
+
+def test_what_an_earlier_process_leaves_to_be_repeated_is_counted() -> None:
+    shown = display()
+    shown.repeat(["one", "two"])
+    shown.begin(attempt("one", 2), 2, 2)
+    assert shown._lines(24, 80)[0].startswith("2/2 cells, 1 running, 2 to repeat")
+    shown.end(attempt("one", 2), result("one", attempt=2))
+    shown.begin(attempt("two", 2), 2, 2)
+    assert shown._lines(24, 80)[0].startswith("2/2 cells, 1 running, 1 repeated, 1 to repeat")

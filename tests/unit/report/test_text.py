@@ -169,3 +169,13 @@ def test_a_line_about_a_cell_fits_the_terminal() -> None:
     for made in (result(cell=name), result(cell=name, attempt=2)):
         assert len(matrix_line(7, 40, made, 80)) <= 80
         assert name in matrix_line(7, 40, made, 40), "a name is never cut"
+
+
+def test_a_long_reason_has_lines_of_its_own() -> None:
+    reason = "waited 2 s for the client to exit; server-netem is running, client-netem is running"
+    bad = result(status="error", reason=f"{reason}\nits last lines")
+    first, *rest = matrix_lines(1, 2, bad, 80)
+    assert first == matrix_line(1, 2, result(status="error"), 80)
+    assert " ".join(line.strip() for line in rest[:2]) == reason
+    assert all(line.startswith("    ") and len(line) <= 80 for line in rest[:2])
+    assert matrix_lines(1, 2, bad, 200)[0].endswith(reason)
