@@ -7,6 +7,7 @@ from testbed.scenario.ends import ROLES, Role
 from testbed.scenario.expand import PlannedCell, Scenario
 from testbed.scenario.model import HOST, Cell
 from testbed.scenario.profile import profile_changes, profile_of
+from testbed.stack.subnets import PREFIX_BITS
 from testbed.units import format_bytes, pluralize
 
 
@@ -49,6 +50,11 @@ def _deadline(cell: Cell) -> str:
     return f"{there_s:.15g} s, in an emulated guest VM {emulated_s:.15g} s"
 
 
+def _subnets(cell: Cell) -> str:
+    ipv6 = f", an IPv6 /{PREFIX_BITS[6]}" if cell.family == "ipv6" else ""
+    return f"an IPv4 /{PREFIX_BITS[4]}{ipv6} (docs/matrix.md)"
+
+
 def plan_lines(scenario: Scenario) -> list[str]:
     """Return the plan as text."""
     lines = []
@@ -59,7 +65,7 @@ def plan_lines(scenario: Scenario) -> list[str]:
         )
         if cell.kernel != HOST:
             lines.append(f"  kernel: {cell.kernel}, in a guest VM, which is built if missing")
-        lines.append("  network: internal bridge, IPv4 from Docker's address pools, a random IPv6 /64")
+        lines.append(f"  network: internal bridge of its own, {_subnets(cell)}")
         for role in ROLES:
             impairment = (cell.impairment(role) or "none") + (", also on neighbour discovery" if cell.nd else "")
             realtime = "" if cell.realtime == "auto" else f", realtime {cell.realtime}"

@@ -22,7 +22,7 @@ def run_line(row: Mapping[str, Any], now_ns: int) -> str:
     age = age_text((now_ns - row["changed_ns"]) / 1e9)
     size = format_size(row["bytes"])
     what = f"{row['scenario']}{shards}: {statuses or 'no results'}"
-    return f"{row['run']}  {row['state']:<11}  {count:>13}  {size:>8}  {age:>6}  {what}"
+    return f"{row['run']}  {row['state']:<11}  {count:>13}  {size:>8}  {age:>6} ago  {what}"
 
 
 def cell_line(row: Mapping[str, Any], *, machines: bool) -> str:

@@ -36,7 +36,7 @@ def test_the_line_of_a_run() -> None:
         "statuses": {"passed": 2, "failed": 1},
     }
     assert " ".join(run_line(row, 120 * 10**9).split()) == (
-        "r interrupted 3/4 1.23 MB 2 min s.yaml, shard 2/8: 2 passed, 1 failed"
+        "r interrupted 3/4 1.23 MB 2 min ago s.yaml, shard 2/8: 2 passed, 1 failed"
     )
     assert run_line({**row, "statuses": {}, "shards": ""}, 0).endswith("s.yaml: no results")
 
