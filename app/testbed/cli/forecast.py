@@ -12,14 +12,13 @@ from testbed.cli.session import Settings
 from testbed.run.contract import EMULATED_SLOWNESS
 from testbed.run.gauge import this_capacity
 from testbed.scenario.expand import PlannedCell
-from testbed.schedule.admission import LOW_PRESSURE
 from testbed.schedule.estimate import Conditions, Estimate, estimate
 from testbed.schedule.span import Span
-from testbed.units import format_size, percent, pluralize
+from testbed.units import format_size, pluralize
 
 
-def forecast(task: Task, chosen: Settings, params: Mapping[str, Any]) -> Estimate:
-    """Return what the cells of a run without a result will take on this machine."""
+def forecast(task: Task, chosen: Settings, params: Mapping[str, Any], load: float) -> Estimate:
+    """Return what the cells of a run without a result will take on this machine, beside a load."""
     cells = cells_left(task)
     conditions = Conditions(
         jobs=jobs(params),
@@ -27,6 +26,7 @@ def forecast(task: Task, chosen: Settings, params: Mapping[str, Any]) -> Estimat
         warm=params["isolation"] == "warm",
         retain=chosen.retain,
         again=params["again"],
+        load=load,
         guest_slowness=EMULATED_SLOWNESS,
     )
     known = measured_cells(chosen.output, {planned.id for planned in cells}, platform.node())
@@ -49,10 +49,10 @@ def forecast_document(found: Estimate) -> dict[str, Any]:
     }
 
 
-def forecast_lines(found: Estimate, params: Mapping[str, Any], pressure_share: float | None = None) -> list[str]:
+def forecast_lines(found: Estimate, params: Mapping[str, Any], load: float = 0.0) -> list[str]:
     """Return an estimate as text: the likely figures, and between which the true ones should be.
 
-    `pressure_share` is the share of the time in which something waits for a processor of this machine now.
+    `load` is that of this machine, which the estimate assumes beside the run.
     """
     if not found.cells:
         return ["estimate: no cell is left to run"]
@@ -63,10 +63,8 @@ def forecast_lines(found: Estimate, params: Mapping[str, Any], pressure_share: f
         if found.measured
         else "  by their fields: no earlier run here has measured them",
     ]
-    if pressure_share is not None and pressure_share > LOW_PRESSURE:
-        lines.append(
-            f"  longer while this machine is as busy as now: programs wait for it {percent(pressure_share)} of the time"
-        )
+    if load >= 0.5:
+        lines.append(f"  beside a load of {load:.1f}, as this machine has now")
     if found.guests:
         lines.append(f"  not included: guest VMs that have to be built first, for {', '.join(found.guests)}")
     if params["dask"]:

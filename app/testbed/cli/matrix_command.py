@@ -29,7 +29,7 @@ from testbed.report.text import matrix_lines
 from testbed.result import Isolation, Result, cell_folder
 from testbed.run.executor import Attempt
 from testbed.run.folder import folder_bytes
-from testbed.run.gauge import read_machine
+from testbed.run.gauge import load_now
 from testbed.run.repeats import repeat_lines
 from testbed.run.runner import is_to_be_repeated
 from testbed.units import format_bytes, pluralize
@@ -53,13 +53,12 @@ def _matrix(file: Path | None, **params: object) -> int:
 
 
 def _print_plan(task: Task, chosen: Settings, params: Mapping[str, Any]) -> None:
-    found = forecast(task, chosen, params)
+    load = load_now()
+    found = forecast(task, chosen, params, load)
     if chosen.as_json:
         cli.print_json({**plan_document(task.scenario), "estimate": forecast_document(found)})
     else:
-        click.echo(
-            "\n".join([*plan_lines(task.scenario), *forecast_lines(found, params, read_machine().cpu_pressure_share)])
-        )
+        click.echo("\n".join([*plan_lines(task.scenario), *forecast_lines(found, params, load)]))
 
 
 def _run(task: Task, chosen: Settings, params: Mapping[str, Any], isolated: Isolation) -> int:

@@ -32,6 +32,14 @@ def read_machine(proc: Path = PROC) -> Reading:
     return Reading(_cpu_pressure_share(proc), _available_bytes(proc))
 
 
+def load_now() -> float:
+    """Return how many tasks have run or waited for a processor, on the average of the last minute; 0 if unknown."""
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        return 0.0
+
+
 def this_capacity() -> Capacity:
     """Return what this machine has."""
     return Capacity(processors=len(os.sched_getaffinity(0)))

@@ -19,16 +19,22 @@ from testbed.schedule.needs import IDLE_CPU_SHARE, SET_UP_CPU_SHARE
 from testbed.schedule.span import Span, largest, smallest, total
 from testbed.schedule.transfer import transfer_cpu_s, transfer_s
 
-FRESH_S: Final = Span(1.5, 2.5, 6.0)
+FRESH_S: Final = Span(1.5, 2.3, 4.0)
 """Time that a cell takes beside its transfer, with everything new, on a machine with a processor for it."""
 
-WARM_S: Final = Span(0.8, 1.5, 4.0)
+WARM_S: Final = Span(0.3, 0.7, 1.5)
 """The same with a rig that has served others."""
 
-FRESH_CPU_S: Final = Span(1.2, 2.4, 4.0)
+FRESH_CPU_S: Final = Span(1.2, 2.0, 3.0)
 """Processor time of the same, of all programs of the machine."""
 
-WARM_CPU_S: Final = Span(0.7, 1.4, 2.5)
+WARM_CPU_S: Final = Span(0.3, 0.6, 1.2)
+
+RIGS: Final = Span(1.0, 2.0, 4.0)
+"""How many rigs warm cells need that do not exist yet; each is made as for a fresh cell."""
+
+LOAD: Final = Span(0.0, 1.0, 2.0)
+"""The load beside a run, divided by the one before it."""
 
 GUEST_CELL_S: Final = Span(10.0, 15.0, 30.0)
 """Time that a cell takes in a guest VM beside its transfer (docs/kernels.md)."""
@@ -52,6 +58,9 @@ class Conditions:
     warm: bool = False
     retain: Literal["all", "failed", "summary"] = "all"
     again: bool = True
+    load: float = 0.0
+    """How many tasks of other programs run, or wait for a processor."""
+
     guest_slowness: float = 1.0
     """How many times longer programs take in a guest, at most."""
 
@@ -118,6 +127,7 @@ def _work(planned: PlannedCell, conditions: Conditions, measured: Measured) -> _
     if measured.transfer_s is not None:
         moves_s = Span(0.9, 1.0, 1.5) * measured.transfer_s
     moves_s = moves_s.at_most(cell.deadline_on(conditions.guest_slowness if cell.kernel != HOST else 1))
+    beside_s += (cpu_s + work_s).times(LOAD) * _waiting(conditions)
     shares_s = beside_s * SET_UP_CPU_SHARE + largest(moves_s * IDLE_CPU_SHARE, work_s)
     return _Work(cell.kernel, beside_s, moves_s, cpu_s + work_s, shares_s)
 
@@ -137,12 +147,13 @@ def _size(planned: PlannedCell, conditions: Conditions, measured: Measured) -> S
 def _run_s(works: Sequence[_Work], conditions: Conditions) -> Span:
     """Return the time of all cells: the largest of what bounds it, and at most that plus the longest cell."""
     walls = total(work.wall_s for work in works)
-    jobs = conditions.jobs or JOBS_PER_PROCESSOR * conditions.processors
+    jobs = conditions.jobs or _automatic_jobs(conditions)
+    crowded = Span.exactly(1.0) + LOAD * (conditions.load / _own_tasks(jobs, conditions))
     longest = largest(*(work.wall_s for work in works))
     bound = largest(
         walls * (1 / jobs),
         total(work.shares_s for work in works) * (1 / (CPU_OVERCOMMIT * conditions.processors)),
-        total(work.cpu_s for work in works) * (1 / conditions.processors),
+        total(work.cpu_s for work in works).times(crowded) * (1 / conditions.processors),
         longest,
         *_guest_bounds(works, conditions.processors),
     )
@@ -150,7 +161,29 @@ def _run_s(works: Sequence[_Work], conditions: Conditions) -> Span:
     latest = Span(bound.low, bound.likely, bound.high + longest.high)
     boots = GUEST_BOOT_S * len({work.machine for work in works} - {HOST})
     again = walls.times(AGAIN_SHARE) if conditions.again else Span()
-    return smallest(walls, latest) + again + boots
+    return smallest(walls, latest) + again + boots + _rigs_s(conditions)
+
+
+def _automatic_jobs(conditions: Conditions) -> int:
+    """Return how many cells `auto` runs at the same time: it adds none while programs wait for a processor."""
+    is_busy = conditions.load >= conditions.processors
+    return conditions.processors if is_busy else JOBS_PER_PROCESSOR * conditions.processors
+
+
+def _own_tasks(jobs: int, conditions: Conditions) -> float:
+    """Return how many tasks of the run are ready to run: of the engine, and of each cell that is set up."""
+    return 1 + min(jobs, CPU_OVERCOMMIT * conditions.processors)
+
+
+def _rigs_s(conditions: Conditions) -> Span:
+    if not conditions.warm:
+        return Span()
+    return RIGS.times(FRESH_S + FRESH_CPU_S.times(LOAD) * _waiting(conditions))
+
+
+def _waiting(conditions: Conditions) -> float:
+    """Return for how long a cell that is set up alone waits for a processor, for each second that it has one."""
+    return conditions.load / (_own_tasks(1, conditions) * conditions.processors)
 
 
 def _guest_bounds(works: Sequence[_Work], processors: int) -> Iterable[Span]:

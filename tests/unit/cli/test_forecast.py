@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from testbed import cli
 from testbed.cli.forecast import format_time
 from testbed.scenario.expand import expand
-from testbed.schedule.admission import Reading
 from tests.support.runs import write_run
 
 SCENARIO = "cells:\n  delay: [1s, 2s, 3s, 4s]\n"
@@ -19,10 +18,10 @@ CELLS = tuple(expand({"delay": ["1s", "2s", "3s", "4s"]}))
 
 
 @pytest.fixture(autouse=True)
-def pressure(monkeypatch: pytest.MonkeyPatch) -> list[Reading]:
-    """Return what the machine shows: nothing waits, until a test changes it."""
-    shown = [Reading(0.0)]
-    monkeypatch.setattr("testbed.cli.matrix_command.read_machine", lambda: shown[0])
+def load(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the load that the machine shows: none, until a test changes it."""
+    shown = [0.0]
+    monkeypatch.setattr("testbed.cli.matrix_command.load_now", lambda: shown[0])
     return shown
 
 
@@ -56,12 +55,11 @@ def test_the_plan_ends_with_the_estimate(scenario: str, tmp_path: Path) -> None:
     assert lines[-1] == "  by their fields: no earlier run here has measured them"
 
 
-def test_a_busy_machine_is_mentioned(scenario: str, tmp_path: Path, pressure: list[Reading]) -> None:
-    pressure[0] = Reading(0.9)
-    line = "  longer while this machine is as busy as now: programs wait for it 90 % of the time"
-    assert dry(tmp_path, scenario).splitlines()[-1] == line
-    pressure[0] = Reading(None)
-    assert line not in dry(tmp_path, scenario)
+def test_a_load_is_assumed_to_stay(scenario: str, tmp_path: Path, load: list[float]) -> None:
+    idle = likely(tmp_path, scenario)
+    load[0] = 8.04
+    assert dry(tmp_path, scenario).splitlines()[-1] == "  beside a load of 8.0, as this machine has now"
+    assert likely(tmp_path, scenario) > idle
 
 
 def test_options_that_change_it(scenario: str, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from pathlib import Path
 
-from testbed.run.gauge import read_machine, this_capacity
+import pytest
+
+from testbed.run.gauge import load_now, read_machine, this_capacity
 from testbed.schedule.admission import Reading
 
 
@@ -18,3 +20,14 @@ def test_a_kernel_that_reports_neither(tmp_path: Path) -> None:
 def test_this_machine() -> None:
     assert this_capacity().processors >= 1
     assert (read_machine().available_bytes or 0) > 0
+
+
+def test_the_load_is_that_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (1.5, 2.5, 3.5))
+    assert load_now() == 1.5
+
+    def unknown() -> tuple[float, float, float]:
+        raise OSError
+
+    monkeypatch.setattr("os.getloadavg", unknown)
+    assert load_now() == 0

@@ -27,6 +27,7 @@ CONDITIONS = st.builds(
     warm=st.booleans(),
     retain=st.sampled_from(["all", "failed", "summary"]),
     again=st.booleans(),
+    load=st.floats(0, 50),
     guest_slowness=st.sampled_from([1.0, 20.0]),
 )
 QUICK = expand({"nodes": 1})[0]
@@ -73,6 +74,13 @@ def test_fewer_processors_never_take_less(cells: list[PlannedCell], conditions: 
     assert at_most(estimate(cells, conditions).seconds, estimate(cells, fewer).seconds)
 
 
+@given(SOME, CONDITIONS, st.floats(0, 50))
+def test_a_load_never_makes_it_shorter(cells: list[PlannedCell], conditions: Conditions, more: float) -> None:
+    busier = replace(conditions, load=conditions.load + more)
+    assert at_most(estimate(cells, conditions).seconds, estimate(cells, busier).seconds)
+    assert estimate(cells, busier).seconds.low == estimate(cells, conditions).seconds.low
+
+
 @given(SOME, CONDITIONS)
 def test_what_is_retained_decides_the_disk_alone(cells: list[PlannedCell], conditions: Conditions) -> None:
     by_retain = [estimate(cells, replace(conditions, retain=retain)) for retain in ("summary", "failed", "all")]
@@ -85,7 +93,7 @@ def test_what_is_retained_decides_the_disk_alone(cells: list[PlannedCell], condi
 
 @given(st.integers(1, 6), CONDITIONS)
 def test_all_shards_are_as_large_as_the_whole(count: int, conditions: Conditions) -> None:
-    one_by_one = replace(conditions, jobs=1)
+    one_by_one = replace(conditions, jobs=1, warm=False)
     cells = [cell for cell in CELLS if cell.cell.kernel == "host"]
     shards = [Selection(shards=Shards((number,), count)).apply(cells) for number in range(1, count + 1)]
     made = [estimate(shard, one_by_one) for shard in shards]
