@@ -96,6 +96,8 @@ class _Work:
     shares_s: Span
     """What the scheduler reserves for it: shares of a processor, for the time in which it has them."""
 
+    size_bytes: Span
+
     @property
     def wall_s(self) -> Span:
         return self.beside_s + self.transfer_s
@@ -106,20 +108,25 @@ def estimate(
 ) -> Estimate:
     """Return what these cells will take; `measured` has what earlier runs know, by the id of the cell."""
     known = measured or {}
-    works = [_work(planned, conditions, known.get(planned.id, Measured())) for planned in cells]
+    # Repetitions of a cell are alike.
+    by_id = {planned.id: planned for planned in cells}
+    found = {id_: _work(planned, conditions, known.get(id_, Measured())) for id_, planned in by_id.items()}
+    works = [found[planned.id] for planned in cells]
     return Estimate(
         cells=len(cells),
         seconds=_run_s(works, conditions) + BEGIN_S if cells else Span(),
-        size_bytes=total(_size(planned, conditions, known.get(planned.id, Measured())) for planned in cells),
+        size_bytes=total(work.size_bytes for work in works),
         measured=sum(planned.id in known for planned in cells),
-        guests=tuple(sorted({planned.cell.kernel for planned in cells} - {HOST})),
+        guests=tuple(sorted({work.machine for work in works} - {HOST})),
     )
 
 
 def _work(planned: PlannedCell, conditions: Conditions, measured: Measured) -> _Work:
     cell = planned.cell
     beside_s, cpu_s = (WARM_S, WARM_CPU_S) if conditions.warm else (FRESH_S, FRESH_CPU_S)
-    moves_s, work_s = transfer_s(cell), transfer_cpu_s(cell)
+    work_s = transfer_cpu_s(cell)
+    moves_s = transfer_s(cell, work_s)
+    raw = raw_bytes(cell, moves_s)
     if cell.kernel != HOST:
         beside_s = cpu_s = GUEST_CELL_S
         slower = Span(1.0, 1.0, conditions.guest_slowness)
@@ -129,12 +136,12 @@ def _work(planned: PlannedCell, conditions: Conditions, measured: Measured) -> _
     moves_s = moves_s.at_most(cell.deadline_on(conditions.guest_slowness if cell.kernel != HOST else 1))
     beside_s += (cpu_s + work_s).times(LOAD) * _waiting(conditions)
     shares_s = beside_s * SET_UP_CPU_SHARE + largest(moves_s * IDLE_CPU_SHARE, work_s)
-    return _Work(cell.kernel, beside_s, moves_s, cpu_s + work_s, shares_s)
+    return _Work(cell.kernel, beside_s, moves_s, cpu_s + work_s, shares_s, _size(raw, conditions, measured))
 
 
-def _size(planned: PlannedCell, conditions: Conditions, measured: Measured) -> Span:
+def _size(raw: Span, conditions: Conditions, measured: Measured) -> Span:
     """Return what a cell leaves on the disk: of one that will probably pass, if `retain` is `failed`, nothing raw."""
-    documents, raw = documents_bytes(), raw_bytes(planned.cell)
+    documents = documents_bytes()
     if conditions.retain == "summary":
         return documents
     if conditions.retain == "failed":

@@ -5,7 +5,7 @@ from typing import Final
 
 from testbed.scenario.model import Cell
 from testbed.schedule.span import Span, largest
-from testbed.schedule.transfer import calls, transfer_s, writes
+from testbed.schedule.transfer import calls, writes
 
 DOCUMENTS_BYTES: Final = Span(24_000, 27_000, 40_000)
 """`cell.json` and `result.json`, the folder, and the cell's lines in the documents of the run."""
@@ -43,11 +43,11 @@ def documents_bytes() -> Span:
     return DOCUMENTS_BYTES
 
 
-def raw_bytes(cell: Cell) -> Span:
-    """Return the size of the raw files of both ends."""
+def raw_bytes(cell: Cell, moves_s: Span) -> Span:
+    """Return the size of the raw files of both ends after a transfer of this time."""
     samples = Span()
     if cell.sample_interval_us:
-        samples = SAMPLE_BYTES.times(transfer_s(cell) + Span(0.0, 0.05, 0.5)) * (2 * 1e6 / cell.sample_interval_us)
+        samples = SAMPLE_BYTES.times(moves_s + Span(0.0, 0.05, 0.5)) * (2 * 1e6 / cell.sample_interval_us)
     lines = CALL_BYTES.times(calls(cell)) + NODE_BYTES * (cell.nodes * cell.repeat) + WRITE_BYTES * writes(cell)
     return RAW_BYTES + lines + _captures_bytes(cell) + samples
 

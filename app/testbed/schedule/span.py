@@ -35,10 +35,10 @@ class Span:
 
 def total(spans: Iterable[Span]) -> Span:
     """Return the sum of figures that may all be low, or high, together."""
-    found = Span()
+    low = likely = high = 0.0
     for each in spans:
-        found += each
-    return found
+        low, likely, high = low + each.low, likely + each.likely, high + each.high
+    return Span(low, likely, high)
 
 
 def largest(*spans: Span) -> Span:

@@ -42,13 +42,16 @@ def transfer_cpu_s(cell: Cell) -> Span:
     return BYTE_CPU_S * cell.total_bytes + CALL_CPU_S.times(calls(cell))
 
 
-def transfer_s(cell: Cell) -> Span:
-    """Return how long a transfer takes on a machine with a processor for it: not more than its deadline."""
+def transfer_s(cell: Cell, work_s: Span | None = None) -> Span:
+    """Return how long a transfer takes on a machine with a processor for it: not more than its deadline.
+
+    `work_s` is `transfer_cpu_s` if the caller knows it.
+    """
     rounds = log2(1 + cell.total_bytes / FIRST_WINDOW_BYTES) * round_trip_s(cell)
     waits = FULL_READS * waiting_s(cell) + Span(0.0, 1.0, 2.0) * rounds
     if any(_varies(each) for role in ROLES for each in cell.impairments(role)):
         waits = (waits + Span(0.0, 0.2, 1.0)).times(LOSSES)
-    return largest(waits, transfer_cpu_s(cell)).at_most(cell.deadline_s)
+    return largest(waits, work_s or transfer_cpu_s(cell)).at_most(cell.deadline_s)
 
 
 def _varies(impairment: Impairment) -> bool:

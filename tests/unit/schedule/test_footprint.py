@@ -4,10 +4,12 @@ from hypothesis import strategies as st
 from testbed.scenario.expand import expand
 from testbed.schedule.footprint import documents_bytes, raw_bytes
 from testbed.schedule.span import Span
+from testbed.schedule.transfer import transfer_s
 
 
 def raw(**fields: object) -> Span:
-    return raw_bytes(expand(fields)[0].cell)
+    cell = expand(fields)[0].cell
+    return raw_bytes(cell, transfer_s(cell))
 
 
 @given(st.integers(0, 3000), st.integers(1, 3000), st.integers(1, 20_000), st.sampled_from([0, 128, 300]))
