@@ -237,8 +237,12 @@ def test_an_interruption_of_the_thread_itself_is_one(bench: Bench) -> None:
     """As in a program that embeds the runner, and whose Ctrl-C raises KeyboardInterrupt."""
 
     def script(attempt: Attempt, stop: Stop) -> Result:
-        # Not interrupt_main(), which does not wake a thread that waits.
+        ending = threading.Event()
+        end = stop.subscribe(ending.set)
         signal.pthread_kill(main, signal.SIGINT)
+        while not ending.wait(10):  # the interpreter does not notice a signal just before it begins to wait
+            signal.pthread_kill(main, signal.SIGINT)
+        end()
         return waits_for_stop(attempt, stop)
 
     main = threading.main_thread().ident
