@@ -26,7 +26,10 @@ from testbed.schedule.needs import needs_of
 from testbed.schedule.scheduler import Choice, Ending, Rules, Scheduler
 
 LOOK_AGAIN_S: Final = 1.0
-"""Interval of looking at the machine's load while cells wait for it, or may be added to those that run."""
+"""Interval of looking at the machine's load, as cells may wait for it.
+
+No wait is longer: a signal that arrives just before the main thread begins to wait does not end that wait.
+"""
 
 
 class RunIndex(Protocol):
@@ -196,7 +199,7 @@ class Runner:
     def _receive(self, scheduler: Scheduler) -> None:
         """Wait for an event; that time has passed is one, too."""
         try:
-            event = self._events.get(timeout=self._wait_s(scheduler))
+            event = self._events.get(timeout=self._wait_s())
         except queue.Empty:
             scheduler.calm(self._reading())
             self._abandon_hung(scheduler)
@@ -206,11 +209,10 @@ class Runner:
         elif isinstance(event, _Ended):
             self._end(scheduler, event)
 
-    def _wait_s(self, scheduler: Scheduler) -> float:
+    def _wait_s(self) -> float:
         first_ns = min(each.limit_ns for each in self._running.values())
         limit_s = max(0.0, (first_ns - self._around.clock_ns()) / 1e9)
-        may_change = scheduler.waiting and (self._rules.jobs is None or scheduler.running < scheduler.jobs)
-        return min(limit_s, LOOK_AGAIN_S) if may_change else limit_s
+        return min(limit_s, LOOK_AGAIN_S)
 
     def _abandon_hung(self, scheduler: Scheduler) -> None:
         """Write the results of attempts that have exceeded their limit: their threads wait for an engine that hangs."""
