@@ -5,6 +5,7 @@ by their control groups, and the processes that it started on the host by a vari
 """
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -52,7 +53,9 @@ def belongings(engine: DockerEngine, run: str) -> Belongings:
         if container in containers and started is not None:
             made.processes[pid] = started
             inside.setdefault(_namespace(pid), pid)
-    inside.pop(0, None)
+    # A container's first process is in the host's namespace for a moment.
+    for other in (0, _namespace(os.getpid())):
+        inside.pop(other, None)
     made.namespaces = set(inside)
     for pid in inside.values():
         links, qdiscs = _look_into(pid)
