@@ -5,7 +5,8 @@ from typing import Final
 
 from testbed.errors import HostError
 
-_RUNTIME_ERROR: Final = re.compile(r"(open|write) /proc/sys/(net/\S+): ([a-z ]+)")
+# runc: `write /proc/sys/net/x: invalid argument`; crun: "write to `/proc/sys/net/x`: Invalid argument".
+_RUNTIME_ERROR: Final = re.compile(r"(open|write)(?: to)? `?/proc/sys/(net/[^\s`]+)`?: ([A-Za-z ]+)")
 _ENGINE_ERROR: Final = re.compile(r"sysctl '?([\w./-]+)[^']*'? is not (?:allowed|whitelisted|in a separate)")
 
 _NOT_HERE: Final = "this kernel has no such setting per network namespace; it belongs to the host, or to another kernel"
@@ -23,7 +24,7 @@ def rejected_sysctl(message: str) -> HostError | None:
     """Return the error to raise in place of the engine's own `message`; None when that is not about a sysctl."""
     runtime = _RUNTIME_ERROR.search(message)
     if runtime is not None:
-        verb, path, error = runtime[1], runtime[2], runtime[3].strip()
+        verb, path, error = runtime[1], runtime[2], runtime[3].strip().lower()
         key = path.replace("/", ".")
         reason = _REASONS.get((verb, error), error)
         return HostError(f"set {key}: {reason} ({verb} /proc/sys/{path}: {error})", hint=_hint(key))

@@ -29,6 +29,25 @@ def test_an_error_of_runc_is_explained(text: str, message: str) -> None:
     assert error.hint.startswith("`sysctl -a")
 
 
+CRUN = "start x: failed to create shim task: OCI runtime create failed: {text}: unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "open `/proc/sys/net/ipv4/nosuch`: No such file or directory",
+            "set net.ipv4.nosuch: this kernel has no such setting per network namespace",
+        ),
+        ("write to `/proc/sys/net/ipv4/tcp_rmem`: Invalid argument", "set net.ipv4.tcp_rmem: the kernel rejects"),
+    ],
+)
+def test_an_error_of_crun_is_explained(text: str, message: str) -> None:
+    error = rejected_sysctl(CRUN.format(text=text))
+    assert error is not None
+    assert error.message.startswith(message)
+
+
 def test_the_congestion_control_has_a_hint_of_its_own() -> None:
     text = "write /proc/sys/net/ipv4/tcp_congestion_control: operation not permitted"
     error = rejected_sysctl(SHIM.format(text=text))

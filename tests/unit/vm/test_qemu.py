@@ -29,11 +29,17 @@ def test_a_comma_in_a_path_is_no_option() -> None:
     assert after(command(MACHINE, SOCKETS), "-drive")[0].startswith("file=/c/disk,,1.raw,")
 
 
-@pytest.mark.parametrize(("name", "cpu"), [(TCG, "max,-cx16"), (KVM, "host")])
+@pytest.mark.parametrize(("name", "cpu"), [(TCG, "max,-cx16,-erms,-fsrm"), (KVM, "host")])
 def test_the_accelerator(name: str, cpu: str) -> None:
     argv = command(replace(MACHINE, accelerator=name), SOCKETS)
     assert after(argv, "-accel")[0].split(",")[0] == name
     assert after(argv, "-cpu") == [cpu]
+
+
+def test_only_an_emulated_kernel_has_other_options_than_debians() -> None:
+    appended = {name: after(command(replace(MACHINE, accelerator=name), SOCKETS), "-append") for name in (TCG, KVM)}
+    assert appended[KVM] == ["console=ttyS0 panic=-1"]
+    assert "mitigations=off" in appended[TCG][0].split()
 
 
 def test_a_shell_is_a_second_serial_line() -> None:
