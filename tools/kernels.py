@@ -2,18 +2,15 @@
 
 import argparse
 import sys
-from typing import Final
 
 from testbed.vm.kernels import SUITES
 from tools.lane_runner import Lane, run_lanes
-from tools.lanes import BIN
-
-TESTS: Final = ("tests/integration", "-m", "vm")
+from tools.lanes import BIN, KERNELS
 
 
 def lane(kernel: str) -> Lane:
     """Return the lane of a kernel."""
-    argv = ("env", f"TESTBED_TEST_KERNEL={kernel}", str(BIN / "pytest"), *TESTS)
+    argv = ("env", f"TESTBED_TEST_KERNEL={kernel}", str(BIN / "pytest"), *KERNELS)
     return Lane(kernel, argv, prints=True, docker=True)
 
 

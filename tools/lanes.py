@@ -47,6 +47,8 @@ INTEGRATION: Final = (
     "--isolation",
     "warm",
 )
+KERNELS: Final = ("tests/integration", "-m", "vm", "--isolation", "warm")
+"""Warm, because the start of a container is most of the work in an emulated guest."""
 
 LANES: Final = (
     Lane("format", _tool("ruff", "format", "--check", ".")),
@@ -69,7 +71,7 @@ LANES: Final = (
         track="integration",
     ),
     # Not beside the integration tests: an emulated guest needs a processor, and its tests have deadlines.
-    Lane("kernels", _tool("pytest", "tests/integration", "-m", "vm"), prints=True, docker=True, track="integration"),
+    Lane("kernels", _tool("pytest", *KERNELS), prints=True, docker=True, track="integration"),
 )
 
 
