@@ -1,6 +1,7 @@
 """Run `make setup` on a fresh clone, with the real Docker engine, package index and Debian packages."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -38,7 +39,8 @@ def test_a_fresh_checkout_is_set_up_once(tmp_path: Path) -> None:
     assert "written to .env" in first.stdout
     second = make(checkout, "setup", **environment)
     assert second.returncode == 0
-    assert [line.split()[-1] for line in second.stdout.splitlines()].count("ready") == 4
+    ready = re.findall(r"^setup: (.*?) +ready$", second.stdout, re.MULTILINE)
+    assert ready == ["python", "base image", "project", "images"], second.stdout
     assert "run" in output(str(checkout / ".venv/bin/testbed"), "--help")
     images = output("docker", "compose", "config", "--images", cwd=checkout, env=os.environ | environment)
     for image in set(images.split()):

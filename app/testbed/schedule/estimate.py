@@ -7,7 +7,7 @@ the estimate was.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from testbed.scenario.expand import PlannedCell
@@ -155,10 +155,11 @@ def _run_s(works: Sequence[_Work], conditions: Conditions) -> Span:
     """Return the time of all cells: the largest of what bounds it, and at most that plus the longest cell."""
     walls = total(work.wall_s for work in works)
     jobs = conditions.jobs or _automatic_jobs(conditions)
+    most_jobs = conditions.jobs or _automatic_jobs(replace(conditions, load=0.0))
     crowded = Span.exactly(1.0) + LOAD * (conditions.load / _own_tasks(jobs, conditions))
     longest = largest(*(work.wall_s for work in works))
     bound = largest(
-        walls * (1 / jobs),
+        walls.times(Span(1 / most_jobs, 1 / jobs, 1 / jobs)),
         total(work.shares_s for work in works) * (1 / (CPU_OVERCOMMIT * conditions.processors)),
         total(work.cpu_s for work in works).times(crowded) * (1 / conditions.processors),
         longest,

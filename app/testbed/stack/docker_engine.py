@@ -27,6 +27,7 @@ from testbed.errors import HostError
 from testbed.stack import docker_cli
 from testbed.stack.conversation import conversation
 from testbed.stack.docker_errors import docker_attempt, lost_connection, system_error
+from testbed.stack.docker_wait import wait_for_next_exit
 from testbed.stack.ports import ContainerSpec, Conversation, Exit, Found, Handle, Image, Stream
 from testbed.stack.subnets import VARIABLE, Leases, Network, Subnets, host_routes, is_taken, parse_ranges
 
@@ -227,9 +228,14 @@ class DockerEngine:
     # Processes
 
     def attach(self, handle: Handle, output: Callable[[Stream, bytes], None]) -> Callable[[], Exit]:
-        """Connect to the output, which ends with the process; then read the exit code."""
+        """Connect to the output, which ends with the process; then read the exit code.
+
+        The exit code is requested now, too: when only the output ends, either the program has closed it or the engine
+        has restarted, and a connection that breaks tells the two apart.
+        """
         with self._request(f"attach to {handle.name}") as client:
             frames = client.attach(handle.id, stdout=True, stderr=True, stream=True, demux=True)
+            next_exit = wait_for_next_exit(client, handle.id)
 
         def follow() -> Exit:
             try:
@@ -243,7 +249,7 @@ class DockerEngine:
                 frames.close()
                 # The connection was upgraded to a plain stream, and only the HTTP response still refers to it.
                 frames._response.close()  # type: ignore[attr-defined]  # noqa: SLF001
-            return self._exit(handle)
+            return self._exit(handle, next_exit)
 
         return follow
 
@@ -253,9 +259,12 @@ class DockerEngine:
             stream = client.attach_socket(handle.id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
         return conversation(handle.name, stream, output, lambda: self._exit(handle))
 
-    def _exit(self, handle: Handle) -> Exit:
+    def _exit(self, handle: Handle, next_exit: Callable[[], None] | None = None) -> Exit:
         with self._request(f"wait for {handle.name}") as client:
-            client.wait(handle.id, timeout=None)
+            if next_exit is None:
+                client.wait(handle.id, timeout=None)
+            else:
+                next_exit()
             state = client.inspect_container(handle.id)["State"]
         return Exit(int(state["ExitCode"]), bool(state.get("OOMKilled")), str(state.get("Error") or ""))
 

@@ -7,7 +7,11 @@ import contextlib
 from collections.abc import Iterator
 
 from docker.errors import DockerException
-from requests.exceptions import ConnectionError, RequestException  # noqa: A004 - not the builtin one
+from requests.exceptions import (
+    ChunkedEncodingError,
+    ConnectionError,  # noqa: A004 - not the builtin one
+    RequestException,
+)
 
 from testbed.errors import EngineLostError, HostError
 
@@ -50,7 +54,7 @@ def lost_connection(what: str) -> Iterator[None]:
     """Report a lost connection to the engine, as opposed to an error of the request; raises EngineLostError."""
     try:
         yield
-    except ConnectionError as error:
+    except (ConnectionError, ChunkedEncodingError) as error:
         system = system_error(error)
         reason = system.strerror if system and system.strerror else "it closed the connection"
         hint = "start Docker again; `testbed clean` then removes the leftovers"
