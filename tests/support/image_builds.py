@@ -18,6 +18,10 @@ TOOLS = "tshark"
 IPROUTE2 = "iproute2"
 
 
+_built: set[str] = set()
+"""What this process has built: to find all layers of an image in the cache still costs a request for each."""
+
+
 @contextmanager
 def building() -> Iterator[None]:
     """Keep other processes of this user from building."""
@@ -29,9 +33,11 @@ def building() -> Iterator[None]:
 def build_tools(client: docker.DockerClient, name: str = TOOLS) -> str:
     """Build the image of a Dockerfile beside this module, and return its tag; it stays for the next tests."""
     tag = f"testbed-test-{name}:latest"
-    dockerfile = (FILES / f"Dockerfile.{name}").read_bytes()
-    with building():
-        client.images.build(fileobj=io.BytesIO(dockerfile), tag=tag, rm=True, forcerm=True)
+    if name not in _built:
+        dockerfile = (FILES / f"Dockerfile.{name}").read_bytes()
+        with building():
+            client.images.build(fileobj=io.BytesIO(dockerfile), tag=tag, rm=True, forcerm=True)
+        _built.add(name)
     return tag
 
 
