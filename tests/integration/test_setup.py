@@ -39,7 +39,7 @@ def test_a_fresh_checkout_is_set_up_once(tmp_path: Path) -> None:
     assert "written to .env" in first.stdout
     second = make(checkout, "setup", **environment)
     assert second.returncode == 0
-    ready = re.findall(r"^setup: (.*?) +ready$", second.stdout, re.MULTILINE)
+    ready = re.findall(r"^setup: (.*?) +ready(?: \(.* s\))?$", second.stdout, re.MULTILINE)
     assert ready == ["python", "base image", "project", "images"], second.stdout
     assert "run" in output(str(checkout / ".venv/bin/testbed"), "--help")
     images = output("docker", "compose", "config", "--images", cwd=checkout, env=os.environ | environment)

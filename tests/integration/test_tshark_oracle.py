@@ -95,7 +95,8 @@ CELLS = [reader | {"family": family} for reader in READERS.values() for family i
 @pytest.fixture(scope="module")
 def captures(testbed_images: Images) -> Iterator[dict[str, tuple[bytes, bytes]]]:
     """The captures of both sidecars by link; each link has its own pair of sidecars and programs, all in parallel."""
-    client = docker.from_env()
+    # The threads share its connections: docker-py closes those of one request that are too many, while others use them.
+    client = docker.from_env(max_pool_size=64)
     code = (TOOLS / "cells.py").read_text()
     quiet = {"engine": "user", "probes": 0, "sample_interval_ms": 0}
 

@@ -114,10 +114,10 @@ class Server:
         self._accepted += 1
         receiver = Receiver(accepted, self._options, self._next_recorder(), self._output, self._stop.requested)
         thread = threading.Thread(target=receiver.run, args=(self._done,), name=accepted.peer, daemon=True)
-        with self._lock:
-            self._receivers[receiver] = thread
         try:
-            thread.start()
+            with self._lock:  # until it has started: a thread that is found there can be joined
+                self._receivers[receiver] = thread
+                thread.start()
         except RuntimeError as error:
             self._refuse(accepted, str(error))
             receiver.abandon()

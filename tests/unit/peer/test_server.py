@@ -7,11 +7,17 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
+import time
 from contextlib import ExitStack
 from itertools import groupby
 
 import pytest
 
+from testbed.peer.options import read_options
+from testbed.peer.output import Output
+from testbed.peer.server import Server
+from testbed.peer.stop import Stop
 from testbed.wire import list_blocks
 from tests.support.wire_programs import (
     PY_CLIENT,
@@ -205,3 +211,34 @@ def test_standard_output_that_is_gone():
             sock.sendall(LIST)
             assert process.wait(20) == 1
         assert process.stderr.read() == "server: write to standard output: Broken pipe\n"
+
+
+def test_a_stop_while_the_thread_of_a_connection_starts(tmp_path, monkeypatch):
+    """The stop looks at all connections just before the thread of the newest one has started."""
+    options = read_options("server", ["--host=127.0.0.1", "--port=0", f"--events={tmp_path}/events.csv"], {})
+    stop = Stop()
+    server = Server(options, Output(), stop)
+    listener = server._listener
+    errors = []
+
+    def end():
+        try:
+            server._end_connections(time.monotonic() + 60)
+        except RuntimeError as error:
+            errors.append(error)
+
+    ender = threading.Thread(target=end)
+
+    class Late(threading.Thread):
+        def start(self):
+            ender.start()
+            ender.join(0.3)  # it ends only if it has not waited for this thread to start
+            super().start()
+
+    monkeypatch.setattr("testbed.peer.server.threading.Thread", Late)
+    with listener, socket.create_connection(listener.getsockname()[:2]):
+        while not server._accept():
+            pass
+        ender.join()
+    assert errors == []
+    assert not server._receivers
