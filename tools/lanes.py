@@ -61,7 +61,7 @@ LANES: Final = (
     Lane("dockerfiles", _tool("hadolint", *DOCKERFILES)),
     Lane("shell", _tool("shellcheck", *SCRIPTS)),
     # Behind the others: it takes what those with containers and guests, which have deadlines, leave of the processors.
-    Lane("unit", ("nice", *_tool("pytest", "tests/unit", *UNIT)), prints=True),
+    Lane("unit", ("nice", "-n", "19", *_tool("pytest", "tests/unit", *UNIT)), prints=True),
     Lane("c", ("docker", "build", "--target", "test", "--file", "Dockerfile.cserver", "."), docker=True),
     Lane(
         "integration",
